@@ -1,0 +1,26 @@
+/** A timer that `Clock.clearTimer` takes back. Opaque. */
+export type Timer = unknown;
+
+/** Time as a part sees it; injected, so that a test can hold it still. */
+export interface Clock {
+  /** Wall clock, milliseconds since 1970. May jump; for records and for people, never for intervals. */
+  now(): number;
+  /** Milliseconds from an arbitrary start; never goes back. For intervals and deadlines. */
+  monotonicMs(): number;
+  /** Calls `callback` once after `delayMs`; does not keep the process alive. */
+  setTimer(callback: () => void, delayMs: number): Timer;
+  clearTimer(timer: Timer): void;
+}
+
+/** The longest delay that a Node timer takes (2^31-1 ms, 24.8 days); a longer one would fire at once. */
+const MAX_DELAY_MS = 2_147_483_647;
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  setTimer: (callback, delayMs) => setTimeout(callback, Math.min(delayMs, MAX_DELAY_MS)).unref(),
+  clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
+};
+
+/** RFC 3339 in UTC with milliseconds, the one form of a time on the operator API and in files. */
+export const toRfc3339 = (epochMs: number): string => new Date(epochMs).toISOString();

@@ -1,0 +1,75 @@
+/** What is known of a VM, in the words of the domain. Times are milliseconds since 1970. */
+
+export const LINKS = ['connected', 'disconnected'] as const;
+/** Is a stream of this VM open now? */
+export type Link = (typeof LINKS)[number];
+
+export const LIVENESS = ['alive', 'suspect', 'lost'] as const;
+/** What heartbeats and stream say of the VM, and they alone (invariant I7). */
+export type Liveness = (typeof LIVENESS)[number];
+
+export interface VmIdentity {
+  readonly vmId: string;
+  readonly poolId: string;
+  /** The GitHub organization. Empty if the MIGlet named none. */
+  readonly orgId: string;
+}
+
+export interface VmHealth {
+  readonly cpuUsagePercent: number;
+  readonly memoryUsagePercent: number;
+  readonly diskUsagePercent: number;
+  readonly memoryTotalBytes: number;
+  readonly memoryUsedBytes: number;
+  readonly diskTotalBytes: number;
+  readonly diskUsedBytes: number;
+}
+
+export interface RunnerStatus {
+  readonly state: 'idle' | 'running' | 'offline';
+  readonly configured: boolean;
+  readonly name: string;
+  readonly labels: readonly string[];
+}
+
+export interface JobStatus {
+  readonly jobId: string;
+  readonly runId: string;
+  readonly name: string;
+  readonly repository: string;
+  readonly branch: string;
+  readonly commit: string;
+  readonly status: 'running' | 'completed' | 'failed';
+  readonly startedAt: number;
+}
+
+/** What a MIGlet says of itself in a heartbeat. */
+export interface VmReport {
+  /** As reported: a state path, or a legacy word. */
+  readonly state: string;
+  readonly stateReason: string;
+  readonly health: VmHealth | undefined;
+  readonly runner: RunnerStatus | undefined;
+  readonly currentJob: JobStatus | undefined;
+}
+
+/** The controller's record of a VM: what outlives a restart. */
+export interface VmRecord extends VmIdentity {
+  /** One life of the VM. Empty for a legacy MIGlet. */
+  readonly bootId: string;
+  readonly version: string;
+  readonly state: string;
+  /** Why it is in this state, for a person; empty where the state says it all. */
+  readonly stateReason: string;
+  readonly health: VmHealth | undefined;
+  readonly runner: RunnerStatus | undefined;
+  readonly currentJob: JobStatus | undefined;
+  /** Labels that the MIGlet adds at its next registration. */
+  readonly labels: readonly string[];
+  readonly firstSeenAt: number;
+  /** When anything was last heard of it. */
+  readonly lastSeenAt: number;
+  readonly lastHeartbeatAt: number | undefined;
+  /** How the boot ended: set once, by the VM's own word. */
+  readonly outcome: string | undefined;
+}
