@@ -33,6 +33,7 @@ export const commandSchema = z.object({
 export const commandRecordSchema = commandSchema.extend({
   sequence: z.int(),
   idempotency_key: z.string().optional(),
+  sent_to_boot: z.string().optional(),
 });
 
 /** Body of `POST /api/v1/vms/{vm_id}/commands`. */
@@ -77,6 +78,7 @@ export function toCommandRecordResource(command: CommandRecord): CommandRecordRe
     ...toCommandResource(command),
     sequence: command.sequence,
     ...(command.idempotencyKey === undefined ? {} : { idempotency_key: command.idempotencyKey }),
+    ...(command.sentToBoot === undefined ? {} : { sent_to_boot: command.sentToBoot }),
   };
 }
 
@@ -95,6 +97,7 @@ export function fromCommandRecordResource(resource: CommandRecordResource): Comm
     executionDeadlineAt: fromTime(resource.execution_deadline_at),
     idempotencyKey: resource.idempotency_key,
     sentAt: fromOptionalTime(resource.sent_at),
+    sentToBoot: resource.sent_to_boot,
     receivedAt: fromOptionalTime(resource.received_at),
     finishedAt: fromOptionalTime(resource.finished_at),
     message: resource.message,

@@ -27,7 +27,7 @@ export interface ParameterSpec {
 export interface CommandSpec {
   readonly help: string;
   readonly parameters: Readonly<Record<string, ParameterSpec>>;
-  /** How long after its submission it may still be started, and its result expected; milliseconds. */
+  /** How long after its delivery deadline its result is expected, if its submitter says nothing; milliseconds. */
   readonly executionDeadlineMs: number;
   /** Must name at least one parameter. */
   readonly atLeastOne?: boolean;

@@ -26,6 +26,8 @@ export interface CommandRecord {
   readonly executionDeadlineAt: number;
   readonly idempotencyKey: string | undefined;
   readonly sentAt: number | undefined;
+  /** The boot of the VM that it was last sent to. */
+  readonly sentToBoot: string | undefined;
   readonly receivedAt: number | undefined;
   readonly finishedAt: number | undefined;
   readonly message: string | undefined;

@@ -73,3 +73,10 @@ export interface VmRecord extends VmIdentity {
   /** How the boot ended: set once, by the VM's own word. */
   readonly outcome: string | undefined;
 }
+
+/**
+ * Do both records tell of the same life of the VM? A life ends with an outcome; the next has another boot id, or, of a
+ * legacy MIGlet, which has none, no outcome yet.
+ */
+export const isSameLife = (before: VmRecord, after: VmRecord): boolean =>
+  before.bootId === after.bootId && (before.outcome === undefined || after.outcome !== undefined);

@@ -1,0 +1,177 @@
+/**
+ * Brings the queued commands of a VM onto its stream, in their order.
+ *
+ * One pump per VM at a time. A registration is completed with its token when it goes out, never before (I8, I9); while
+ * GitHub cannot give one, that command waits and says why, and the others go on. What may have reached the VM before, and
+ * whose time has passed since, is sent as a question (`startWithinMs` < 0): the VM answers with the result if it has one,
+ * and otherwise that it expired, and does nothing (I2, I3).
+ */
+import { backoffDelayMs } from '@mig/common/backoff';
+import type { Clock } from '@mig/common/clock';
+import type { Logger } from '@mig/common/logger';
+import type { CommandRecord, Parameters } from '@mig/common/domain/command';
+import type { Fleet } from '../fleet/fleet.js';
+import type { Links, VmLink } from '../fleet/links.js';
+import type { CommandQueue } from './command-queue.js';
+import type { RunnerRegistrar } from './registrar.js';
+
+export interface Delivery {
+  /** Sends what the VM has not been sent, if it is connected. */
+  kick(vmId: string): void;
+  /** The VM has just connected: what it may have missed goes out again. */
+  attach(vmId: string): void;
+  stop(): void;
+}
+
+export interface DeliveryDeps {
+  readonly queue: CommandQueue;
+  readonly fleet: Fleet;
+  readonly links: Links;
+  readonly registrar: RunnerRegistrar;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+}
+
+const MINT_BACKOFF = { firstMs: 2_000, maxMs: 60_000 };
+/** A question: the VM must not start it. */
+const TOO_LATE = -1;
+
+interface Pump {
+  running: boolean;
+  again: boolean;
+  mintFailures: number;
+  retryTimer: unknown;
+}
+
+export function createDelivery(deps: DeliveryDeps): Delivery {
+  const { queue, fleet, links, registrar, clock, logger } = deps;
+  const pumps = new Map<string, Pump>();
+  let stopped = false;
+
+  function kick(vmId: string): void {
+    if (stopped || links.get(vmId) === undefined) return;
+    const pump = pumps.get(vmId) ?? { running: false, again: false, mintFailures: 0, retryTimer: undefined };
+    pumps.set(vmId, pump);
+    if (pump.running) {
+      pump.again = true;
+      return;
+    }
+    pump.running = true;
+    run(vmId, pump)
+      .catch((error: unknown) => logger.error({ vmId, err: error }, 'the delivery of commands failed'))
+      .finally(() => {
+        pump.running = false;
+        if (pump.again) {
+          pump.again = false;
+          kick(vmId);
+        } else if (pump.retryTimer === undefined) {
+          pumps.delete(vmId);
+        }
+      });
+  }
+
+  async function run(vmId: string, pump: Pump): Promise<void> {
+    for (const { id } of queue.open(vmId)) {
+      const link = links.get(vmId);
+      if (link === undefined) return;
+      const command = queue.open(vmId).find((record) => record.id === id);
+      if (command?.state !== 'queued') continue;
+      await sendQueued(link, command, pump);
+    }
+  }
+
+  async function sendQueued(link: VmLink, command: CommandRecord, pump: Pump): Promise<void> {
+    const leftMs = Math.min(command.deliveryDeadlineAt, command.executionDeadlineAt) - clock.now();
+    if (leftMs <= 0) {
+      // I3. A legacy MIGlet has no journal to ask, and would run it.
+      if (command.attempts === 0 || link.legacy) {
+        queue.end(command.id, 'expired', 'the VM was not reached before the delivery deadline');
+      } else {
+        send(link, command, command.parameters, TOO_LATE);
+      }
+      return;
+    }
+    if (isForAnotherBoot(command, link)) {
+      send(link, command, command.parameters, TOO_LATE);
+      return;
+    }
+    const parameters = await complete(link.vmId, command, pump);
+    if (parameters === undefined) return;
+    // The world may have changed while a token was minted.
+    const current = queue.open(link.vmId).find((record) => record.id === command.id);
+    if (current?.state !== 'queued' || links.get(link.vmId) !== link) return;
+    send(link, current, parameters, command.executionDeadlineAt - clock.now());
+  }
+
+  function send(link: VmLink, command: CommandRecord, parameters: Parameters, startWithinMs: number): void {
+    const sent = link.send({
+      kind: 'command',
+      command: {
+        id: command.id,
+        type: command.type,
+        parameters,
+        createdAt: command.createdAt,
+        startWithinMs,
+        attempt: command.attempts + 1,
+      },
+    });
+    if (sent) queue.markSent(command.id, link.bootId);
+  }
+
+  /** The parameters as they go out: a registration gets its token. Undefined if it has to wait for one. */
+  async function complete(vmId: string, command: CommandRecord, pump: Pump): Promise<Parameters | undefined> {
+    if (command.type !== 'register_runner') return command.parameters;
+    const vm = fleet.get(vmId)?.record;
+    if (vm === undefined) return undefined;
+    const minted = await registrar.mint(vm, command.parameters);
+    switch (minted.kind) {
+      case 'ok':
+        pump.mintFailures = 0;
+        return minted.value;
+      case 'retryable':
+        queue.note(command.id, `waits for GitHub: ${minted.reason}`);
+        logger.warn({ vmId, commandId: command.id, reason: minted.reason }, 'no registration token yet');
+        retryLater(vmId, pump, minted.afterMs);
+        return undefined;
+      case 'fatal':
+        queue.end(command.id, 'failed', minted.reason);
+        return undefined;
+    }
+  }
+
+  function retryLater(vmId: string, pump: Pump, afterMs: number | undefined): void {
+    if (pump.retryTimer !== undefined) return;
+    const delayMs = Math.max(afterMs ?? 0, 500, backoffDelayMs(MINT_BACKOFF, pump.mintFailures, deps.random));
+    pump.mintFailures += 1;
+    pump.retryTimer = clock.setTimer(() => {
+      pump.retryTimer = undefined;
+      kick(vmId);
+    }, delayMs);
+  }
+
+  return {
+    kick,
+    attach(vmId) {
+      queue.requeueSent(vmId);
+      const link = links.get(vmId);
+      if (link === undefined) return;
+      // What the VM took before: it says the result again, or that it does not know it any more.
+      for (const command of queue.open(vmId)) {
+        if (command.state === 'received') send(link, command, command.parameters, TOO_LATE);
+      }
+      kick(vmId);
+    },
+    stop() {
+      stopped = true;
+      for (const pump of pumps.values()) if (pump.retryTimer !== undefined) clock.clearTimer(pump.retryTimer);
+    },
+  };
+}
+
+/** A drain or shutdown that went to an earlier boot ended that one, as far as anyone knows; it must not end this one. */
+const isForAnotherBoot = (command: CommandRecord, link: VmLink): boolean =>
+  (command.type === 'drain' || command.type === 'shutdown') &&
+  command.attempts > 0 &&
+  !link.legacy &&
+  command.sentToBoot !== link.bootId;

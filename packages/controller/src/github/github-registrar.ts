@@ -1,0 +1,147 @@
+/**
+ * Registration and deregistration of runners through GitHub's REST API, with a token from a file.
+ *
+ * Calls: `POST /orgs/{org}/actions/runners/registration-token` (201, valid for 1 h, usable for many runners),
+ * `GET /orgs/{org}/actions/runners?name=`, `DELETE /orgs/{org}/actions/runners/{id}` (204; 422 while a job runs on it).
+ * (GitHub's REST description, operations actions/create-registration-token-for-org, list-self-hosted-runners-for-org,
+ * delete-self-hosted-runner-from-org.)
+ */
+import { readFile } from 'node:fs/promises';
+import { Octokit } from '@octokit/rest';
+import type { Clock } from '@mig/common/clock';
+import { errorMessage } from '@mig/common/errors';
+import type { Logger } from '@mig/common/logger';
+import { fatal, ok, retryable, type Outcome } from '@mig/common/outcome';
+import type { Parameters } from '@mig/common/domain/command';
+import type { VmRecord } from '@mig/common/domain/vm';
+import type { RunnerRegistrar } from '../commands/registrar.js';
+
+export interface PoolRegistration {
+  readonly labels: readonly string[];
+  /** Empty = GitHub's default group. */
+  readonly runnerGroup: string;
+}
+
+export interface GitHubRegistrarOptions {
+  /** `https://api.github.com`, or `https://HOST/api/v3` of an Enterprise Server. */
+  readonly apiUrl: string;
+  /** Where runners connect to; the organization is appended. */
+  readonly webUrl: string;
+  /** A file that holds a token with `admin:org`; read at every call that needs it, so that it can be rotated. */
+  readonly tokenFile: string;
+  /** The organization of VMs that name none. */
+  readonly defaultOrg: string;
+  readonly poolOf: (poolId: string) => PoolRegistration;
+}
+
+/** A token is not handed out any more when it ends within this time. */
+const TOKEN_MARGIN_MS = 10 * 60_000;
+/** GitHub is given up on after this, and asked again later. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
+interface RegistrationToken {
+  readonly token: string;
+  readonly expiresAt: string;
+}
+
+export function createGitHubRegistrar(
+  deps: { readonly clock: Clock; readonly logger: Logger },
+  options: GitHubRegistrarOptions,
+): RunnerRegistrar {
+  /** One token per organization, asked for once however many VMs wait for it. */
+  const tokens = new Map<string, Promise<RegistrationToken>>();
+
+  async function client(): Promise<Octokit> {
+    const auth = (await readFile(options.tokenFile, 'utf8')).trim();
+    const log = { debug: noop, info: noop, warn: noop, error: noop };
+    return new Octokit({ auth, baseUrl: options.apiUrl, log, userAgent: 'mig-controller' });
+  }
+
+  const request = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
+
+  async function fetchToken(org: string): Promise<RegistrationToken> {
+    const octokit = await client();
+    const { data } = await octokit.rest.actions.createRegistrationTokenForOrg({ org, request: request() });
+    return { token: data.token, expiresAt: data.expires_at };
+  }
+
+  async function registrationToken(org: string): Promise<RegistrationToken> {
+    const known = tokens.get(org);
+    if (known !== undefined) {
+      const token = await known;
+      if (Date.parse(token.expiresAt) - deps.clock.now() > TOKEN_MARGIN_MS) return token;
+      if (tokens.get(org) === known) tokens.delete(org);
+    }
+    const fresh = tokens.get(org) ?? fetchToken(org);
+    tokens.set(org, fresh);
+    fresh.catch(() => tokens.delete(org));
+    return fresh;
+  }
+
+  const orgOf = (vm: VmRecord): string => (vm.orgId === '' ? options.defaultOrg : vm.orgId);
+
+  return {
+    async mint(vm, wanted): Promise<Outcome<Parameters>> {
+      const org = orgOf(vm);
+      if (org === '') {
+        return fatal(`VM ${vm.vmId} names no organization: set org_id in its configuration, or github.org in the controller's`);
+      }
+      try {
+        const { token, expiresAt } = await registrationToken(org);
+        const pool = options.poolOf(vm.poolId);
+        const labels = wanted['labels'] ?? [...pool.labels, ...vm.labels];
+        return ok({
+          runner_url: `${options.webUrl}/${org}`,
+          runner_name: runnerName(vm),
+          ...(pool.runnerGroup === '' ? {} : { runner_group: pool.runnerGroup }),
+          ...wanted,
+          labels,
+          registration_token: token,
+          expires_at: expiresAt,
+        });
+      } catch (error) {
+        return retryable(describe(error));
+      }
+    },
+
+    async remove(vm, name) {
+      const org = orgOf(vm);
+      if (name === '' || org === '') return { outcome: 'deleted', message: 'there is no runner to delete' };
+      try {
+        const octokit = await client();
+        const found = await octokit.rest.actions.listSelfHostedRunnersForOrg({ org, name, request: request() });
+        const runner = found.data.runners.find((candidate) => candidate.name === name);
+        if (runner === undefined) return { outcome: 'deleted', message: `GitHub has no runner ${name}` };
+        await octokit.rest.actions.deleteSelfHostedRunnerFromOrg({ org, runner_id: runner.id, request: request() });
+        return { outcome: 'deleted', message: `runner ${name} is deleted` };
+      } catch (error) {
+        const status = statusOf(error);
+        if (status === 404) return { outcome: 'deleted', message: `GitHub has no runner ${name}` };
+        // The arbiter's "no": a job runs on it (I5).
+        if (status === 422) return { outcome: 'busy', message: `GitHub refused to delete runner ${name}: a job runs on it` };
+        deps.logger.warn({ vmId: vm.vmId, runner: name, reason: describe(error) }, 'a runner could not be deleted');
+        return { outcome: 'unavailable', message: describe(error) };
+      }
+    },
+  };
+}
+
+/** Unique per boot, so that two lives of one VM never share a runner; at most 64 characters. */
+function runnerName(vm: VmRecord): string {
+  const boot = vm.bootId.replaceAll('-', '').slice(0, 8);
+  return boot === '' ? vm.vmId : `${vm.vmId.slice(0, 55)}-${boot}`;
+}
+
+const statusOf = (error: unknown): number | undefined =>
+  typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number'
+    ? error.status
+    : undefined;
+
+function describe(error: unknown): string {
+  const status = statusOf(error);
+  return status === undefined ? `GitHub was not reached (${errorMessage(error)})` : `GitHub answered ${status}: ${errorMessage(error)}`;
+}
+
+function noop(): void {
+  // Octokit's own log lines would repeat what is logged here.
+}

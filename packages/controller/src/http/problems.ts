@@ -1,0 +1,83 @@
+/** One mapper: what went wrong inside -> a problem (RFC 9457) on the way out. */
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
+import { InvalidIdError, MigError, errorMessage, printable } from '@mig/common/errors';
+import type { Logger } from '@mig/common/logger';
+import { problemType, type Problem } from '@mig/common/api/problem';
+import { BadCommandError } from '../commands/command-queue.js';
+
+/** A VM that was never seen: nothing can be asked of it. */
+export class UnknownVmError extends MigError {
+  constructor(readonly vmId: string) {
+    super('unknown-vm', `VM ${vmId} has never been seen by this controller: check the name with "migctl get vms"`);
+  }
+}
+
+/** A request that is wrong in a way that its schema cannot say. */
+export class BadRequestError extends MigError {
+  constructor(message: string) {
+    super('bad-request', message);
+  }
+}
+
+const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
+  'bad-request': { status: 400, title: 'Bad request' },
+  'bad-command': { status: 400, title: 'The command is wrong' },
+  'invalid-id': { status: 400, title: 'An id is not valid' },
+  'unknown-vm': { status: 404, title: 'Unknown VM' },
+  'unknown-command': { status: 404, title: 'Unknown command' },
+  'not-cancellable': { status: 409, title: 'The command cannot be cancelled any more' },
+  'too-many-commands': { status: 429, title: 'Too many unfinished commands' },
+  'store-unavailable': { status: 503, title: 'Nothing can be stored now' },
+  'github-unavailable': { status: 503, title: 'GitHub cannot be asked now' },
+};
+
+export function toProblem(error: unknown): Problem {
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const errors = error.validation.map((issue) => ({
+      path: `${error.validationContext ?? 'request'}${issue.instancePath.replaceAll('/', '.')}`,
+      message: issue.message ?? 'is not valid',
+    }));
+    const detail = errors.map(({ path, message }) => `${path}: ${message}`).join('; ');
+    return { type: problemType('bad-request'), title: 'Bad request', status: 400, detail, errors };
+  }
+  if (error instanceof MigError) {
+    const known = STATUS[error.code];
+    if (known !== undefined) {
+      return {
+        type: problemType(error.code),
+        ...known,
+        detail: error.message,
+        ...(error instanceof BadCommandError
+          ? { errors: error.faults.map((message) => ({ path: 'body', message })) }
+          : {}),
+        ...(error instanceof InvalidIdError ? { errors: [{ path: error.field, message: error.message }] } : {}),
+      };
+    }
+  }
+  const status = (error as Partial<FastifyError>).statusCode;
+  if (typeof status === 'number' && status >= 400 && status < 500) {
+    return { type: problemType('bad-request'), title: 'Bad request', status, detail: errorMessage(error) };
+  }
+  return {
+    type: problemType('internal'),
+    title: 'Internal error',
+    status: 500,
+    detail: "unexpected error of the controller; its log has the cause",
+  };
+}
+
+export function createErrorHandler(logger: Logger) {
+  return async function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const problem = toProblem(error);
+    const where = { method: request.method, url: printable(request.url), status: problem.status };
+    if (problem.status >= 500) logger.error({ ...where, err: error }, 'a request failed');
+    else logger.debug({ ...where, reason: problem.detail }, 'a request was refused');
+    if (problem.status === 429 || problem.status === 503) void reply.header('retry-after', '5');
+    await sendProblem(reply, problem);
+  };
+}
+
+export async function sendProblem(reply: FastifyReply, problem: Problem): Promise<void> {
+  await reply.code(problem.status).type('application/problem+json').serializer(JSON.stringify).send(problem);
+}

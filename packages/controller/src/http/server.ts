@@ -1,0 +1,77 @@
+/** The HTTP server: MIGlet routes, operator API, health. Every error leaves as a problem; the API describes itself. */
+import swagger from '@fastify/swagger';
+import fastify, { type FastifyInstance } from 'fastify';
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
+import type { Logger } from '@mig/common/logger';
+import { problemType } from '@mig/common/api/problem';
+import { createErrorHandler, sendProblem } from './problems.js';
+import { healthRoutes, type HealthDeps } from './health-routes.js';
+import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
+import { commandRoutes, type CommandRoutesDeps } from './command-routes.js';
+import { vmRoutes, type VmRoutesDeps } from './vm-routes.js';
+
+export type HttpServerDeps = HealthDeps & MigletRoutesDeps & VmRoutesDeps & CommandRoutesDeps & { readonly logger: Logger };
+
+/** A fastify app whose routes are typed by their zod schemas. */
+export type App = ReturnType<typeof withTypes>;
+
+const withTypes = (app: FastifyInstance) => app.withTypeProvider<ZodTypeProvider>();
+
+export interface HttpServer {
+  /** @returns the port that is listened on; rejects with the system's error if it cannot be had */
+  listen(host: string, port: number): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export async function createHttpServer(deps: HttpServerDeps, limits: { readonly bodyBytes: number }): Promise<HttpServer> {
+  const app = withTypes(
+    fastify({
+      logger: false,
+      bodyLimit: limits.bodyBytes,
+      requestTimeout: 30_000,
+      // On stop, idle keep-alive connections do not hold the end up.
+      forceCloseConnections: 'idle',
+      routerOptions: { maxParamLength: 256 },
+    }),
+  );
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler(createErrorHandler(deps.logger));
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(reply, {
+      type: problemType('not-found'),
+      title: 'Not found',
+      status: 404,
+      detail: `there is no ${request.method} ${request.url.split('?', 1)[0] ?? ''}; GET /api/v1/openapi.json lists what there is`,
+    }),
+  );
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'MIG controller', version: deps.version, description: 'VMs with GitHub Actions runners: what they do, and commands for them.' },
+    },
+    transform: jsonSchemaTransform,
+  });
+  await app.register((scope, _, done) => {
+    const typed = withTypes(scope);
+    healthRoutes(typed, deps);
+    migletRoutes(typed, deps);
+    vmRoutes(typed, deps);
+    commandRoutes(typed, deps);
+    typed.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
+    done();
+  });
+  return {
+    async listen(host, port) {
+      await app.listen({ host, port });
+      const address = app.server.address();
+      return typeof address === 'object' && address !== null ? address.port : port;
+    },
+    stop: () => app.close(),
+  };
+}

@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+/** The controller as a process: reads its configuration, runs until a signal, says how it ended by its exit code. */
+import { parseArgs } from 'node:util';
+import { systemClock } from '@mig/common/clock';
+import { ConfigError, loadConfig } from '@mig/common/config/load';
+import { MigError, errorMessage } from '@mig/common/errors';
+import { createLogger } from '@mig/common/logger';
+import { VERSION } from '@mig/common/version';
+import { controllerConfigSchema } from './config.js';
+import { startController } from './controller.js';
+
+const HELP = `Usage: controller [--config FILE] [--data-dir DIR] [--http-port PORT] [--grpc-port PORT] [--log-level LEVEL]
+
+Runs the controller of a fleet of GitHub Actions runner VMs. Settings: flags > environment (CONTROLLER_…) > file > defaults;
+config/controller.yaml lists them all. SIGTERM or SIGINT ends it in order.
+
+Exit codes: 0 ended by a signal, 1 could not start or failed, 2 wrong configuration.
+
+Example:
+  controller --config /etc/mig/controller.yaml --log-level debug
+`;
+
+async function main(): Promise<number> {
+  let flags;
+  try {
+    flags = parseArgs({
+      options: {
+        config: { type: 'string' },
+        'data-dir': { type: 'string' },
+        'http-port': { type: 'string' },
+        'grpc-port': { type: 'string' },
+        'log-level': { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean' },
+      },
+    }).values;
+  } catch (error) {
+    process.stderr.write(`controller: ${errorMessage(error)}\n\n${HELP}`);
+    return 2;
+  }
+  if (flags.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (flags.version) {
+    process.stdout.write(`${VERSION}\n`);
+    return 0;
+  }
+
+  let loaded;
+  try {
+    loaded = loadConfig(controllerConfigSchema, {
+      envPrefix: 'CONTROLLER',
+      env: process.env,
+      ...(flags.config === undefined ? {} : { file: flags.config }),
+      flags: {
+        data_dir: flags['data-dir'],
+        'http.port': toNumber(flags['http-port']),
+        'grpc.port': toNumber(flags['grpc-port']),
+        'log.level': flags['log-level'],
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const fault of error.faults) process.stderr.write(`controller: ${fault}\n`);
+    return 2;
+  }
+
+  const { config, unknownVariables } = loaded;
+  const logger = createLogger({ name: 'controller', level: config.log.level });
+  for (const name of unknownVariables) logger.warn({ variable: name }, 'an environment variable names no setting; it is ignored');
+
+  let controller;
+  try {
+    controller = await startController({ config, clock: systemClock, logger, random: Math.random, version: VERSION });
+  } catch (error) {
+    process.stderr.write(`controller: ${startFailure(error, config)}\n`);
+    return 1;
+  }
+  logger.info(
+    {
+      event: 'listening',
+      http: `http://${config.http.host}:${controller.httpPort}`,
+      grpc: `${config.grpc.host}:${controller.grpcPort}`,
+      dataDir: config.data_dir,
+      version: VERSION,
+    },
+    'the controller listens',
+  );
+  const signal = await new Promise<string>((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+  logger.info({ event: 'stopping', signal }, 'the controller stops');
+  // A second signal ends it at once.
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => process.exit(1));
+  await controller.stop();
+  logger.info({ event: 'stopped' }, 'the controller has stopped');
+  return 0;
+}
+
+/** One line that names what is in the way and what to do. */
+function startFailure(error: unknown, config: { http: { port: number }; grpc: { port: number }; data_dir: string }): string {
+  if (error instanceof MigError) return error.message;
+  const message = errorMessage(error);
+  const code = (error as NodeJS.ErrnoException).code;
+  const port = code === 'EADDRINUSE' ? config.http.port : /EADDRINUSE/.test(message) ? config.grpc.port : undefined;
+  if (port !== undefined) {
+    const which = port === config.http.port ? '--http-port' : '--grpc-port';
+    return `port ${port} is taken by another program: stop that one, or choose another with ${which}`;
+  }
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR' || code === 'EEXIST') {
+    return `the data directory ${config.data_dir} cannot be used (${message}): give this user the right to write there, or choose another with --data-dir`;
+  }
+  return `could not start: ${message}`;
+}
+
+const toNumber = (text: string | undefined): unknown =>
+  text === undefined ? undefined : /^\d+$/.test(text) ? Number(text) : text;
+
+process.exitCode = await main();
+// Nothing is left to do; a library's idle socket must not hold the process.
+process.exit();

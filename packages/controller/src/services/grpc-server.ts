@@ -1,0 +1,46 @@
+/** The gRPC server: the command service, health (grpc.health.v1) and reflection. */
+import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
+import { createServer, type Server } from 'nice-grpc';
+import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
+import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
+import type { Logger } from '@mig/common/logger';
+import { COMMAND_SERVICE_NAME, MAX_MESSAGE_BYTES, commandServiceDefinition, descriptorSet } from '@mig/common/wire/command-service';
+import { createCommandService, type CommandServiceDeps } from './command-service.js';
+import { createFailureLog } from './middleware/log-failures.js';
+
+export interface GrpcServer {
+  /** @returns the port that is listened on; rejects with the system's error if it cannot be had */
+  listen(host: string, port: number): Promise<number>;
+  /** Says "not serving" to health checks, refuses new calls, and resolves when all streams have ended, or at the deadline. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+const KEEPALIVE_MS = 20_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
+
+export function createGrpcServer(deps: CommandServiceDeps & { readonly logger: Logger }): GrpcServer {
+  // The library writes to standard error by itself; what it would say there reaches us as errors.
+  setLogVerbosity(logVerbosity.NONE);
+  const health = HealthState();
+  for (const service of ['', COMMAND_SERVICE_NAME]) health.setStatus('healthy', service);
+  const server: Server = createServer({
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+    // A MIGlet whose machine vanished is noticed within 30 s, also if the network says nothing.
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    'grpc.enable_channelz': 0,
+  }).use(createFailureLog(deps.logger));
+  server.add(commandServiceDefinition, createCommandService(deps));
+  server.add(HealthDefinition, HealthServiceImpl(health));
+  server.add(ServerReflectionService, ServerReflection(descriptorSet(), [COMMAND_SERVICE_NAME]));
+  return {
+    listen: (host, port) => server.listen(`${host}:${port}`),
+    async stop(deadlineMs) {
+      for (const service of ['', COMMAND_SERVICE_NAME]) health.setStatus('unhealthy', service);
+      const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
+      await server.shutdown();
+      clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,66 @@
+/**
+ * A VM's histories on disk: event and heartbeat files named by stamp, and their retention.
+ *
+ *   event-{type}-{stamp}.json        came by HTTP
+ *   grpc-event-{type}-{stamp}.json   came by the stream
+ *   grpc-heartbeat-{stamp}.json
+ */
+import { readdir } from 'node:fs/promises';
+import { isStamp, stampTime } from './stamp.js';
+
+export interface HistoryFile {
+  readonly name: string;
+  readonly kind: 'event' | 'heartbeat';
+  readonly stamp: string;
+}
+
+/** A type may hold dashes; the stamp never does, so it is what follows the last dash. */
+const FILE_NAME = /^(event|grpc-event|grpc-heartbeat)-(?:.*-)?([^-]+)\.json$/;
+
+/** What a file name of a VM's directory says, or undefined for any other file. */
+export function parseHistoryFile(name: string): HistoryFile | undefined {
+  const match = FILE_NAME.exec(name);
+  const stamp = match?.[2];
+  if (!match || stamp === undefined || !isStamp(stamp)) return undefined;
+  return { name, kind: match[1] === 'grpc-heartbeat' ? 'heartbeat' : 'event', stamp };
+}
+
+export const eventFileName = (via: 'http' | 'grpc', type: string, stamp: string): string =>
+  `${via === 'grpc' ? 'grpc-event' : 'event'}-${type}-${stamp}.json`;
+
+export const heartbeatFileName = (stamp: string): string => `grpc-heartbeat-${stamp}.json`;
+
+/** All history files of a directory, oldest first. A directory that is not there has none. */
+export async function listHistory(directory: string): Promise<HistoryFile[]> {
+  let names: string[];
+  try {
+    names = await readdir(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+  return names
+    .map(parseHistoryFile)
+    .filter((file) => file !== undefined)
+    .sort((a, b) => (a.stamp < b.stamp ? -1 : 1));
+}
+
+/** How long and how many of a VM's histories are kept. */
+export interface Retention {
+  readonly maxAgeMs: number;
+  readonly maxEvents: number;
+  readonly maxHeartbeats: number;
+}
+
+/** The files that retention gives up: too old, or too many with the oldest first. */
+export function selectExpired(files: readonly HistoryFile[], retention: Retention, nowMs: number): HistoryFile[] {
+  const surplus = {
+    event: files.filter((file) => file.kind === 'event').length - retention.maxEvents,
+    heartbeat: files.filter((file) => file.kind === 'heartbeat').length - retention.maxHeartbeats,
+  };
+  return files.filter((file) => {
+    const tooMany = surplus[file.kind] > 0;
+    if (tooMany) surplus[file.kind] -= 1;
+    return tooMany || stampTime(file.stamp) < nowMs - retention.maxAgeMs;
+  });
+}

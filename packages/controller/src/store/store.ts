@@ -1,0 +1,67 @@
+/**
+ * Where the controller keeps what must outlive it. One port, several stores behind it, one contract suite for all.
+ *
+ * Records are kept in memory too: reading them is synchronous, writing resolves when the record is durable. Histories
+ * (events, heartbeats) are read from the store when asked for.
+ */
+import { MigError } from '@mig/common/errors';
+import type { HeartbeatResource } from '@mig/common/api/history-resource';
+import type { CommandRecord } from '@mig/common/domain/command';
+import type { StoredEvent, VmEvent } from '@mig/common/domain/event';
+import type { VmIdentity, VmRecord, VmReport } from '@mig/common/domain/vm';
+
+/** Nothing can be stored now (disk full, right missing): the caller must not be told that it was. */
+export class StoreUnavailableError extends MigError {
+  constructor(what: string, cause: unknown) {
+    super('store-unavailable', `${what} could not be stored: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+}
+
+/** Where a VM's stored events end. */
+export interface EventPosition {
+  /** Id of the newest event. */
+  readonly lastEventId: string | undefined;
+  /** Boot and sequence of the newest counted event. */
+  readonly bootId: string;
+  readonly sequence: number;
+}
+
+export interface Store {
+  /** Every VM's record, as of opening. */
+  loadedVms(): readonly VmRecord[];
+  /** Every command, finished ones too, as of opening. */
+  loadedCommands(): readonly CommandRecord[];
+
+  /**
+   * Durable when it resolves.
+   * @throws IllegalTransitionError if the record cannot move so within its boot (I6)
+   * @throws StoreUnavailableError
+   */
+  saveVm(record: VmRecord): Promise<void>;
+  /** Removes a VM with all that is stored of it. */
+  deleteVm(vmId: string): Promise<void>;
+
+  /**
+   * Durable when it resolves (I1).
+   * @throws IllegalTransitionError if the record cannot move so (I6)
+   * @throws StoreUnavailableError
+   */
+  saveCommand(record: CommandRecord): Promise<void>;
+  deleteCommand(record: CommandRecord): Promise<void>;
+
+  /** Durable when it resolves (I4). @throws StoreUnavailableError */
+  appendEvent(event: VmEvent, via: StoredEvent['via']): Promise<StoredEvent>;
+  /** The newest `limit` events, or the first `limit` after the id `after`; oldest first. */
+  events(vmId: string, query: { readonly after?: string; readonly limit: number }): Promise<StoredEvent[]>;
+  eventPosition(vmId: string): EventPosition;
+
+  /** Keeps the heartbeat soon: the newest of a VM within a second is the one that is kept. Never waits, never throws. */
+  keepHeartbeat(vm: VmIdentity, report: VmReport): void;
+  /** The newest `limit`, oldest first. */
+  heartbeats(vmId: string, limit: number): Promise<HeartbeatResource[]>;
+
+  /** Resolves when everything that was handed over is written. */
+  close(): Promise<void>;
+}
