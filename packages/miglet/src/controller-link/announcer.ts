@@ -1,0 +1,79 @@
+/** `vm_started` over HTTP: how a MIGlet says that it exists. */
+import { request, type Dispatcher } from 'undici';
+import * as z from 'zod';
+import { errorMessage } from '@mig/common/errors';
+import { fatal, ok, retryable, type Outcome } from '@mig/common/outcome';
+import type { VmIdentity } from '@mig/common/domain/vm';
+import type { EventJournal, JournaledEvent } from '../journal/journal.js';
+
+export interface AnnouncerOptions {
+  readonly identity: VmIdentity;
+  readonly bootId: string;
+  /** `http://controller:8080`. */
+  readonly endpoint: string;
+  readonly journal: EventJournal;
+  readonly dispatcher?: Dispatcher;
+}
+
+export interface AnnounceAnswer {
+  /** HOST:PORT of the controller's gRPC; empty if it names none. */
+  readonly grpcEndpoint: string;
+}
+
+/** A controller that does not answer is asked again. */
+const TIMEOUT_MS = 10_000;
+const answerSchema = z.object({ grpc_endpoint: z.string().default('') });
+
+/**
+ * Sends every event that is not yet acknowledged, in order, up to the newest, which is `vm_started`: the controller stores
+ * events in their order, and would take one that comes after a later one for a duplicate.
+ */
+export async function announce(options: AnnouncerOptions, signal: AbortSignal): Promise<Outcome<AnnounceAnswer>> {
+  let answer: AnnounceAnswer = { grpcEndpoint: '' };
+  for (const event of options.journal.pending()) {
+    const outcome = await post(options, event, signal);
+    if (outcome.kind !== 'ok') return outcome;
+    options.journal.acknowledge(event.sequence);
+    answer = outcome.value;
+  }
+  return ok(answer);
+}
+
+async function post(options: AnnouncerOptions, event: JournaledEvent, signal: AbortSignal): Promise<Outcome<AnnounceAnswer>> {
+  const { identity, bootId, endpoint } = options;
+  const url = `${endpoint.replace(/\/$/, '')}/api/v1/vms/${identity.vmId}/events`;
+  try {
+    const { statusCode, body } = await request(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        type: event.type,
+        vm_id: identity.vmId,
+        pool_id: identity.poolId,
+        org_id: identity.orgId,
+        data: event.data,
+        timestamp: new Date(event.at).toISOString(),
+        boot_id: bootId,
+        sequence: event.sequence,
+      }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      ...(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
+    });
+    const text = await body.text();
+    if (statusCode === 200) return ok(parseAnswer(text));
+    const reason = `the controller at ${endpoint} answered ${statusCode}: ${text.slice(0, 300)}`;
+    // 400 and 422 say that this very announcement is wrong; it will not get better.
+    return statusCode === 400 || statusCode === 422 ? fatal(reason) : retryable(reason);
+  } catch (error) {
+    return retryable(`the controller at ${endpoint} was not reached: ${errorMessage(error)}`);
+  }
+}
+
+/** A legacy controller answers in its own words: 200 is all that counts. */
+function parseAnswer(text: string): AnnounceAnswer {
+  try {
+    return { grpcEndpoint: answerSchema.parse(JSON.parse(text)).grpc_endpoint };
+  } catch {
+    return { grpcEndpoint: '' };
+  }
+}

@@ -1,0 +1,71 @@
+/**
+ * Which life of the VM this is. A boot id lasts from the VM's start to its shutdown: a MIGlet that is killed and started
+ * again finds its own, one that starts after an orderly end, or after the machine was restarted, begins another.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { writeFileDurably } from './write-file.js';
+
+export interface Boot {
+  readonly bootId: string;
+  /** The MIGlet was drained in this boot, and its restart does not change that. */
+  readonly drained: boolean;
+  /** The boot is the one that an earlier process of the MIGlet was in. */
+  readonly resumed: boolean;
+}
+
+export interface BootFile {
+  readonly boot: Boot;
+  rememberDrained(drained: boolean): void;
+  /** From here on, a MIGlet that starts begins another boot. */
+  rememberEnded(): void;
+}
+
+interface Content {
+  readonly boot_id: string;
+  readonly kernel_boot_id: string;
+  readonly drained: boolean;
+  readonly ended: boolean;
+}
+
+/** @param kernelBootId what the kernel says of its own start; empty where it says nothing */
+export function openBootFile(stateDirectory: string, kernelBootId: string): BootFile {
+  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+  const file = path.join(stateDirectory, 'boot.json');
+  const before = read(file);
+  const resumed = before !== undefined && !before.ended && before.kernel_boot_id === kernelBootId;
+  let content: Content = resumed
+    ? before
+    : { boot_id: randomUUID(), kernel_boot_id: kernelBootId, drained: false, ended: false };
+  const save = (change: Partial<Content>): void => {
+    content = { ...content, ...change };
+    writeFileDurably(file, `${JSON.stringify(content, null, 2)}\n`);
+  };
+  save({});
+  return {
+    boot: { bootId: content.boot_id, drained: content.drained, resumed },
+    rememberDrained: (drained) => save({ drained }),
+    rememberEnded: () => save({ ended: true }),
+  };
+}
+
+/** The kernel's id of its own start (Linux, random(4)); empty elsewhere. */
+export function readKernelBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+function read(file: string): Content | undefined {
+  try {
+    const content = JSON.parse(readFileSync(file, 'utf8')) as Partial<Content>;
+    return typeof content.boot_id === 'string' && typeof content.kernel_boot_id === 'string'
+      ? { boot_id: content.boot_id, kernel_boot_id: content.kernel_boot_id, drained: content.drained === true, ended: content.ended === true }
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

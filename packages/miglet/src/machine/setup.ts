@@ -1,0 +1,233 @@
+/**
+ * The vocabulary of the machine: its actors, guards, actions and delays, by name. The chart is in miglet-machine.ts.
+ */
+import { backoffDelayMs } from '@mig/common/backoff';
+import { assign, cancel, enqueueActions, fromCallback, fromPromise, raise, sendTo, setup } from 'xstate';
+import type { JobStatus } from '@mig/common/domain/vm';
+import type {
+  AnnounceOutcome,
+  CommandResult,
+  ConfigureOutcome,
+  DeregisterAnswer,
+  DrainRequest,
+  Ending,
+  MigletContext,
+  MigletEffects,
+  MigletEvent,
+  MigletInput,
+  Registration,
+  RunnerExited,
+  RunnerRequest,
+  ShutdownRequest,
+} from './types.js';
+
+const RUNNER_ACTOR = 'runner';
+const BEAT = 'beat';
+const DRAIN_DEADLINE = 'drainDeadline';
+
+/** The actors that the machine invokes, by name; `provide` puts the real ones in their place. */
+const actorPlaceholders = {
+  /** Sends `vm_started` once, with every event before it that is not yet acknowledged. */
+  announce: fromPromise<AnnounceOutcome>(() => Promise.reject(new Error('actor announce is not provided'))),
+  /** Holds one stream: sends link.up and link.down, and the commands that come. */
+  link: fromCallback<MigletEvent>(() => undefined),
+  /** Owns the runner's process: takes RunnerRequests, sends runner.* and job.* events. */
+  runner: fromCallback<RunnerRequest>(() => undefined),
+  configureRunner: fromPromise<ConfigureOutcome, { registration: Registration }>(() =>
+    Promise.reject(new Error('actor configureRunner is not provided')),
+  ),
+  /** Asks the controller to have the registration deleted. */
+  deregister: fromPromise<DeregisterAnswer, { runnerName: string }>(() =>
+    Promise.reject(new Error('actor deregister is not provided')),
+  ),
+  /** Resolves when the controller has acknowledged everything. */
+  flush: fromPromise<void>(() => Promise.reject(new Error('actor flush is not provided'))),
+  powerOff: fromPromise<void>(() => Promise.reject(new Error('actor powerOff is not provided'))),
+};
+
+/** The actors that a MIGlet provides. */
+export type MigletActors = typeof actorPlaceholders;
+
+/** @param effects what the actions do to the world */
+export function createMachineSetup(effects: MigletEffects) {
+  const machineSetup = setup({
+    types: {
+      context: {} as MigletContext,
+      events: {} as MigletEvent,
+      input: {} as MigletInput,
+      output: {} as Ending,
+    },
+    actors: actorPlaceholders,
+    delays: {
+      announceBackoff: ({ context }) =>
+        backoffDelayMs(context.limits.announceBackoff, context.announceFailures - 1, context.random),
+      reconnectDelay: ({ context }) =>
+        backoffDelayMs(context.limits.reconnectBackoff, context.linkFailures - 1, context.random),
+      registrationBackoff: ({ context }) =>
+        backoffDelayMs(context.limits.registrationBackoff, context.registrationFailures - 1, context.random),
+      minimumUptime: ({ context }) => context.limits.minimumUptimeMs,
+      connectTimeout: ({ context }) => context.limits.connectTimeoutMs,
+      configureTimeout: ({ context }) => context.limits.configureTimeoutMs,
+      startTimeout: ({ context }) => context.limits.startTimeoutMs,
+      stableReady: ({ context }) => context.limits.stableReadyMs,
+      deregisterTimeout: ({ context }) => context.limits.deregisterTimeoutMs,
+      deregisterRetry: ({ context }) => context.limits.deregisterRetryMs,
+      stopGrace: ({ context }) => context.limits.stopGraceMs,
+      flushTimeout: ({ context }) => context.limits.flushTimeoutMs,
+      heartbeatInterval: ({ context }) => context.settings.heartbeatIntervalMs,
+      drainDeadline: ({ context }) => context.drain?.deadlineMs ?? 0,
+    },
+    guards: {
+      linkUp: ({ context }) => context.linkUp,
+      hasRegistration: ({ context }) => context.registration !== undefined,
+      registrationExhausted: ({ context }) =>
+        context.registrationFailures >= context.limits.maxRegistrationFailures,
+      drainWanted: ({ context }) => context.drain !== undefined || context.ending !== undefined,
+      shutdownWanted: ({ context }) => context.ending !== undefined,
+      poweroffWanted: ({ context }) => context.ending?.poweroff === true,
+      jobRuns: ({ context }) => context.job !== undefined,
+      processAlive: ({ context }) => context.processAlive,
+      forcedStop: ({ context }) => context.forced && context.processAlive,
+      /** Neither a process nor a registration is left, or no process is and GitHub cannot be asked. */
+      runnerGone: ({ context }) =>
+        !context.processAlive &&
+        (context.runner === undefined ||
+          context.deregisterFailures >= (context.forced ? 1 : context.limits.maxDeregisterFailures)),
+      registered: ({ context }) => context.runner !== undefined,
+      outcomeIs: (_, params: { actual: string; wanted: string }) => params.actual === params.wanted,
+      isTrue: (_, params: { value: boolean }) => params.value,
+      /** It ended as it should: by itself after its work, or because it was told to. */
+      endedWell: ({ context }, params: { exit: RunnerExited }) => params.exit.code === 0 || context.stopRequested,
+    },
+    actions: {
+      emitEvent: (_, params: { type: string; data: Readonly<Record<string, string>> }) =>
+        effects.emitEvent(params.type, params.data),
+      settle: (_, params: { commandId: string | undefined; result: CommandResult }) => {
+        if (params.commandId !== undefined) effects.settleCommand(params.commandId, params.result);
+      },
+      settleAll: (_, params: { commandIds: readonly string[]; result: CommandResult }) => {
+        for (const commandId of params.commandIds) effects.settleCommand(commandId, params.result);
+      },
+      sendHeartbeat: () => effects.sendHeartbeat(),
+      rememberDrained: (_, params: { drained: boolean }) => effects.rememberDrained(params.drained),
+      rememberEnded: () => effects.rememberEnded(),
+      note: assign((_, params: { note: string }) => ({ note: params.note })),
+      takeRegistration: assign((_, params: { registration: Registration }) => ({
+        registration: params.registration,
+        note: '',
+      })),
+      dropRegistration: assign({ registration: undefined }),
+      countRegistrationFailure: assign(({ context }, params: { reason: string }) => ({
+        registrationFailures: context.registrationFailures + 1,
+        note: params.reason,
+      })),
+      resetRegistrationFailures: assign({ registrationFailures: 0 }),
+      takeRunner: assign((_, params: { runner: MigletContext['runner'] }) => ({
+        runner: params.runner,
+        processAlive: true,
+        stopRequested: false,
+        deregisterFailures: 0,
+      })),
+      loseProcess: assign({ processAlive: false, job: undefined }),
+      expectExit: assign({ stopRequested: true }),
+      loseRunner: assign({ runner: undefined, deregisterFailures: 0, note: '' }),
+      /** From here on GitHub may know the runner, whatever becomes of the attempt. */
+      mayBeRegistered: assign(({ context }) => ({
+        runner: context.registration && {
+          name: context.registration.runnerName,
+          labels: context.registration.labels,
+        },
+        deregisterFailures: 0,
+      })),
+      takeJob: assign((_, params: { job: JobStatus }) => ({ job: params.job })),
+      dropJob: assign({ job: undefined }),
+      countDeregisterFailure: assign(({ context }, params: { reason: string }) => ({
+        deregisterFailures: context.deregisterFailures + 1,
+        note: params.reason,
+      })),
+      /** The first reason is kept; a shorter deadline wins, and so does force. */
+      takeDrain: assign(({ context }, params: { request: DrainRequest }) => {
+        const { request } = params;
+        const deadlineMs = request.deadlineMs ?? context.drain?.deadlineMs ?? context.settings.drainDeadlineMs;
+        return {
+          forced: context.forced || request.force,
+          drain: {
+            reason: context.drain?.reason ?? request.reason,
+            deadlineMs,
+            commandIds: [
+              ...(context.drain?.commandIds ?? []),
+              ...(request.commandId === undefined ? [] : [request.commandId]),
+            ],
+          },
+        };
+      }),
+      /** The first cause of an ending is kept. */
+      takeShutdown: assign(({ context }, params: { request: ShutdownRequest }) => {
+        const { request } = params;
+        const forced = context.forced || request.force;
+        return {
+          forced,
+          ending: {
+            outcome: context.ending?.outcome ?? (forced ? ('forced' as const) : ('drained' as const)),
+            reason: context.ending?.reason ?? request.reason,
+            poweroff: request.poweroff || context.ending?.poweroff === true,
+          },
+          shutdownCommandIds: [
+            ...context.shutdownCommandIds,
+            ...(request.commandId === undefined ? [] : [request.commandId]),
+          ],
+          drain: context.drain ?? {
+            reason: request.reason,
+            deadlineMs: context.settings.drainDeadlineMs,
+            commandIds: [],
+          },
+        };
+      }),
+      fail: assign(({ context }, params: { reason: string }) => ({
+        ending: context.ending ?? { outcome: 'failed' as const, reason: params.reason, poweroff: false },
+      })),
+      force: assign({ forced: true }),
+      forgetDrain: assign({ drain: undefined, forced: false }),
+      answerDrains: assign(({ context }) => ({
+        drain: context.drain && { ...context.drain, commandIds: [] },
+      })),
+      updateSettings: assign(({ context }, params: { settings: Partial<MigletContext['settings']> }) => ({
+        settings: { ...context.settings, ...params.settings },
+      })),
+      linkIsUp: assign({ linkUp: true }),
+      linkIsDown: assign({ linkUp: false }),
+      countLinkFailure: assign(({ context }) => ({ linkFailures: context.linkFailures + 1 })),
+      resetLinkFailures: assign({ linkFailures: 0 }),
+      countAnnounceFailure: assign(({ context }, params: { reason: string }) => ({
+        announceFailures: context.announceFailures + 1,
+        note: params.reason,
+      })),
+      resetAnnounceFailures: assign({ announceFailures: 0, note: '' }),
+      startRunner: sendTo(RUNNER_ACTOR, (_, params: { registration: Registration | undefined }) =>
+        params.registration === undefined
+          ? ({ type: 'stop' } satisfies RunnerRequest)
+          : ({ type: 'start', registration: params.registration } satisfies RunnerRequest),
+      ),
+      stopRunner: sendTo(RUNNER_ACTOR, { type: 'stop' } satisfies RunnerRequest),
+      killRunner: sendTo(RUNNER_ACTOR, { type: 'kill' } satisfies RunnerRequest),
+    },
+  });
+
+  /** Starts the timer of the drain's deadline anew; a deadline of 0 starts none. */
+  const startDrainDeadline = machineSetup.createAction(
+    enqueueActions(({ context, enqueue }) => {
+      enqueue(cancel(DRAIN_DEADLINE));
+      if (context.drain !== undefined && context.drain.deadlineMs > 0) {
+        enqueue(raise({ type: 'drain.deadlineReached' }, { id: DRAIN_DEADLINE, delay: 'drainDeadline' }));
+      }
+    }),
+  );
+  const beatLater = machineSetup.createAction(
+    enqueueActions(({ enqueue }) => {
+      enqueue(cancel(BEAT));
+      enqueue(raise({ type: 'heartbeat.due' }, { id: BEAT, delay: 'heartbeatInterval' }));
+    }),
+  );
+
+  return { machineSetup, startDrainDeadline, beatLater };
+}

@@ -1,0 +1,50 @@
+/** What the machine says of itself, from a snapshot: for heartbeats, announcements and logs. */
+import type { SnapshotFrom } from 'xstate';
+import type { JobStatus, RunnerStatus } from '@mig/common/domain/vm';
+import type { MigletMachine } from './miglet-machine.js';
+
+export type MigletSnapshot = SnapshotFrom<MigletMachine>;
+
+export interface MigletStatus {
+  /** The path of the lifecycle region: `ready.idle`. */
+  readonly state: string;
+  /** Why it is there, for a person; empty where the state says it all. */
+  readonly reason: string;
+  readonly runner: RunnerStatus;
+  readonly job: JobStatus | undefined;
+}
+
+export function statusOf(snapshot: MigletSnapshot, now: number): MigletStatus {
+  const { context } = snapshot;
+  const state = pathOf((snapshot.value as { lifecycle: StateValue }).lifecycle);
+  const listening = context.processAlive && !state.startsWith('registering');
+  return {
+    state,
+    reason: reasonOf(snapshot, state, now),
+    runner: {
+      state: context.job !== undefined ? 'running' : listening ? 'idle' : 'offline',
+      configured: context.runner !== undefined,
+      name: context.runner?.name ?? '',
+      labels: context.runner?.labels ?? [],
+    },
+    job: context.job,
+  };
+}
+
+type StateValue = string | { readonly [key: string]: StateValue };
+
+export function pathOf(value: StateValue): string {
+  if (typeof value === 'string') return value;
+  const [entry] = Object.entries(value);
+  return entry === undefined ? '' : `${entry[0]}.${pathOf(entry[1])}`;
+}
+
+function reasonOf({ context }: MigletSnapshot, state: string, now: number): string {
+  if (state.endsWith('finishingJob') && context.job !== undefined) {
+    return `job ${context.job.name} runs for ${Math.round((now - context.job.startedAt) / 1000)} s`;
+  }
+  if (state.endsWith('waitingToAsk') || state.endsWith('backingOff')) return context.note;
+  if (state.startsWith('draining') && context.drain !== undefined) return context.drain.reason;
+  if (state.startsWith('shutdown')) return context.ending?.reason ?? '';
+  return '';
+}

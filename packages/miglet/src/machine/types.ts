@@ -1,0 +1,189 @@
+/** What the machine knows, hears and answers. Everything here is plain data. */
+import type { Outcome } from '@mig/common/outcome';
+import type { DeregisterOutcome } from '@mig/common/domain/messages';
+import type { JobStatus } from '@mig/common/domain/vm';
+
+/** What `register_runner` brought. `token` and `jitConfig` are secrets: nothing that is logged may hold them (I8). */
+export interface Registration {
+  readonly commandId: string;
+  readonly runnerName: string;
+  readonly runnerUrl: string;
+  readonly runnerGroup: string;
+  readonly labels: readonly string[];
+  readonly token: string;
+  /** If it is not empty, it is used instead of the token. */
+  readonly jitConfig: string;
+}
+
+/** Settings that `update_config` changes while the MIGlet runs. */
+export interface Settings {
+  readonly heartbeatIntervalMs: number;
+  /** Deadline of a drain that names none; 0 = never. */
+  readonly drainDeadlineMs: number;
+  /** Added at the next registration. */
+  readonly labels: readonly string[];
+}
+
+/** Times and limits that are fixed when the MIGlet starts; milliseconds. */
+export interface MachineLimits {
+  readonly announceBackoff: { readonly firstMs: number; readonly maxMs: number };
+  readonly reconnectBackoff: { readonly firstMs: number; readonly maxMs: number };
+  readonly registrationBackoff: { readonly firstMs: number; readonly maxMs: number };
+  /** A stream that lived this long was a good one: the backoff begins anew. */
+  readonly minimumUptimeMs: number;
+  readonly connectTimeoutMs: number;
+  readonly configureTimeoutMs: number;
+  /** From its start until the runner listens for jobs. */
+  readonly startTimeoutMs: number;
+  /** A runner that was ready this long was a good one: failures are counted anew. */
+  readonly stableReadyMs: number;
+  /** Failures of registering and running in a row, after which the VM is given up. */
+  readonly maxRegistrationFailures: number;
+  readonly deregisterTimeoutMs: number;
+  readonly deregisterRetryMs: number;
+  /** With no runner process left, the registration is asked to be deleted this often, and then left to the controller. */
+  readonly maxDeregisterFailures: number;
+  /** From the request to stop until the runner is killed. */
+  readonly stopGraceMs: number;
+  readonly flushTimeoutMs: number;
+}
+
+export interface MigletInput {
+  readonly settings: Settings;
+  readonly limits: MachineLimits;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  /** This boot was drained before the MIGlet was restarted: it stays so. */
+  readonly drained: boolean;
+}
+
+/** How the machine ended. `failed`: the VM could not be brought into service. */
+export type EndingKind = 'drained' | 'forced' | 'failed';
+
+export interface Ending {
+  readonly outcome: EndingKind;
+  readonly reason: string;
+  readonly poweroff: boolean;
+}
+
+export interface RunnerFacts {
+  readonly name: string;
+  readonly labels: readonly string[];
+}
+
+export interface DrainContext {
+  readonly reason: string;
+  /** 0 = never. */
+  readonly deadlineMs: number;
+  /** Commands that are answered when the drain has ended. */
+  readonly commandIds: readonly string[];
+}
+
+export interface MigletContext {
+  readonly settings: Settings;
+  readonly limits: MachineLimits;
+  readonly random: () => number;
+  readonly announceFailures: number;
+  readonly linkFailures: number;
+  readonly linkUp: boolean;
+  readonly registration: Registration | undefined;
+  readonly registrationFailures: number;
+  /** The runner that is registered at GitHub, as far as we know. */
+  readonly runner: RunnerFacts | undefined;
+  /** A process of the runner lives. */
+  readonly processAlive: boolean;
+  /** It was told to end. */
+  readonly stopRequested: boolean;
+  readonly job: JobStatus | undefined;
+  readonly deregisterFailures: number;
+  readonly drain: DrainContext | undefined;
+  readonly forced: boolean;
+  readonly ending: Ending | undefined;
+  readonly shutdownCommandIds: readonly string[];
+  /** Why things are as they are, for a person. */
+  readonly note: string;
+}
+
+export interface RegisterRequest {
+  readonly type: 'register.request';
+  readonly registration: Registration;
+}
+export interface DrainRequest {
+  readonly type: 'drain.request';
+  readonly commandId: string | undefined;
+  readonly reason: string;
+  /** Undefined = as the settings say. */
+  readonly deadlineMs: number | undefined;
+  readonly force: boolean;
+}
+export interface ShutdownRequest {
+  readonly type: 'shutdown.request';
+  readonly commandId: string | undefined;
+  readonly reason: string;
+  readonly force: boolean;
+  readonly poweroff: boolean;
+}
+export interface SettingsUpdate {
+  readonly type: 'settings.update';
+  readonly commandId: string;
+  readonly settings: Partial<Settings>;
+}
+export interface RunnerExited {
+  readonly type: 'runner.exited';
+  /** Undefined if a signal ended it, or if it was not our child. */
+  readonly code: number | undefined;
+  readonly signal: string | undefined;
+}
+
+export type MigletEvent =
+  | RegisterRequest
+  | DrainRequest
+  | ShutdownRequest
+  | SettingsUpdate
+  | { readonly type: 'drain.deadlineReached' }
+  | { readonly type: 'announced' }
+  | { readonly type: 'announce.refused'; readonly reason: string }
+  | { readonly type: 'link.up'; readonly heartbeatIntervalMs: number; readonly announceAgain: boolean }
+  | { readonly type: 'link.down'; readonly reason: string }
+  | { readonly type: 'heartbeat.due' }
+  | { readonly type: 'runner.started'; readonly runner: RunnerFacts }
+  | { readonly type: 'runner.listening' }
+  | { readonly type: 'job.started'; readonly job: JobStatus }
+  | { readonly type: 'job.finished'; readonly job: JobStatus; readonly result: string }
+  | RunnerExited
+  | { readonly type: 'lifecycle.ended' };
+
+/** What the machine asks of the runner actor. */
+export type RunnerRequest =
+  | { readonly type: 'start'; readonly registration: Registration }
+  /** Orderly: a running job is cancelled by the runner itself, so the machine asks only when none may be lost. */
+  | { readonly type: 'stop' }
+  /** At once, with every process of its group. */
+  | { readonly type: 'kill' };
+
+export interface CommandResult {
+  readonly success: boolean;
+  readonly message: string;
+  readonly result: Readonly<Record<string, string>>;
+}
+
+/** What the machine does to the world. Each call returns at once; failures are logged where they happen. */
+export interface MigletEffects {
+  /** Journals and sends the event (I4). */
+  emitEvent(type: string, data: Readonly<Record<string, string>>): void;
+  /** Journals and sends the result of a command (I2). */
+  settleCommand(commandId: string, result: CommandResult): void;
+  /** Collects how the VM is, and reports it. */
+  sendHeartbeat(): void;
+  /** Is remembered over a restart of the MIGlet within this boot. */
+  rememberDrained(drained: boolean): void;
+  /** The boot has ended: a MIGlet that starts from here on begins another. */
+  rememberEnded(): void;
+}
+
+export type AnnounceOutcome = Outcome<void>;
+export type ConfigureOutcome = Outcome<void>;
+export interface DeregisterAnswer {
+  readonly outcome: DeregisterOutcome;
+  readonly message: string;
+}

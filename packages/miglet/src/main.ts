@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+/** The MIGlet as a process: reads its configuration, runs the machine to its end, says how it ended by its exit code. */
+import os from 'node:os';
+import { parseArgs } from 'node:util';
+import { systemClock } from '@mig/common/clock';
+import { ConfigError, loadConfig } from '@mig/common/config/load';
+import { isValidId } from '@mig/common/domain/ids';
+import { errorMessage } from '@mig/common/errors';
+import { createLogger } from '@mig/common/logger';
+import { VERSION } from '@mig/common/version';
+import { migletConfigSchema } from './config.js';
+import { createHost } from './host/host.js';
+import { startMiglet } from './miglet.js';
+
+const HELP = `Usage: miglet [--config FILE] [--vm-id ID] [--pool-id ID] [--log-level LEVEL]
+
+Runs the agent of one VM: announces it to its controller, keeps one GitHub Actions runner, does what the controller says.
+Settings: flags > environment (MIGLET_…) > file > defaults; config/miglet.yaml lists them all. SIGTERM or SIGINT drains and
+ends it: a running job ends first. A second signal ends the job too.
+
+Exit codes: 0 ended as asked, 1 the VM could not be brought into service or the MIGlet could not start, 2 wrong configuration.
+
+Example:
+  MIGLET_CONTROLLER_ENDPOINT=http://controller:8080 miglet --config /etc/mig/miglet.yaml --vm-id runner-7
+`;
+
+/** npm and a terminal may both pass on the one Ctrl-C of a person: signals this close together are one. */
+const SAME_SIGNAL_MS = 500;
+
+async function main(): Promise<number> {
+  let flags;
+  try {
+    flags = parseArgs({
+      options: {
+        config: { type: 'string' },
+        'vm-id': { type: 'string' },
+        'pool-id': { type: 'string' },
+        'log-level': { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean' },
+      },
+    }).values;
+  } catch (error) {
+    process.stderr.write(`miglet: ${errorMessage(error)}\n\n${HELP}`);
+    return 2;
+  }
+  if (flags.help) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (flags.version) {
+    process.stdout.write(`${VERSION}\n`);
+    return 0;
+  }
+
+  const hostName = os.hostname();
+  let loaded;
+  try {
+    loaded = loadConfig(migletConfigSchema(isValidId(hostName) ? hostName : 'vm'), {
+      envPrefix: 'MIGLET',
+      env: process.env,
+      ...(flags.config === undefined ? {} : { file: flags.config }),
+      flags: { vm_id: flags['vm-id'], pool_id: flags['pool-id'], 'log.level': flags['log-level'] },
+    });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    for (const fault of error.faults) process.stderr.write(`miglet: ${fault}\n`);
+    return 2;
+  }
+
+  const { config, unknownVariables } = loaded;
+  const logger = createLogger({ name: 'miglet', level: config.log.level, bindings: { vmId: config.vm_id } });
+  for (const name of unknownVariables) logger.warn({ variable: name }, 'an environment variable names no setting; it is ignored');
+
+  let host;
+  try {
+    host = createHost({ config, env: process.env, clock: systemClock, logger });
+  } catch (error) {
+    process.stderr.write(
+      `miglet: the state folder ${config.state_dir} cannot be used (${errorMessage(error)}): give this user the right to write there, or set state_dir\n`,
+    );
+    return 1;
+  }
+  const miglet = startMiglet({ config, host, clock: systemClock, logger, random: Math.random });
+
+  let firstSignalAtMs: number | undefined;
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      const nowMs = systemClock.monotonicMs();
+      if (firstSignalAtMs !== undefined && nowMs - firstSignalAtMs < SAME_SIGNAL_MS) return;
+      const force = firstSignalAtMs !== undefined;
+      firstSignalAtMs ??= nowMs;
+      logger.info({ event: 'signal', signal: name, force }, force ? 'a second signal: the job is ended' : 'a signal: the VM drains and ends');
+      miglet.shutdown(name, force);
+    });
+  }
+  // Nothing else may keep the process: its timers do not.
+  const alive = setInterval(() => undefined, 60_000);
+  const ending = await miglet.ended;
+  clearInterval(alive);
+  return ending.outcome === 'failed' ? 1 : 0;
+}
+
+process.exitCode = await main();
+// Nothing is left to do; a library's idle socket must not hold the process.
+process.exit();

@@ -1,0 +1,202 @@
+/** The composition root: makes every part of the MIGlet, joins them to the machine, and runs it to its end. */
+import { createActor, fromPromise, toPromise, type InspectionEvent } from 'xstate';
+import type { Clock } from '@mig/common/clock';
+import { errorMessage } from '@mig/common/errors';
+import type { Logger } from '@mig/common/logger';
+import { VERSION } from '@mig/common/version';
+import { isCommandType } from '@mig/common/domain/command-types';
+import type { VmHealth, VmIdentity } from '@mig/common/domain/vm';
+import { createLinkActor } from './actors/link.actor.js';
+import { executeCommand, type CommandEffects } from './commands.js';
+import type { MigletConfig } from './config.js';
+import { announce } from './controller-link/announcer.js';
+import { createCommandIntake } from './controller-link/command-intake.js';
+import { createControllerLink } from './controller-link/controller-link.js';
+import type { BootFile } from './host/boot-file.js';
+import type { CommandJournal, EventJournal } from './journal/journal.js';
+import { limitsOf, settingsOf } from './limits.js';
+import { createMigletMachine } from './machine/miglet-machine.js';
+import type { MigletActors } from './machine/setup.js';
+import { statusOf, type MigletStatus } from './machine/status.js';
+import type { Ending } from './machine/types.js';
+import { resumptionOf, unfinished } from './resume.js';
+
+/** What the MIGlet needs of the VM it runs on. The real ones are made by `createHost`; a simulated fleet has others. */
+export interface MigletHost {
+  readonly boot: BootFile;
+  readonly events: EventJournal;
+  readonly commands: CommandJournal;
+  readonly runner: MigletActors['runner'];
+  readonly configureRunner: MigletActors['configureRunner'];
+  sampleHealth(): Promise<VmHealth>;
+  powerOff(): Promise<void>;
+}
+
+export interface MigletDeps {
+  readonly config: MigletConfig;
+  readonly host: MigletHost;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+}
+
+export interface Miglet {
+  /** As now; for those who watch it in the same process. */
+  status(): MigletStatus;
+  /** Asks for an orderly end; `force` ends a running job. */
+  shutdown(reason: string, force: boolean): void;
+  /** Resolves when the MIGlet has ended, with how. */
+  readonly ended: Promise<Ending>;
+}
+
+export function startMiglet({ config, host, clock, logger, random }: MigletDeps): Miglet {
+  const identity: VmIdentity = { vmId: config.vm_id, poolId: config.pool_id, orgId: config.org_id };
+  const { boot } = host.boot;
+  let grpcEndpoint = config.controller.grpc_endpoint;
+  let linkFailures = 0;
+
+  const commandEffects: CommandEffects = {
+    send: (event) => actor.send(event),
+    settle: (commandId, outcome) => link.settleCommand(commandId, outcome),
+    setLogLevel: (level) => {
+      logger.level = level;
+    },
+    labels: () => actor.getSnapshot().context.settings.labels,
+    defaultRunnerName: config.vm_id,
+  };
+  const intake = createCommandIntake(
+    host.commands,
+    (id, type, parameters) => executeCommand(id, type, parameters, commandEffects),
+    logger,
+  );
+  const link = createControllerLink({
+    identity,
+    bootId: boot.bootId,
+    session: () => ({
+      endpoint: grpcEndpoint || defaultGrpcEndpoint(config.controller.endpoint),
+      keepaliveMs: config.controller.keepalive,
+      keepaliveTimeoutMs: config.controller.keepalive_timeout,
+    }),
+    events: host.events,
+    commands: host.commands,
+    intake,
+    clock,
+    logger,
+  });
+
+  const status = (): MigletStatus => statusOf(actor.getSnapshot(), clock.now());
+
+  function beat(): void {
+    host.sampleHealth().then(
+      (health) => report(health),
+      (error: unknown) => {
+        logger.warn({ reason: errorMessage(error) }, 'the load of the machine could not be read');
+        report(undefined);
+      },
+    );
+  }
+
+  /** State and send together, so that the controller never hears an older state after a newer one. */
+  function report(health: VmHealth | undefined): void {
+    const { state, reason, runner, job } = status();
+    link.sendHeartbeat({ state, stateReason: reason, health, runner, currentJob: job });
+  }
+
+  const machine = createMigletMachine({
+    emitEvent: (type, data) => link.emitEvent(type, data),
+    settleCommand: (commandId, result) => link.settleCommand(commandId, result),
+    sendHeartbeat: beat,
+    rememberDrained: (drained) => host.boot.rememberDrained(drained),
+    rememberEnded: () => host.boot.rememberEnded(),
+  }).provide({
+    actors: {
+      announce: fromPromise(async ({ signal }) => {
+        if (!host.events.pending().some((event) => event.type === 'vm_started')) {
+          link.emitEvent('vm_started', { version: VERSION, miglet_state: status().state });
+        }
+        const outcome = await announce(
+          { identity, bootId: boot.bootId, endpoint: config.controller.endpoint, journal: host.events },
+          signal,
+        );
+        if (outcome.kind !== 'ok') {
+          logger.warn({ event: 'announce_failed', reason: outcome.reason }, 'the controller did not acknowledge vm_started');
+          return outcome;
+        }
+        grpcEndpoint = config.controller.grpc_endpoint || outcome.value.grpcEndpoint;
+        return { kind: 'ok', value: undefined };
+      }),
+      link: createLinkActor(
+        link,
+        () => ({
+          ...identity,
+          version: VERSION,
+          bootId: boot.bootId,
+          state: status().state,
+          labels: actor.getSnapshot().context.settings.labels,
+        }),
+        (reason) => {
+          linkFailures += 1;
+          logger.warn({ event: 'disconnected', reason, count: linkFailures }, 'the stream to the controller ended');
+        },
+      ),
+      runner: host.runner,
+      configureRunner: host.configureRunner,
+      deregister: fromPromise(({ input, signal }) => link.deregister(input.runnerName, signal)),
+      flush: fromPromise(() => link.flushed()),
+      powerOff: fromPromise(() => host.powerOff()),
+    },
+  });
+
+  const actor = createActor(machine, {
+    input: { settings: settingsOf(config), limits: limitsOf(config), random, drained: boot.drained },
+    clock: { setTimeout: (callback, delayMs) => clock.setTimer(callback, delayMs), clearTimeout: (timer) => clock.clearTimer(timer) },
+    inspect: (event) => logDropped(event, logger),
+  });
+
+  let lastState = '';
+  actor.subscribe({
+    next: () => {
+      const { state, reason } = status();
+      if (state === lastState) return;
+      logger.info({ event: 'state', from: lastState, to: state, ...(reason === '' ? {} : { reason }) }, state);
+      lastState = state;
+      actor.send({ type: 'heartbeat.due' });
+    },
+    error: (error) => logger.fatal({ err: error }, 'the machine failed'),
+  });
+
+  logger.info({ event: 'starting', ...identity, bootId: boot.bootId, resumed: boot.resumed, version: VERSION }, 'the MIGlet starts');
+  actor.start();
+  resumeCommands();
+
+  function resumeCommands(): void {
+    for (const command of unfinished(host.commands)) {
+      if (!isCommandType(command.type)) continue;
+      const resumption = resumptionOf(command.type, boot.resumed);
+      if (resumption.kind === 'again') executeCommand(command.id, command.type, command.parameters, commandEffects);
+      else link.settleCommand(command.id, { success: resumption.success, message: resumption.message, result: {} });
+    }
+  }
+
+  return {
+    status,
+    shutdown: (reason, force) =>
+      actor.send({ type: 'shutdown.request', commandId: undefined, reason, force, poweroff: false }),
+    ended: toPromise(actor).then(async (ending) => {
+      await link.closed();
+      logger.info({ event: 'ended', outcome: ending.outcome, reason: ending.reason }, 'the MIGlet has ended');
+      return ending;
+    }),
+  };
+}
+
+/** Port 50051 of the host of HTTP. */
+function defaultGrpcEndpoint(httpEndpoint: string): string {
+  return `${new URL(httpEndpoint).hostname}:50051`;
+}
+
+/** An event that no state takes is a fault of the machine: it must be seen. */
+function logDropped(inspection: InspectionEvent, logger: Logger): void {
+  if (inspection.type !== '@xstate.microstep' || inspection.actorRef.sessionId !== inspection.rootId) return;
+  if (inspection._transitions.length === 0) logger.warn({ type: inspection.event.type }, 'the machine took no notice of an event');
+}

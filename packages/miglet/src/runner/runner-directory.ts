@@ -1,0 +1,39 @@
+/** The folder of the GitHub runner: what must be in it, and what a registration leaves there. */
+import { accessSync, constants, rmSync } from 'node:fs';
+import path from 'node:path';
+
+/** Written by a registration; `config.sh remove --local` deletes the same (actions/runner, HostContext.GetConfigFile). */
+const REGISTRATION_FILES = ['.runner', '.credentials', '.credentials_rsaparams', '.runner_migrated', '.credentials_migrated'];
+
+export interface RunnerDirectory {
+  readonly path: string;
+  readonly configScript: string;
+  readonly listener: string;
+  /** What is missing, for a person; undefined if nothing is. */
+  missing(): string | undefined;
+  /** Forgets an earlier registration, which would make config.sh refuse. */
+  forgetRegistration(): void;
+}
+
+export function runnerDirectory(directory: string): RunnerDirectory {
+  const configScript = path.join(directory, 'config.sh');
+  const listener = path.join(directory, 'bin', 'Runner.Listener');
+  return {
+    path: directory,
+    configScript,
+    listener,
+    missing() {
+      for (const file of [configScript, listener]) {
+        try {
+          accessSync(file, constants.X_OK);
+        } catch {
+          return `${file} is not there or cannot be run: unpack the GitHub runner into ${directory}, or set runner.dir`;
+        }
+      }
+      return undefined;
+    },
+    forgetRegistration() {
+      for (const name of REGISTRATION_FILES) rmSync(path.join(directory, name), { force: true });
+    },
+  };
+}
