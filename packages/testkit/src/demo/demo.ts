@@ -1,0 +1,248 @@
+/**
+ * The main job, whole, on one machine: a controller, a stand-in GitHub, MIGlets with stand-in runners, each a process of its
+ * own, as they would be on their machines. What dies is started again, as an init system would; what ends by itself is not.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { formatDuration } from '@mig/common/config/duration';
+import { MigError } from '@mig/common/errors';
+import { installStandInRunner } from '../runner/install.js';
+import type { ChildExit } from './child-process.js';
+import { describeControllerLog, describeMigletLog, type Narrator } from './narrator.js';
+import type { DemoOptions } from './options.js';
+import { supervise, type Supervised } from './supervised.js';
+
+/** A part of the demo did not come up; the message is the one line that says why. */
+export class DemoFailedError extends MigError {
+  constructor(message: string) {
+    super('demo-failed', message);
+  }
+}
+
+export interface Demo {
+  /** Resolves when the controller has ended although nobody asked it to. */
+  readonly broken: Promise<ChildExit>;
+  /** Drains and ends the VMs, then the rest. Called again, it no longer waits for running jobs. */
+  stop(): Promise<void>;
+  /** Ends everything at once. */
+  kill(): void;
+}
+
+const PACKAGES = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
+const PROGRAMS = {
+  controller: path.join(PACKAGES, 'controller', 'bundle', 'controller.mjs'),
+  miglet: path.join(PACKAGES, 'miglet', 'bundle', 'miglet.mjs'),
+  github: path.join(PACKAGES, 'testkit', 'dist', 'github', 'main.js'),
+};
+const ORGANIZATION = 'demo-org';
+const RESTART_DELAY_MS = 1_000;
+const JOB_SECONDS = '4..10';
+
+/** @throws DemoFailedError */
+export async function startDemo(options: DemoOptions, narrator: Narrator, env: NodeJS.ProcessEnv): Promise<Demo> {
+  const data = path.resolve(options.dataDirectory);
+  const files = prepareData(data);
+  const children: Supervised[] = [];
+  const stopAll = (): void => {
+    for (const child of children) {
+      child.release();
+      child.signal('SIGKILL');
+    }
+  };
+
+  try {
+    const github = await startGitHub();
+    const controller = await startController(github.url);
+    const miglets = Array.from({ length: options.vmCount }, (_, index) =>
+      startMiglet(`demo-vm-${index + 1}`, controller.http, controller.grpc),
+    );
+    printHints(controller.http);
+    return makeDemo(github.process, controller.process, miglets);
+  } catch (error) {
+    stopAll();
+    throw error;
+  }
+
+  async function startGitHub(): Promise<{ process: Supervised; url: string }> {
+    let port = '0';
+    const listening = withResolvers<string>();
+    const process_ = add(
+      supervise({
+        name: 'github',
+        restartDelayMs: RESTART_DELAY_MS,
+        restartAfter: (exit) => exit.code !== 0 && port !== '0',
+        onRestart: (exit) => narrator.say('github', `the stand-in GitHub died (${how(exit)}); it is started again`),
+        child: () => ({
+          args: [
+            PROGRAMS.github,
+            ...['--port', port, '--token-file', files.token, '--org', ORGANIZATION, '--job-seconds', JOB_SECONDS],
+            ...(options.jobsEveryMs > 0 ? ['--jobs-every', formatDuration(options.jobsEveryMs)] : []),
+            ...['--exit-with-parent', String(process.pid)],
+          ],
+          env,
+          onLog(entry) {
+            if (entry['event'] !== 'listening' || typeof entry['url'] !== 'string') return;
+            port = new URL(entry['url']).port;
+            listening.resolve(entry['url']);
+          },
+        }),
+      }),
+    );
+    const url = await firstOf(listening.promise, process_, 'the stand-in GitHub');
+    narrator.say('github', `a stand-in for GitHub listens on ${url} (nothing here talks to the real one)`);
+    return { process: process_, url };
+  }
+
+  async function startController(githubUrl: string): Promise<{ process: Supervised; http: string; grpc: string }> {
+    let ports = { http: options.httpPort, grpc: options.grpcPort };
+    const listening = withResolvers<{ http: string; grpc: string }>();
+    let isUp = false;
+    const process_ = add(
+      supervise({
+        name: 'controller',
+        restartDelayMs: RESTART_DELAY_MS,
+        restartAfter: (exit) => isUp && exit.code !== 0,
+        onRestart: (exit) => narrator.say('controller', `died (${how(exit)}); it is started again`),
+        child: () => ({
+          args: [PROGRAMS.controller],
+          env: {
+            ...env,
+            CONTROLLER_DATA_DIR: files.controller,
+            CONTROLLER_HTTP_PORT: String(ports.http),
+            CONTROLLER_GRPC_PORT: String(ports.grpc),
+            CONTROLLER_GITHUB_AUTH: 'token',
+            CONTROLLER_GITHUB_API_URL: githubUrl,
+            CONTROLLER_GITHUB_WEB_URL: githubUrl,
+            CONTROLLER_GITHUB_TOKEN_FILE: files.token,
+            CONTROLLER_GITHUB_ORG: ORGANIZATION,
+            CONTROLLER_POOLS: '{ demo: { labels: [self-hosted, linux, demo] } }',
+          },
+          onLog(entry) {
+            const said = describeControllerLog(entry);
+            if (said !== undefined) narrator.say('controller', said);
+            if (entry['event'] !== 'listening') return;
+            const [http, grpc] = [String(entry['http']), String(entry['grpc'])];
+            ports = { http: Number(new URL(http).port), grpc: Number(grpc.split(':').at(-1)) };
+            isUp = true;
+            listening.resolve({ http, grpc });
+          },
+        }),
+      }),
+    );
+    const endpoints = await firstOf(listening.promise, process_, 'the controller');
+    return { process: process_, ...endpoints };
+  }
+
+  function startMiglet(vmId: string, http: string, grpc: string): Supervised {
+    const folder = path.join(data, 'vms', vmId);
+    const runner = path.join(folder, 'actions-runner');
+    installStandInRunner(runner);
+    return add(
+      supervise({
+        name: vmId,
+        restartDelayMs: RESTART_DELAY_MS,
+        // A MIGlet that ended as it was asked to has done its work; any other end is one to recover from.
+        restartAfter: (exit) => exit.code !== 0,
+        onRestart: (exit) => narrator.say(vmId, `the MIGlet died (${how(exit)}); it is started again`),
+        child: () => ({
+          args: [PROGRAMS.miglet],
+          env: {
+            ...env,
+            MIGLET_VM_ID: vmId,
+            MIGLET_POOL_ID: 'demo',
+            MIGLET_ORG_ID: ORGANIZATION,
+            MIGLET_STATE_DIR: path.join(folder, 'state'),
+            MIGLET_CONTROLLER_ENDPOINT: http,
+            MIGLET_CONTROLLER_GRPC_ENDPOINT: grpc,
+            MIGLET_RUNNER_DIR: runner,
+            ...(process.getuid?.() === 0 ? { MIGLET_RUNNER_ALLOW_ROOT: 'true' } : {}),
+          },
+          onLog(entry) {
+            const said = describeMigletLog(entry);
+            if (said !== undefined) narrator.say(vmId, said);
+          },
+        }),
+      }),
+    );
+  }
+
+  function add(child: Supervised): Supervised {
+    children.push(child);
+    return child;
+  }
+
+  function printHints(http: string): void {
+    const server = http === 'http://127.0.0.1:8080' ? '' : ` --server ${http}`;
+    const vm = options.vmCount > 0 ? 'demo-vm-1' : 'VM';
+    narrator.print('');
+    narrator.print('  Try, in another terminal in this folder:');
+    narrator.print(`    npx migctl get vms${server}`);
+    narrator.print(`    npx migctl describe vm ${vm}${server}`);
+    narrator.print(`    npx migctl events -f${server}`);
+    narrator.print(`    npx migctl drain ${vm} --wait${server}`);
+    narrator.print(`    npx migctl shutdown ${vm} --wait${server}`);
+    narrator.print('  Ctrl-C drains the VMs and ends everything.');
+    narrator.print('');
+  }
+
+  function makeDemo(github: Supervised, controller: Supervised, miglets: readonly Supervised[]): Demo {
+    let stopping: Promise<void> | undefined;
+    async function stopInOrder(): Promise<void> {
+      for (const miglet of miglets) {
+        miglet.release();
+        miglet.signal('SIGTERM');
+      }
+      await Promise.all(miglets.map((miglet) => miglet.ended));
+      for (const child of [controller, github]) {
+        child.release();
+        child.signal('SIGTERM');
+        await child.ended;
+      }
+    }
+    return {
+      broken: controller.ended,
+      stop() {
+        if (stopping !== undefined) for (const miglet of miglets) miglet.signal('SIGTERM');
+        stopping ??= stopInOrder();
+        return stopping;
+      },
+      kill: stopAll,
+    };
+  }
+}
+
+/** What came first: the value, or the end of the process that should have given it. */
+async function firstOf<T>(value: Promise<T>, child: Supervised, what: string): Promise<T> {
+  const failed = child.ended.then((exit) => {
+    throw new DemoFailedError(exit.lastError === '' ? `${what} ended at once (${how(exit)})` : exit.lastError);
+  });
+  return Promise.race([value, failed]);
+}
+
+const how = (exit: ChildExit): string => exit.signal ?? `exit code ${exit.code ?? 'unknown'}`;
+
+/** Folders and the token of the stand-in GitHub; what an earlier start left is used again. */
+function prepareData(data: string): { controller: string; token: string } {
+  const token = path.join(data, 'github-token');
+  try {
+    mkdirSync(data, { recursive: true, mode: 0o700 });
+    if (!existsSync(token) || readFileSync(token, 'utf8').trim() === '') {
+      writeFileSync(token, `stand-in-${randomBytes(16).toString('hex')}\n`, { mode: 0o600 });
+    }
+  } catch (error) {
+    throw new DemoFailedError(
+      `the data directory ${data} cannot be used (${(error as Error).message}): give this user the right to write there, or choose another with --data-dir`,
+    );
+  }
+  return { controller: path.join(data, 'controller_data'), token };
+}
+
+function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

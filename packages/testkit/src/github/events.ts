@@ -1,0 +1,30 @@
+/** What happened inside the stand-in, in the order in which it happened. Keys are spelled as in GitHub's payloads. */
+export type StandInEvent =
+  | { readonly event: 'runner_registered'; readonly runner_id: number; readonly runner_name: string }
+  | { readonly event: 'runner_online'; readonly runner_id: number; readonly runner_name: string }
+  | { readonly event: 'runner_offline'; readonly runner_id: number; readonly runner_name: string }
+  | {
+      readonly event: 'runner_removed';
+      readonly runner_id: number;
+      readonly runner_name: string;
+      readonly reason: RemovalReason;
+    }
+  | ({ readonly event: 'job_queued' } & JobFacts)
+  | ({ readonly event: 'job_started'; readonly runner_name: string } & JobFacts)
+  | ({
+      readonly event: 'job_completed';
+      readonly runner_name: string | null;
+      readonly result: string;
+      readonly ended_by: string;
+    } & JobFacts);
+
+/** `deleted`: over the REST API; `unconfigured`: by `config.sh remove`; `job_done`: an ephemeral runner had its one job. */
+export type RemovalReason = 'deleted' | 'unconfigured' | 'job_done';
+
+interface JobFacts {
+  readonly job_id: number;
+  readonly job_name: string;
+  readonly repository: string;
+}
+
+export type EmitEvent = (event: StandInEvent) => void;

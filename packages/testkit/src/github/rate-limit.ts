@@ -1,0 +1,71 @@
+import type { Clock } from '@mig/common/clock';
+
+export interface RateLimitOptions {
+  /** Requests per window. Default 5000, that of an installation. */
+  readonly limit?: number;
+  /** Default one hour. */
+  readonly windowMs?: number;
+}
+
+/** Schema `rate-limit` of GitHub's REST description; `reset` is in seconds since 1970. */
+export interface RateLimitState {
+  readonly limit: number;
+  readonly remaining: number;
+  readonly reset: number;
+  readonly used: number;
+}
+
+/** GitHub's primary rate limit: a fixed window that begins with its first request (github-facts 2.3). */
+export interface RateLimit {
+  /** Counts a request. False if the window has none left. */
+  take(): boolean;
+  /** Takes back what `take` counted last. */
+  giveBack(): void;
+  state(): RateLimitState;
+  /** Leaves this many requests in the window. */
+  setRemaining(count: number): void;
+}
+
+export function createRateLimit(clock: Clock, options: RateLimitOptions): RateLimit {
+  const limit = options.limit ?? 5_000;
+  const windowMs = options.windowMs ?? 3_600_000;
+  let used = 0;
+  let endsAt = 0;
+
+  function roll(): void {
+    if (clock.now() < endsAt) return;
+    used = 0;
+    endsAt = clock.now() + windowMs;
+  }
+
+  return {
+    take() {
+      roll();
+      if (used >= limit) return false;
+      used += 1;
+      return true;
+    },
+    giveBack() {
+      used = Math.max(0, used - 1);
+    },
+    state() {
+      roll();
+      return { limit, remaining: limit - used, reset: Math.ceil(endsAt / 1000), used };
+    },
+    setRemaining(count) {
+      roll();
+      used = limit - Math.max(0, Math.min(count, limit));
+    },
+  };
+}
+
+/** As GitHub sends them with every answer of its API. */
+export function toRateLimitHeaders(state: RateLimitState): Record<string, string> {
+  return {
+    'x-ratelimit-limit': String(state.limit),
+    'x-ratelimit-remaining': String(state.remaining),
+    'x-ratelimit-used': String(state.used),
+    'x-ratelimit-reset': String(state.reset),
+    'x-ratelimit-resource': 'core',
+  };
+}
