@@ -22,7 +22,6 @@ import { RESULT_EXPIRED, type CommandAck, type CommandRecord, type Parameters } 
 import { newId } from '@mig/common/domain/ids';
 import type { Feed } from '../fleet/feed.js';
 import type { Store } from '../store/store.js';
-import { foldedBy } from './folding.js';
 
 /** The command itself is wrong; `faults` names every wrong thing. */
 export class BadCommandError extends MigError {
@@ -212,11 +211,6 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       throw error;
     } finally {
       notDurable.delete(record.id);
-    }
-    for (const older of openRecords(record.vmId)) {
-      if (foldedBy(older, record)) {
-        finish(older, 'superseded', `superseded by ${record.id}`).catch(() => undefined);
-      }
     }
     feed.publish({ kind: 'command', command: record });
     return record;

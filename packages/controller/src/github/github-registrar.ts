@@ -2,9 +2,10 @@
  * Registration and deregistration of runners through GitHub's REST API, with a token from a file.
  *
  * Calls: `POST /orgs/{org}/actions/runners/registration-token` (201, valid for 1 h, usable for many runners),
- * `GET /orgs/{org}/actions/runners?name=`, `DELETE /orgs/{org}/actions/runners/{id}` (204; 422 while a job runs on it).
- * (GitHub's REST description, operations actions/create-registration-token-for-org, list-self-hosted-runners-for-org,
- * delete-self-hosted-runner-from-org.)
+ * `GET /orgs/{org}/actions/runners?name=`, `DELETE /orgs/{org}/actions/runners/{id}` (204; 422 while a job runs on it),
+ * `PUT /orgs/{org}/actions/runners/{id}/labels`. (GitHub's REST description, operations
+ * actions/create-registration-token-for-org, list-self-hosted-runners-for-org, delete-self-hosted-runner-from-org,
+ * set-custom-labels-for-self-hosted-runner-for-org.)
  */
 import { readFile } from 'node:fs/promises';
 import { Octokit } from '@octokit/rest';
@@ -38,6 +39,9 @@ export interface GitHubRegistrarOptions {
 const TOKEN_MARGIN_MS = 10 * 60_000;
 /** GitHub is given up on after this, and asked again later. */
 const REQUEST_TIMEOUT_MS = 10_000;
+
+/** What a draining runner is labelled with in place of its own labels: no job asks for it. */
+const FENCE_LABEL = 'mig-draining';
 
 interface RegistrationToken {
   readonly token: string;
@@ -78,6 +82,30 @@ export function createGitHubRegistrar(
     return fresh;
   }
 
+  /** False if GitHub refused because a job runs on it: the arbiter's word (I5). */
+  async function deleteRunner(octokit: Octokit, org: string, runnerId: number): Promise<boolean> {
+    try {
+      await octokit.rest.actions.deleteSelfHostedRunnerFromOrg({ org, runner_id: runnerId, request: request() });
+      return true;
+    } catch (error) {
+      if (statusOf(error) === 422) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Takes the labels of a runner that is to go when its job ends. A runner that is not ephemeral would be given the next
+   * matching job in the same moment, and the next, and never be free to be deleted.
+   */
+  async function fence(octokit: Octokit, org: string, runnerId: number): Promise<void> {
+    await octokit.rest.actions.setCustomLabelsForSelfHostedRunnerForOrg({
+      org,
+      runner_id: runnerId,
+      labels: [FENCE_LABEL],
+      request: request(),
+    });
+  }
+
   const orgOf = (vm: VmRecord): string => (vm.orgId === '' ? options.defaultOrg : vm.orgId);
 
   return {
@@ -112,13 +140,11 @@ export function createGitHubRegistrar(
         const found = await octokit.rest.actions.listSelfHostedRunnersForOrg({ org, name, request: request() });
         const runner = found.data.runners.find((candidate) => candidate.name === name);
         if (runner === undefined) return { outcome: 'deleted', message: `GitHub has no runner ${name}` };
-        await octokit.rest.actions.deleteSelfHostedRunnerFromOrg({ org, runner_id: runner.id, request: request() });
-        return { outcome: 'deleted', message: `runner ${name} is deleted` };
+        if (await deleteRunner(octokit, org, runner.id)) return { outcome: 'deleted', message: `runner ${name} is deleted` };
+        await fence(octokit, org, runner.id);
+        return { outcome: 'busy', message: `GitHub refused to delete runner ${name}: a job runs on it` };
       } catch (error) {
-        const status = statusOf(error);
-        if (status === 404) return { outcome: 'deleted', message: `GitHub has no runner ${name}` };
-        // The arbiter's "no": a job runs on it (I5).
-        if (status === 422) return { outcome: 'busy', message: `GitHub refused to delete runner ${name}: a job runs on it` };
+        if (statusOf(error) === 404) return { outcome: 'deleted', message: `GitHub has no runner ${name}` };
         deps.logger.warn({ vmId: vm.vmId, runner: name, reason: describe(error) }, 'a runner could not be deleted');
         return { outcome: 'unavailable', message: describe(error) };
       }

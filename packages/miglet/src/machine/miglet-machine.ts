@@ -1,10 +1,10 @@
 /**
  * The MIGlet's machine: what one VM does, from its boot to its end.
  *
- *   lifecycle   booting -> registering -> ready -> draining -> shutdown
+ *   lifecycle   booting -> registering -> ready -> draining -> shutdown -> ended
  *                 registering  clearing -> connecting -> awaitingCommand -> configuring -> starting; backingOff
  *                 ready        idle <-> busy
- *                 draining     deciding: finishingJob | deregistering (waitingToAsk) | stoppingRunner -> drained
+ *                 draining     deregistering (finishingJob, waitingToAsk) -> stoppingRunner -> drained
  *                 shutdown     flushing -> (poweringOff) -> done
  *   link        announcing (asking, waiting) -> open (connecting -> online) -> backingOff -> open; closed
  *   runner      none -> alive (starting -> idle <-> busy) -> none; closed
@@ -47,14 +47,15 @@ export function createMigletMachine(effects: MigletEffects) {
       always: [
         { guard: 'runnerGone', target: end },
         { guard: 'forcedStop', target: 'stoppingRunner' },
-        { guard: 'jobRuns', target: 'finishingJob' },
+        // Asked for also while a job runs: GitHub refuses then, and the controller sees to it that no other job comes.
         { guard: 'registered', target: 'deregistering' },
+        { guard: 'jobRuns', target: 'finishingJob' },
         { guard: 'processAlive', target: 'stoppingRunner' },
         { target: end },
       ],
     });
     const finishingJob = machineSetup.createStateConfig({
-      on: { 'job.finished': 'deciding', 'runner.exited': 'deciding' },
+      on: { 'job.finished': 'deciding', 'runner.exited': 'deciding', 'link.up': 'deciding' },
     });
     const deregistering = machineSetup.createStateConfig({
       invoke: {
@@ -72,22 +73,25 @@ export function createMigletMachine(effects: MigletEffects) {
             actions: 'loseRunner',
           },
           {
-            target: 'waitingToAsk',
+            target: 'refused',
             actions: { type: 'countDeregisterFailure', params: ({ event }) => ({ reason: event.output.message }) },
           },
         ],
         onError: {
-          target: 'waitingToAsk',
+          target: 'refused',
           actions: { type: 'countDeregisterFailure', params: ({ event }) => ({ reason: messageOf(event.error) }) },
         },
       },
       on: { 'runner.exited': 'deciding' },
       after: {
         deregisterTimeout: {
-          target: 'waitingToAsk',
+          target: 'refused',
           actions: { type: 'countDeregisterFailure', params: { reason: 'the controller did not answer in time' } },
         },
       },
+    });
+    const refused = machineSetup.createStateConfig({
+      always: [{ guard: 'jobRuns', target: 'finishingJob' }, { target: 'waitingToAsk' }],
     });
     const waitingToAsk = machineSetup.createStateConfig({
       on: { 'job.started': 'deciding', 'runner.exited': 'deciding', 'link.up': 'deciding' },
@@ -98,7 +102,7 @@ export function createMigletMachine(effects: MigletEffects) {
       on: { 'runner.exited': 'deciding' },
       after: { stopGrace: { actions: 'killRunner' } },
     });
-    return { deciding, finishingJob, deregistering, waitingToAsk, stoppingRunner };
+    return { deciding, deregistering, refused, finishingJob, waitingToAsk, stoppingRunner };
   }
 
   const booting = machineSetup.createStateConfig({
@@ -350,8 +354,9 @@ export function createMigletMachine(effects: MigletEffects) {
       },
       flushed: { always: [{ guard: 'poweroffWanted', target: 'poweringOff' }, { target: 'done' }] },
       poweringOff: { invoke: { src: 'powerOff', onDone: 'done', onError: 'done' } },
-      done: { type: 'final', entry: machineSetup.raise({ type: 'lifecycle.ended' }) },
+      done: { type: 'final' },
     },
+    onDone: 'ended',
     on: {
       'shutdown.request': {
         actions: {
@@ -364,7 +369,14 @@ export function createMigletMachine(effects: MigletEffects) {
 
   const lifecycle = machineSetup.createStateConfig({
     initial: 'booting',
-    states: { booting, registering, ready, draining, shutdown },
+    states: {
+      booting,
+      registering,
+      ready,
+      draining,
+      shutdown,
+      ended: { type: 'final', entry: machineSetup.raise({ type: 'lifecycle.ended' }) },
+    },
     on: {
       'drain.request': {
         target: '.draining',

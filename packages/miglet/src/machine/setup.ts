@@ -128,7 +128,7 @@ export function createMachineSetup(effects: MigletEffects) {
         stopRequested: false,
         deregisterFailures: 0,
       })),
-      loseProcess: assign({ processAlive: false, job: undefined }),
+      loseProcess: assign({ processAlive: false, job: undefined, deregisterFailures: 0 }),
       expectExit: assign({ stopRequested: true }),
       loseRunner: assign({ runner: undefined, deregisterFailures: 0, note: '' }),
       /** From here on GitHub may know the runner, whatever becomes of the attempt. */

@@ -50,7 +50,8 @@ function configArguments(registration: Registration, options: ConfigureOptions):
     registration.runnerName,
     '--work',
     options.workFolder,
-    ...(registration.labels.length > 0 ? ['--labels', registration.labels.join(',')] : []),
+    // With labels of its own it has these and no others, so that they can be taken from it when it is drained.
+    ...(registration.labels.length > 0 ? ['--no-default-labels', '--labels', registration.labels.join(',')] : []),
     ...(registration.runnerGroup === '' ? [] : ['--runnergroup', registration.runnerGroup]),
     ...(options.ephemeral ? ['--ephemeral'] : []),
     ...(options.disableUpdate ? ['--disableupdate'] : []),

@@ -216,7 +216,7 @@ export async function startDemo(options: DemoOptions, narrator: Narrator, env: N
 /** What came first: the value, or the end of the process that should have given it. */
 async function firstOf<T>(value: Promise<T>, child: Supervised, what: string): Promise<T> {
   const failed = child.ended.then((exit) => {
-    throw new DemoFailedError(exit.lastError === '' ? `${what} ended at once (${how(exit)})` : exit.lastError);
+    throw new DemoFailedError(exit.lastError === '' ? `${what} ended at once (${how(exit)})` : exit.lastError.replace(/^controller: /, ''));
   });
   return Promise.race([value, failed]);
 }

@@ -8,6 +8,7 @@ export type RouteName =
   | 'list-runners'
   | 'get-runner'
   | 'delete-runner'
+  | 'set-labels'
   | 'list-runner-groups'
   | 'rate-limit'
   | 'register'

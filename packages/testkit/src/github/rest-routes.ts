@@ -3,7 +3,7 @@ import { toRfc3339, type Clock } from '@mig/common/clock';
 import { invalidRequest, json, nameExists, noContent, notFound, stillRunningJob } from './answers.js';
 import type { Answer, Route, RouteName, StandInRequest } from './exchange.js';
 import { toEncodedJitConfig } from './jit-config.js';
-import { readJitRequest } from './jit-request.js';
+import { readJitRequest, readLabels } from './jit-request.js';
 import { readPage, toLinkHeader } from './paging.js';
 import type { RateLimit } from './rate-limit.js';
 import type { Runner, RunnerGroup, RunnerRegistry } from './runner-registry.js';
@@ -84,6 +84,15 @@ export function createRestRoutes(deps: RestDeps): Route[] {
       : stillRunningJob(runner.name);
   }
 
+  function setLabels(request: StandInRequest, scope: Scope): Answer {
+    const runner = findRunner(request, scope);
+    if (runner === undefined) return notFound();
+    const labels = readLabels(request.body);
+    if (labels === undefined) return invalidRequest(["For 'properties/labels', it is not a list of 0 to 100 names."]);
+    registry.setCustomLabels(runner, labels);
+    return json(200, { total_count: runner.labels.length, labels: toResource(runner).labels });
+  }
+
   function listGroups(request: StandInRequest): Answer {
     const page = readPage(request.query);
     const shown = deps.groups.slice(page.from, page.to).map((group) => toGroupResource(group, request));
@@ -125,6 +134,7 @@ export function createRestRoutes(deps: RestDeps): Route[] {
     ...scoped('list-runners', 'GET', 'runners', listRunners),
     ...scoped('get-runner', 'GET', 'runners/{runner_id}', getRunner),
     ...scoped('delete-runner', 'DELETE', 'runners/{runner_id}', deleteRunner),
+    ...scoped('set-labels', 'PUT', 'runners/{runner_id}/labels', setLabels),
     // groups exist for organizations only (github-facts 2.1)
     ...scoped('list-runner-groups', 'GET', 'runner-groups', listGroups).slice(0, 1),
     { name: 'rate-limit', side: 'github', method: 'GET', path: '/rate_limit', handle: getRateLimit },

@@ -25,7 +25,7 @@ export interface Runner {
   readonly name: string;
   readonly scope: Scope;
   readonly groupId: number;
-  readonly labels: readonly RunnerLabel[];
+  labels: readonly RunnerLabel[];
   readonly ephemeral: boolean;
   readonly credential: string;
   /** `unknown` until a runner with a JIT configuration connects for the first time. */
@@ -60,6 +60,8 @@ export interface RunnerRegistry {
   list(): Runner[];
   /** In the order of their ids; with `name`, those of exactly this name (in any case). */
   listScope(scope: Scope, name?: string): Runner[];
+  /** Puts these in place of its custom labels; read-only ones stay. */
+  setCustomLabels(runner: Runner, names: readonly string[]): void;
   /** `busy`: it has a job, and nothing was done. */
   removeIfIdle(id: number, reason: RemovalReason): 'removed' | 'busy' | 'not-found';
   remove(id: number, reason: RemovalReason): void;
@@ -130,6 +132,11 @@ export function createRunnerRegistry(emit: EmitEvent): RunnerRegistry {
     },
     list: () => [...runners.values()],
     listScope,
+    setCustomLabels(runner, names) {
+      const readOnly = runner.labels.filter((label) => label.type === 'read-only');
+      const taken = readOnly.map((label) => label.name);
+      runner.labels = [...readOnly, ...unique(names, taken).map(toLabel('custom'))];
+    },
     removeIfIdle(id, reason) {
       const runner = runners.get(id);
       if (runner === undefined) return 'not-found';

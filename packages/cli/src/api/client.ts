@@ -1,0 +1,128 @@
+/** The operator API, call by call. Answers are checked against their schemas; what is unknown in them is kept. */
+import * as z from 'zod';
+import {
+  commandListSchema,
+  commandSchema,
+  type CommandResource,
+  type SubmitCommandBody,
+} from '@mig/common/api/command-resource';
+import {
+  eventListSchema,
+  heartbeatListSchema,
+  type EventResource,
+  type HeartbeatResource,
+} from '@mig/common/api/history-resource';
+import { vmListSchema, vmSchema, type VmResource } from '@mig/common/api/vm-resource';
+import type { CommandState } from '@mig/common/domain/command-state';
+import type { Liveness } from '@mig/common/domain/vm';
+import { CliError, EXIT } from '../errors.js';
+import type { Call } from './http.js';
+import { sendWithRetry, type Patience, type RetryDeps } from './retry.js';
+
+export interface VmFilter {
+  readonly pool?: string | undefined;
+  /** A state, or a phase for all states in it. */
+  readonly state?: string | undefined;
+  readonly liveness?: Liveness | undefined;
+}
+
+export interface CommandFilter {
+  readonly vmId?: string | undefined;
+  readonly state?: CommandState | undefined;
+}
+
+/** Every call throws a CliError that is ready to be shown, or an InterruptedError. */
+export interface Client {
+  /** All pages. */
+  listVms(filter: VmFilter): Promise<VmResource[]>;
+  getVm(vmId: string): Promise<VmResource>;
+  /** The newest `limit` events, or the first `limit` after the id `after`; newest last. */
+  listEvents(
+    vmId: string,
+    query: { readonly after?: string | undefined; readonly limit: number },
+  ): Promise<EventResource[]>;
+  /** The newest `limit`, newest last. */
+  listHeartbeats(vmId: string, limit: number): Promise<HeartbeatResource[]>;
+  /** @param key the same key again gives the same command, so that this may be retried */
+  submit(vmId: string, body: SubmitCommandBody, key: string): Promise<CommandResource>;
+  /** All pages, in the order of their submission. */
+  listCommands(filter: CommandFilter): Promise<CommandResource[]>;
+  getCommand(commandId: string): Promise<CommandResource>;
+  cancelCommand(commandId: string): Promise<CommandResource>;
+  /** The same controller, asked with patience while it restarts. */
+  withPatience(patience: Patience): Client;
+}
+
+const PAGE_SIZE = 1_000;
+
+export function createClient(deps: RetryDeps, patience?: Patience): Client {
+  async function ask<S extends z.ZodType>(schema: S, call: Call): Promise<z.output<S>> {
+    const value = await sendWithRetry(deps, call, patience);
+    const parsed = schema.safeParse(value);
+    if (!parsed.success) {
+      throw new CliError(
+        'unreadable-answer',
+        `the answer to ${call.method} ${call.path} is not understood: ${z.prettifyError(parsed.error).split('\n')[0] ?? ''}`,
+        EXIT.failed,
+        'migctl and the controller may be of different versions: compare them with `migctl version`',
+      );
+    }
+    // The schemas only check. The answer itself is kept, so that `-o json` shows what a newer controller has to say.
+    return value as z.output<S>;
+  }
+
+  /** Follows `next_cursor` to the last page. */
+  async function askAll<S extends z.ZodType<{ next_cursor?: string | undefined }>, Item>(
+    schema: S,
+    call: Call,
+    itemsOf: (page: z.output<S>) => readonly Item[],
+  ): Promise<Item[]> {
+    const items: Item[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await ask(schema, { ...call, query: { ...call.query, limit: PAGE_SIZE, cursor } });
+      for (const item of itemsOf(page)) items.push(item);
+      cursor = page.next_cursor === cursor ? undefined : page.next_cursor;
+    } while (cursor !== undefined);
+    return items;
+  }
+
+  return {
+    listVms: ({ pool, state, liveness }) =>
+      askAll(
+        vmListSchema,
+        { method: 'GET', path: '/api/v1/vms', query: { pool_id: pool, state, liveness } },
+        (page) => page.vms,
+      ),
+    getVm: (vmId) => ask(vmSchema, { method: 'GET', path: vmPath(vmId) }),
+    listEvents: async (vmId, query) =>
+      (await ask(eventListSchema, { method: 'GET', path: `${vmPath(vmId)}/events`, query })).events,
+    listHeartbeats: async (vmId, limit) =>
+      (
+        await ask(heartbeatListSchema, {
+          method: 'GET',
+          path: `${vmPath(vmId)}/heartbeats`,
+          query: { limit },
+        })
+      ).heartbeats,
+    submit: (vmId, body, key) =>
+      ask(commandSchema, {
+        method: 'POST',
+        path: `${vmPath(vmId)}/commands`,
+        body,
+        headers: { 'idempotency-key': key },
+      }),
+    listCommands: ({ vmId, state }) =>
+      askAll(
+        commandListSchema,
+        { method: 'GET', path: '/api/v1/commands', query: { vm_id: vmId, state } },
+        (page) => page.commands,
+      ),
+    getCommand: (commandId) => ask(commandSchema, { method: 'GET', path: commandPath(commandId) }),
+    cancelCommand: (commandId) => ask(commandSchema, { method: 'DELETE', path: commandPath(commandId) }),
+    withPatience: (wanted) => createClient(deps, wanted),
+  };
+}
+
+const vmPath = (vmId: string): string => `/api/v1/vms/${encodeURIComponent(vmId)}`;
+const commandPath = (commandId: string): string => `/api/v1/commands/${encodeURIComponent(commandId)}`;

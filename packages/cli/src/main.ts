@@ -1,0 +1,50 @@
+/** The process: what it is given, its signals, its exit code. Everything else is in run.ts. */
+import { randomUUID } from 'node:crypto';
+import { createOutput } from './output/output.js';
+import { systemCliClock, type Io } from './io.js';
+import { runMigctl } from './run.js';
+
+const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+
+const interrupted = new AbortController();
+let signalled: keyof typeof SIGNAL_CODES | undefined;
+
+function onSignal(signal: keyof typeof SIGNAL_CODES): void {
+  // The first asks the command to end well; the second does not wait for it.
+  if (signalled !== undefined) process.exit(SIGNAL_CODES[signal]);
+  signalled = signal;
+  interrupted.abort();
+}
+process.on('SIGINT', () => onSignal('SIGINT'));
+process.on('SIGTERM', () => onSignal('SIGTERM'));
+
+/** Resolves to an empty answer at the end of the input. @throws AbortError on Ctrl-C */
+async function ask(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline/promises');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // readline takes Ctrl-C for itself.
+  terminal.on('SIGINT', () => onSignal('SIGINT'));
+  const ended = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
+  try {
+    return await Promise.race([terminal.question(question, { signal: interrupted.signal }), ended]);
+  } finally {
+    terminal.close();
+  }
+}
+
+const io: Io = {
+  stdout: createOutput(process.stdout),
+  stderr: createOutput(process.stderr),
+  env: process.env,
+  clock: systemCliClock,
+  fetch: globalThis.fetch,
+  interrupted: interrupted.signal,
+  ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
+  newKey: randomUUID,
+  random: Math.random,
+};
+
+const exitCode = await runMigctl(process.argv.slice(2), io);
+// Not process.exit(): what is written to a pipe may still be under way.
+process.exitCode =
+  exitCode === SIGNAL_CODES.SIGINT && signalled !== undefined ? SIGNAL_CODES[signalled] : exitCode;

@@ -1,0 +1,104 @@
+/**
+ * What is waited for, on stderr: on a terminal a few lines that are drawn anew, elsewhere (a log, CI) a line whenever
+ * something changes.
+ */
+import { formatAge } from './time.js';
+import { count, shorten } from './text.js';
+import type { Trouble } from '../api/retry.js';
+import type { Colours } from './colour.js';
+import type { Output } from './output.js';
+
+export interface ProgressView {
+  readonly total: number;
+  readonly failed: number;
+  /** Still waited for; `key` says whether something changed, `text` is shown. */
+  readonly waiting: readonly { readonly vmId: string; readonly key: string; readonly text: string }[];
+}
+
+export interface Progress {
+  show(view: ProgressView): void;
+  /** The controller does not answer; undefined: it does again. */
+  trouble(trouble: Trouble | undefined): void;
+  /** Takes the live lines away. Call it before anything else is written. */
+  clear(): void;
+}
+
+/** Most VMs that are shown one by one. */
+const MAX_SHOWN = 10;
+/** Least time between two counts in a log, milliseconds. */
+const COUNT_EVERY_MS = 10_000;
+
+export const createProgress = (stderr: Output, colours: Colours, monotonicMs: () => number): Progress =>
+  stderr.isTty ? liveProgress(stderr, colours) : plainProgress(stderr, monotonicMs);
+
+const troubleText = ({ reason, leftMs }: Trouble): string =>
+  `the controller does not answer (${reason}); trying again${leftMs === Infinity ? '' : ` for ${formatAge(leftMs)}`}`;
+
+function liveProgress(stderr: Output, colours: Colours): Progress {
+  let view: ProgressView = { total: 0, failed: 0, waiting: [] };
+  let trouble: Trouble | undefined;
+  let drawnLines = 0;
+
+  const clear = (): void => {
+    if (drawnLines > 0) stderr.write(`\u001b[${drawnLines}A\r\u001b[J`);
+    drawnLines = 0;
+  };
+  const draw = (): void => {
+    const lines: string[] = [];
+    const fit = (text: string) => shorten(text, Math.max(10, stderr.columns() - 1));
+    if (view.total > 1) lines.push(colours.bold(fit(summary(view))));
+    const room = Math.max(1, Math.min(MAX_SHOWN, stderr.rows() - 4));
+    for (const { vmId, text } of view.waiting.slice(0, room)) lines.push(fit(`${vmId}: ${text}`));
+    const rest = view.waiting.length - room;
+    if (rest > 0) lines.push(colours.dim(`and ${count(rest, 'more VM')}`));
+    if (trouble !== undefined) lines.push(colours.yellow(fit(troubleText(trouble))));
+    clear();
+    if (lines.length > 0) stderr.write(`${lines.join('\n')}\n`);
+    drawnLines = lines.length;
+  };
+  return {
+    show(next) {
+      view = next;
+      draw();
+    },
+    trouble(next) {
+      trouble = next;
+      draw();
+    },
+    clear,
+  };
+}
+
+function plainProgress(stderr: Output, monotonicMs: () => number): Progress {
+  const shown = new Map<string, string>();
+  let shownSummary = '';
+  let summaryAtMs = -Infinity;
+  let troubled = false;
+  return {
+    show(view) {
+      if (view.total <= MAX_SHOWN) {
+        for (const { vmId, key, text } of view.waiting) {
+          if (shown.get(vmId) !== key) stderr.write(`${vmId}: ${text}\n`);
+          shown.set(vmId, key);
+        }
+        return;
+      }
+      const text = summary(view);
+      if (text === shownSummary || monotonicMs() - summaryAtMs < COUNT_EVERY_MS) return;
+      stderr.write(`${text}\n`);
+      shownSummary = text;
+      summaryAtMs = monotonicMs();
+    },
+    trouble(trouble) {
+      if (trouble !== undefined && !troubled) stderr.write(`${troubleText(trouble)}\n`);
+      if (trouble === undefined && troubled) stderr.write('the controller answers again\n');
+      troubled = trouble !== undefined;
+    },
+    clear: () => undefined,
+  };
+}
+
+function summary({ total, failed, waiting }: ProgressView): string {
+  const done = total - failed - waiting.length;
+  return `${done} of ${count(total, 'VM')} done${failed > 0 ? `, ${failed} failed` : ''}, ${waiting.length} waited for`;
+}

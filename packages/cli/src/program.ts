@@ -1,0 +1,61 @@
+/** The command tree of migctl. */
+import { Command, Option } from 'commander';
+import { VERSION } from '@mig/common/version';
+import { EXIT, type ExitCode } from './errors.js';
+import type { Io } from './io.js';
+import { createColours } from './output/colour.js';
+import type { GlobalOptions } from './session.js';
+import { addDescribe, addEvents, addGet } from './tree/observe.js';
+import { addOperations } from './tree/operate.js';
+import { positiveDurationArgument, withExamples, type Act } from './tree/options.js';
+import { addCompletion, addVersion } from './tree/shell.js';
+
+export interface Program {
+  readonly command: Command;
+  /** Exit code of the command that ran. */
+  exitCode(): ExitCode;
+}
+
+export function createProgram(io: Io): Program {
+  let exitCode: ExitCode = EXIT.done;
+  const finish = (code: ExitCode) => {
+    exitCode = code;
+  };
+  const act: Act = async (command, run) => {
+    const { createSession } = await import('./session.js');
+    finish(await run(createSession(io, command.optsWithGlobals<GlobalOptions>())));
+  };
+  const command = new Command('migctl')
+    .description('Look after fleets of self-hosted GitHub Actions runners on VMs.')
+    .version(`migctl ${VERSION}`, '-V, --version', 'print the version of migctl')
+    .addOption(
+      new Option('--server <url>', 'address of the controller (MIGCTL_SERVER, else http://127.0.0.1:8080)'),
+    )
+    .addOption(
+      new Option('--request-timeout <duration>', 'how long one request to the controller may take')
+        .argParser(positiveDurationArgument)
+        .default(10_000, '10s'),
+    )
+    .exitOverride()
+    .showHelpAfterError('(add --help for the options and examples)')
+    .configureHelp({ showGlobalOptions: true, styleTitle: createColours(io.env, io.stdout).bold })
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      getOutHelpWidth: () => io.stdout.columns(),
+      getErrHelpWidth: () => io.stderr.columns(),
+      getOutHasColors: () => createColours(io.env, io.stdout).enabled,
+      getErrHasColors: () => createColours(io.env, io.stderr).enabled,
+    });
+  withExamples(command, ['migctl get vms', 'migctl drain demo-vm-1 --wait', 'migctl events -f']).addHelpText(
+    'after',
+    '\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 timed out, 130 interrupted.\nNO_COLOR and FORCE_COLOR turn colours off and on.',
+  );
+  addGet(command, act);
+  addDescribe(command, act);
+  addEvents(command, act);
+  addOperations(command, act);
+  addCompletion(command, io, finish);
+  addVersion(command, act);
+  return { command, exitCode: () => exitCode };
+}

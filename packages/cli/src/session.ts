@@ -1,0 +1,35 @@
+/** One run of migctl against one controller. */
+import { createClient, type Client } from './api/client.js';
+import { createHttp } from './api/http.js';
+import { resolveServer } from './api/server-url.js';
+import type { Io } from './io.js';
+import { createColours, type Colours } from './output/colour.js';
+
+/** The options that every command takes. */
+export interface GlobalOptions {
+  readonly server?: string;
+  /** Milliseconds. */
+  readonly requestTimeout: number;
+}
+
+export interface Session {
+  readonly io: Io;
+  /** The address of the controller. */
+  readonly server: string;
+  readonly client: Client;
+  /** For stdout. */
+  readonly colours: Colours;
+}
+
+/** Opens nothing: the first request does. @throws UsageError if the address of the controller is none */
+export function createSession(io: Io, options: GlobalOptions): Session {
+  const server = resolveServer(options.server, io.env);
+  const { fetch, clock, random, interrupted } = io;
+  const http = createHttp({ fetch, server, requestTimeoutMs: options.requestTimeout, interrupted });
+  return {
+    io,
+    server,
+    client: createClient({ http, clock, random, interrupted, contact: { lastAnswerMs: undefined } }),
+    colours: createColours(io.env, io.stdout),
+  };
+}

@@ -1,0 +1,62 @@
+/** The options that several commands share, and how their texts are read. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { MAX_DEADLINE_MS } from '@mig/common/domain/command-types';
+import { isValidId } from '@mig/common/domain/ids';
+import { parseDuration } from '@mig/common/config/duration';
+import type { ExitCode } from '../errors.js';
+import { FORMATS, type Format } from '../output/format.js';
+import type { Session } from '../session.js';
+
+/** Runs a command with a session, and keeps its exit code. Given to every part of the tree. */
+export type Act = (command: Command, run: (session: Session) => Promise<ExitCode>) => Promise<void>;
+
+/** A duration flag: `500ms`, `30s`, `5m`, `1h30m`, `7d`, or 0; to milliseconds, at most 30 days. */
+export function durationArgument(text: string): number {
+  const durationMs = parseDuration(text);
+  if (durationMs === undefined)
+    throw new InvalidArgumentError('Write a duration such as 500ms, 30s, 5m or 1h30m.');
+  if (durationMs > MAX_DEADLINE_MS) throw new InvalidArgumentError('At most 30d.');
+  return durationMs;
+}
+
+/** A duration flag that cannot be 0. */
+export function positiveDurationArgument(text: string): number {
+  const durationMs = durationArgument(text);
+  if (durationMs === 0) throw new InvalidArgumentError('Must be more than 0.');
+  return durationMs;
+}
+
+/** A whole number from `min` to 10,000, the most that the API gives at once. */
+export const countArgument =
+  (min: number) =>
+  (text: string): number => {
+    const number = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(number >= min && number <= 10_000))
+      throw new InvalidArgumentError(`Give a whole number from ${min} to 10000.`);
+    return number;
+  };
+
+export function idArgument(text: string): string {
+  if (!isValidId(text)) {
+    throw new InvalidArgumentError('Use 1 to 63 of a-z A-Z 0-9 . _ - and begin with a letter or a digit.');
+  }
+  return text;
+}
+
+export const formatOption = (formats: readonly string[] = FORMATS): Option =>
+  new Option('-o, --output <format>', 'form of what is printed').choices(formats).default('table');
+
+export const noHeadersOption = (): Option => new Option('--no-headers', 'leave out the titles of a table');
+
+export interface ListOptions {
+  readonly output: Format;
+  readonly headers: boolean;
+}
+
+/** `Examples:` at the end of a command's help, one line each. */
+export function withExamples(command: Command, examples: readonly string[]): Command {
+  return command.addHelpText(
+    'after',
+    `\nExamples:\n${examples.map((example) => `  $ ${example}`).join('\n')}`,
+  );
+}
