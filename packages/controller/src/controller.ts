@@ -1,5 +1,6 @@
 /** The composition root: makes every part, joins them, starts and stops them in their order. */
 import type { Clock } from '@mig/common/clock';
+import { isFinal } from '@mig/common/domain/command-state';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { createAutoRegistration } from './commands/registration.js';
@@ -8,7 +9,7 @@ import { createDelivery } from './commands/delivery.js';
 import type { RunnerRegistrar } from './commands/registrar.js';
 import type { ControllerConfig } from './config.js';
 import { createEventLog } from './fleet/event-log.js';
-import { createFeed } from './fleet/feed.js';
+import { createFeed, type Change } from './fleet/feed.js';
 import { createFleet } from './fleet/fleet.js';
 import { createLinks } from './fleet/links.js';
 import { createGitHubRegistrar } from './github/github-registrar.js';
@@ -81,12 +82,13 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   });
   const autoRegistration = createAutoRegistration({ queue, fleet, links });
   feed.subscribe((change) => {
-    const vmId = change.kind === 'vm' ? change.vm.vmId : change.kind === 'command' ? change.command.vmId : undefined;
-    if (vmId === undefined) return;
-    autoRegistration
-      .onChange(vmId)
-      .catch((error: unknown) => logger.error({ vmId, reason: errorMessage(error) }, 'a registration could not be queued'));
-    if (change.kind === 'command' && change.command.state === 'queued') delivery.kick(vmId);
+    const vmId = vmToRegister(change);
+    if (vmId !== undefined) {
+      autoRegistration
+        .onChange(vmId)
+        .catch((error: unknown) => logger.error({ vmId, reason: errorMessage(error) }, 'a registration could not be queued'));
+    }
+    if (change.kind === 'command' && change.command.state === 'queued') delivery.kick(change.command.vmId);
   });
 
   let stopping = false;
@@ -154,6 +156,17 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       await store.close();
     },
   };
+}
+
+/**
+ * The VM that may need a registration after this change: its state changed, or its registration came to nothing. One that
+ * was completed is followed by the VM's own new state; until that comes, the record still says that it waits.
+ */
+function vmToRegister(change: Change): string | undefined {
+  if (change.kind === 'vm') return change.vm.vmId;
+  if (change.kind !== 'command') return undefined;
+  const { type, state, vmId } = change.command;
+  return type === 'register_runner' && isFinal(state) && state !== 'completed' ? vmId : undefined;
 }
 
 function createRegistrar({ config, clock, logger }: ControllerDeps): RunnerRegistrar {

@@ -53,7 +53,6 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   const identity: VmIdentity = { vmId: config.vm_id, poolId: config.pool_id, orgId: config.org_id };
   const { boot } = host.boot;
   let grpcEndpoint = config.controller.grpc_endpoint;
-  let linkFailures = 0;
 
   const commandEffects: CommandEffects = {
     send: (event) => actor.send(event),
@@ -134,10 +133,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
           state: status().state,
           labels: actor.getSnapshot().context.settings.labels,
         }),
-        (reason) => {
-          linkFailures += 1;
-          logger.warn({ event: 'disconnected', reason, count: linkFailures }, 'the stream to the controller ended');
-        },
+        (reason) => logger.warn({ event: 'disconnected', reason }, 'the stream to the controller ended'),
       ),
       runner: host.runner,
       configureRunner: host.configureRunner,

@@ -37,25 +37,25 @@ function page(
   open: readonly CommandResource[],
 ): string {
   const nowMs = session.io.clock.now();
-  const without = (title: string) => ({
-    keep: (column: { readonly title: string }) => column.title !== title,
-  });
   return [
     facts(session, vm, nowMs),
     section(
       session,
       'Open commands',
-      renderTable(commandColumns(session).filter(without('VM').keep), open),
+      renderTable(commandColumns(session).filter(isNotVm), open),
       open.length,
     ),
     section(
       session,
       'Recent events',
-      renderTable(eventColumns(nowMs).filter(without('VM').keep), events),
+      renderTable(eventColumns(nowMs).filter(isNotVm), events),
       events.length,
     ),
   ].join('');
 }
+
+/** The page is about one VM. */
+const isNotVm = ({ title }: { readonly title: string }): boolean => title !== 'VM';
 
 function facts({ colours }: Session, vm: VmResource, nowMs: number): string {
   const reason = vm.state_reason === undefined ? '' : ` (${safe(vm.state_reason)})`;

@@ -96,15 +96,9 @@ const toCandidates = (values: readonly string[]): Candidate[] => values.map((val
 
 async function optionValues(option: Option, place: Place, io: Io): Promise<readonly Candidate[]> {
   if (option.argChoices !== undefined) return toCandidates(option.argChoices);
-  const names = () => fetchVmNames(io, place.server);
-  switch (option.long) {
-    case '--pool':
-      return toCandidates((await names()).pools);
-    case '--vm':
-      return toCandidates((await names()).vms);
-    default:
-      return [];
-  }
+  if (option.long === '--pool') return toCandidates((await fetchVmNames(io, place.server)).pools);
+  if (option.long === '--vm') return toCandidates((await fetchVmNames(io, place.server)).vms);
+  return [];
 }
 
 async function argumentValues(place: Place, typed: string, io: Io): Promise<readonly Candidate[]> {

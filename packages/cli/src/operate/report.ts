@@ -27,7 +27,10 @@ export async function reportSubmitted(
   options: OperationOptions,
 ): Promise<ExitCode> {
   const { commands, refused, unsent, stoppedBy } = submitted;
-  if (commands.length === 0 && stoppedBy !== undefined) throw stoppedBy;
+  if (commands.length === 0 && stoppedBy !== undefined) {
+    reportRefused(session, submitted);
+    throw stoppedBy;
+  }
   const onlyRefusal = targets.vmIds.length === 1 ? refused[0] : undefined;
   if (onlyRefusal !== undefined) throw onlyRefusal.error;
   await printCommands(
@@ -72,7 +75,7 @@ export async function reportWaited(
     session,
     shown,
     options,
-    ({ vm_id }) => `${vm_id}: ${operation.done}`,
+    ({ vm_id }) => `${vm_id}: ${operation.done}${followed.length === 1 ? ` in ${took}` : ''}`,
     () => {
       return `${count(good.length, 'VM')} ${operation.done} in ${took}`;
     },

@@ -31,7 +31,7 @@ export async function runOperation(
       targets.skippedCount > 0
         ? `${count(targets.skippedCount, 'VM')} there, all shut down already`
         : 'no VM is known';
-    io.stderr.write(`Nothing to ${operation.noun}: ${why}.\n`);
+    io.stderr.write(`Nothing to do: ${why}.\n`);
     return EXIT.done;
   }
   if (!options.yes && !(await confirm(session, operation, selection, targets))) {

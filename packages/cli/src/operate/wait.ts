@@ -48,8 +48,9 @@ export async function waitUntilSettled(
     const waiting = pending();
     const nowMs = clock.now();
     progress.show({
-      total: followed.length,
-      failed: followed.filter((one) => isSettled(one, options.endsVm) && !hasSucceeded(one)).length,
+      settled: followed
+        .filter((one) => isSettled(one, options.endsVm))
+        .map((one) => ({ vmId: one.vmId, ok: hasSucceeded(one) })),
       waiting: waiting.map((one) => ({ vmId: one.vmId, ...describeWaiting(one, nowMs) })),
     });
     const leftMs = options.deadlineMs - clock.monotonicMs();

@@ -54,15 +54,13 @@ const UNESCAPED = /[\u007f-\u009f\u2028\u2029\p{Cf}]/gu;
  * it is harmless on a terminal.
  */
 export function toJson(value: unknown, indent?: number): string {
-  return (JSON.stringify(value, undefined, indent) ?? 'null').replace(UNESCAPED, escapeUnits);
+  return JSON.stringify(value, undefined, indent).replace(UNESCAPED, escapeUnits);
 }
 
 /** YAML under the same promise as `toJson`. Loaded on first use: it costs 30 ms. */
 async function toYaml(value: unknown): Promise<string> {
   const { stringify } = await import('yaml');
-  const escape = UNESCAPED.test(JSON.stringify(value) ?? '');
-  UNESCAPED.lastIndex = 0;
-  if (!escape) return stringify(value, { lineWidth: 0 });
+  if (JSON.stringify(value).search(UNESCAPED) === -1) return stringify(value, { lineWidth: 0 });
   const quoted = stringify(value, {
     lineWidth: 0,
     defaultStringType: 'QUOTE_DOUBLE',

@@ -37,8 +37,8 @@ export function createOutput(stream: OutputStream): Output {
       if (!closed.signal.aborted) stream.write(text);
     },
     isTty: stream.isTTY === true,
-    columns: () => stream.columns ?? 80,
-    rows: () => stream.rows ?? 24,
+    columns: () => stream.columns || 80,
+    rows: () => stream.rows || 24,
     closed: closed.signal,
     failure: () => failure,
   };

@@ -9,8 +9,8 @@ import type { Colours } from './colour.js';
 import type { Output } from './output.js';
 
 export interface ProgressView {
-  readonly total: number;
-  readonly failed: number;
+  /** Has ended on these VMs. */
+  readonly settled: readonly { readonly vmId: string; readonly ok: boolean }[];
   /** Still waited for; `key` says whether something changed, `text` is shown. */
   readonly waiting: readonly { readonly vmId: string; readonly key: string; readonly text: string }[];
 }
@@ -35,7 +35,7 @@ const troubleText = ({ reason, leftMs }: Trouble): string =>
   `the controller does not answer (${reason}); trying again${leftMs === Infinity ? '' : ` for ${formatAge(leftMs)}`}`;
 
 function liveProgress(stderr: Output, colours: Colours): Progress {
-  let view: ProgressView = { total: 0, failed: 0, waiting: [] };
+  let view: ProgressView = { settled: [], waiting: [] };
   let trouble: Trouble | undefined;
   let drawnLines = 0;
 
@@ -46,7 +46,7 @@ function liveProgress(stderr: Output, colours: Colours): Progress {
   const draw = (): void => {
     const lines: string[] = [];
     const fit = (text: string) => shorten(text, Math.max(10, stderr.columns() - 1));
-    if (view.total > 1) lines.push(colours.bold(fit(summary(view))));
+    if (totalOf(view) > 1) lines.push(colours.bold(fit(summary(view))));
     const room = Math.max(1, Math.min(MAX_SHOWN, stderr.rows() - 4));
     for (const { vmId, text } of view.waiting.slice(0, room)) lines.push(fit(`${vmId}: ${text}`));
     const rest = view.waiting.length - room;
@@ -71,12 +71,18 @@ function liveProgress(stderr: Output, colours: Colours): Progress {
 
 function plainProgress(stderr: Output, monotonicMs: () => number): Progress {
   const shown = new Map<string, string>();
+  const ended = new Set<string>();
   let shownSummary = '';
   let summaryAtMs = -Infinity;
   let troubled = false;
   return {
     show(view) {
-      if (view.total <= MAX_SHOWN) {
+      if (totalOf(view) <= MAX_SHOWN) {
+        // The last to end needs no line: what has become of all is reported next.
+        for (const { vmId, ok } of view.waiting.length === 0 ? [] : view.settled) {
+          if (!ended.has(vmId)) stderr.write(`${vmId}: ${ok ? 'done' : 'failed'}\n`);
+          ended.add(vmId);
+        }
         for (const { vmId, key, text } of view.waiting) {
           if (shown.get(vmId) !== key) stderr.write(`${vmId}: ${text}\n`);
           shown.set(vmId, key);
@@ -98,7 +104,10 @@ function plainProgress(stderr: Output, monotonicMs: () => number): Progress {
   };
 }
 
-function summary({ total, failed, waiting }: ProgressView): string {
-  const done = total - failed - waiting.length;
-  return `${done} of ${count(total, 'VM')} done${failed > 0 ? `, ${failed} failed` : ''}, ${waiting.length} waited for`;
+const totalOf = ({ settled, waiting }: ProgressView): number => settled.length + waiting.length;
+
+function summary(view: ProgressView): string {
+  const failedCount = view.settled.filter(({ ok }) => !ok).length;
+  const failed = failedCount > 0 ? `, ${failedCount} failed` : '';
+  return `${view.settled.length - failedCount} of ${count(totalOf(view), 'VM')} done${failed}, ${view.waiting.length} waited for`;
 }

@@ -47,8 +47,4 @@ export function renderTable<Row>(
 }
 
 /** Characters, not UTF-16 units. */
-const lengthOf = (text: string): number => {
-  let length = 0;
-  for (const _ of text) length += 1;
-  return length;
-};
+const lengthOf = (text: string): number => Array.from(text).length;

@@ -35,6 +35,7 @@ export function addGet(program: Command, act: Act): void {
   const get = program
     .command('get')
     .description('list VMs, commands, events or heartbeats')
+    .helpCommand(false)
     .commandsGroup('Resources:');
   refuseUnknownResource(get);
   withExamples(get, [
@@ -147,6 +148,7 @@ export function addDescribe(program: Command, act: Act): void {
   const describe = program
     .command('describe')
     .description('show everything about a VM, for a person')
+    .helpCommand(false)
     .commandsGroup('Resources:');
   refuseUnknownResource(describe);
   withExamples(describe, ['migctl describe vm demo-vm-1']);
@@ -168,19 +170,23 @@ export function addEvents(program: Command, act: Act): void {
     .command('events')
     .description('print events, one line each; -f goes on as they come, until Ctrl-C')
     .argument('[vm...]', 'names of VMs; default: all')
-    .option('-f, --follow', 'go on with the events that come', false)
+    .option('-f, --follow', 'go on with the events that come')
     .addOption(poolOption('only events of VMs of this pool'))
     .addOption(tailOption(20, 0, 'how many past events to begin with'))
     .addOption(formatOption(['table', 'json']))
     .action(
       (
         names: string[],
-        options: { follow: boolean; pool?: string; tail: number; output: 'table' | 'json' },
+        options: { follow?: true; pool?: string; tail: number; output: 'table' | 'json' },
         command: Command,
       ) =>
         act(command, async (session) => {
           const { showEvents } = await import('../commands/events.js');
-          return showEvents(session, { names, pool: options.pool }, options);
+          return showEvents(
+            session,
+            { names, pool: options.pool },
+            { ...options, follow: options.follow === true },
+          );
         }),
     );
   withExamples(events, [

@@ -1,5 +1,5 @@
 /** The options that several commands share, and how their texts are read. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { MAX_DEADLINE_MS } from '@mig/common/domain/command-types';
 import { isValidId } from '@mig/common/domain/ids';
 import { parseDuration } from '@mig/common/config/duration';

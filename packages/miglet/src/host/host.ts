@@ -1,4 +1,5 @@
 /** The VM as it is: files, processes and readings of the machine that the MIGlet runs on. */
+import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fromPromise } from 'xstate';
 import type { Clock } from '@mig/common/clock';
@@ -27,7 +28,8 @@ export interface HostDeps {
 export function createHost({ config, env, clock, logger }: HostDeps): MigletHost {
   const stateDirectory = path.resolve(config.state_dir);
   const boot = openBootFile(stateDirectory, readKernelBootId());
-  const eventLog = openLogFile<unknown>(path.join(stateDirectory, `events-${boot.boot.bootId}.jsonl`));
+  forgetOtherBoots(stateDirectory, boot.boot.bootId, logger);
+  const eventLog = openLogFile<unknown>(path.join(stateDirectory, eventFile(boot.boot.bootId)));
   const commandLog = openLogFile<unknown>(path.join(stateDirectory, 'commands.jsonl'));
   const directory = runnerDirectory(path.resolve(config.runner.dir));
   const environment = runnerEnvironment({
@@ -56,4 +58,19 @@ export function createHost({ config, env, clock, logger }: HostDeps): MigletHost
     sampleHealth: () => sampleHealth(directory.path),
     powerOff,
   };
+}
+
+const eventFile = (bootId: string): string => `events-${bootId}.jsonl`;
+
+/** Events are counted per boot; what an ended boot could not hand over any more is given up. */
+function forgetOtherBoots(stateDirectory: string, bootId: string, logger: Logger): void {
+  for (const name of readdirSync(stateDirectory)) {
+    if (!/^events-.+\.jsonl$/.test(name) || name === eventFile(bootId)) continue;
+    const file = path.join(stateDirectory, name);
+    const { log, entries } = openLogFile<unknown>(file);
+    log.close();
+    const lost = createEventJournal(undefined, entries).pending().length;
+    if (lost > 0) logger.warn({ file, lost }, 'events of an earlier boot were never acknowledged; they are given up');
+    rmSync(file);
+  }
 }
