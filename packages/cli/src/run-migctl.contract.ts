@@ -42,6 +42,7 @@ export interface RunOptions {
   readonly interrupt?: AbortController;
   readonly answers?: string[];
   readonly stdout?: OutputStream;
+  readonly fetch?: typeof globalThis.fetch;
 }
 
 export interface Ran {
@@ -65,9 +66,12 @@ export async function migctl(argv: readonly string[], options: RunOptions = {}):
   const code = await runMigctl(argv, {
     stdout: createOutput(options.stdout ?? stream('stdout')),
     stderr: createOutput(stream('stderr')),
-    env: { ...(options.controller === undefined ? {} : { MIGCTL_SERVER: options.controller.url }), ...options.env },
+    env: {
+      ...(options.controller === undefined ? {} : { MIGCTL_SERVER: options.controller.url }),
+      ...options.env,
+    },
     clock: options.clock ?? new JumpingClock(),
-    fetch: globalThis.fetch,
+    fetch: options.fetch ?? globalThis.fetch,
     interrupted: (options.interrupt ?? new AbortController()).signal,
     ask:
       answers === undefined

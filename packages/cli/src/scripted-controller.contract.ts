@@ -130,8 +130,17 @@ export class ScriptedController {
   addEvent(vmId: string, id: string, type: string, data: Record<string, string> = {}): void {
     const events = this.events.get(vmId) ?? [];
     const at = time(60_000);
-    const fields = { pool_id: 'linux', org_id: 'acme', boot_id: 'boot-1', sequence: events.length + 1, via: 'grpc' as const };
-    this.events.set(vmId, [...events, { id, type, vm_id: vmId, data, timestamp: at, received_at: at, ...fields }]);
+    const fields = {
+      pool_id: 'linux',
+      org_id: 'acme',
+      boot_id: 'boot-1',
+      sequence: events.length + 1,
+      via: 'grpc' as const,
+    };
+    this.events.set(vmId, [
+      ...events,
+      { id, type, vm_id: vmId, data, timestamp: at, received_at: at, ...fields },
+    ]);
     this.changeVm(vmId, { last_event_id: id });
   }
 
@@ -167,7 +176,12 @@ export class ScriptedController {
     if (kind !== 'vms') return reply(response, 404, { error: 'no such route' });
     const vm = this.vms.get(id);
     if (vm === undefined) {
-      return problem(response, 404, 'unknown-vm', `VM ${id} has never been seen by this controller: check the name with "migctl get vms"`);
+      return problem(
+        response,
+        404,
+        'unknown-vm',
+        `VM ${id} has never been seen by this controller: check the name with "migctl get vms"`,
+      );
     }
     switch (part) {
       case undefined:
@@ -175,11 +189,16 @@ export class ScriptedController {
       case 'events': {
         const all = this.events.get(id) ?? [];
         const after = query.get('after');
-        const events = after === null ? all.slice(-limit) : all.filter((event) => event.id > after).slice(0, limit);
+        const events =
+          after === null ? all.slice(-limit) : all.filter((event) => event.id > after).slice(0, limit);
         return reply(response, 200, eventListSchema.parse({ events }));
       }
       case 'heartbeats':
-        return reply(response, 200, heartbeatListSchema.parse({ heartbeats: (this.heartbeats.get(id) ?? []).slice(-limit) }));
+        return reply(
+          response,
+          200,
+          heartbeatListSchema.parse({ heartbeats: (this.heartbeats.get(id) ?? []).slice(-limit) }),
+        );
       default:
         return this.submit(id, body as { type: 'drain'; parameters: Record<string, string> }, key, response);
     }
@@ -201,7 +220,8 @@ export class ScriptedController {
   private listCommands(query: URLSearchParams, response: ServerResponse): void {
     const commands = [...this.commands.values()].filter(
       (command) =>
-        command.vm_id === (query.get('vm_id') ?? command.vm_id) && command.state === (query.get('state') ?? command.state),
+        command.vm_id === (query.get('vm_id') ?? command.vm_id) &&
+        command.state === (query.get('state') ?? command.state),
     );
     reply(response, 200, commandListSchema.parse({ commands }));
   }
@@ -211,7 +231,12 @@ export class ScriptedController {
     if (command === undefined) return problem(response, 404, 'unknown-command', `command ${id} is not known`);
     if (method === 'DELETE') {
       if (command.state !== 'queued') {
-        return problem(response, 409, 'not-cancellable', `command ${id} is ${command.state}: only what the VM has not yet taken can be cancelled`);
+        return problem(
+          response,
+          409,
+          'not-cancellable',
+          `command ${id} is ${command.state}: only what the VM has not yet taken can be cancelled`,
+        );
       }
       this.commands.set(id, { ...command, state: 'cancelled' });
     }
@@ -237,4 +262,9 @@ function reply(response: ServerResponse, status: number, body: unknown, type = '
 }
 
 export const problem = (response: ServerResponse, status: number, code: string, detail: string): void =>
-  reply(response, status, { type: `urn:mig:problem:${code}`, title: code, status, detail }, 'application/problem+json');
+  reply(
+    response,
+    status,
+    { type: `urn:mig:problem:${code}`, title: code, status, detail },
+    'application/problem+json',
+  );

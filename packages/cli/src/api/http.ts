@@ -1,7 +1,6 @@
 /** One request to the controller, and what became of it: no retries here, and no knowledge of what is asked. */
 import { problemSchema } from '@mig/common/api/problem';
 import { formatDuration } from '@mig/common/config/duration';
-import { errorMessage } from '@mig/common/errors';
 import { CliError, EXIT, InterruptedError, RefusedError, UnavailableError } from '../errors.js';
 
 export interface Call {
@@ -170,7 +169,7 @@ const CUT_CODES = new Set([
 
 /** What `fetch` threw. It says "fetch failed"; the reason is its cause. */
 function noAnswer(server: string, error: unknown): Attempt {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const cause = propertyOf(error, 'cause') ?? error;
   const code = codeOf(cause);
   if (ABSENT_CODES.has(code)) {
     return {
@@ -178,19 +177,19 @@ function noAnswer(server: string, error: unknown): Attempt {
       cause: 'absent',
       reason: code === 'ECONNREFUSED' ? 'connection refused' : code,
       error: new UnavailableError(
-        `no controller answers at ${server} (${code === 'ECONNREFUSED' ? 'connection refused' : errorMessage(cause)})`,
+        `no controller answers at ${server} (${code === 'ECONNREFUSED' ? 'connection refused' : messageOf(cause)})`,
         'start one with `npm start`, or name it with --server or MIGCTL_SERVER',
         { cause: error },
       ),
     };
   }
-  if (CUT_CODES.has(code) || (cause instanceof Error && cause.message === 'terminated')) {
+  if (CUT_CODES.has(code) || messageOf(cause) === 'terminated') {
     return {
       kind: 'retryable',
       cause: 'cut',
       reason: 'connection lost',
       error: new UnavailableError(
-        `the connection to ${server} was lost before an answer came (${code || errorMessage(cause)})`,
+        `the connection to ${server} was lost before an answer came (${code || messageOf(cause)})`,
         'try again; check that this is the HTTP address of the controller, not its gRPC address',
         { cause: error },
       ),
@@ -200,7 +199,7 @@ function noAnswer(server: string, error: unknown): Attempt {
     kind: 'fatal',
     error: new CliError(
       'unreachable',
-      `cannot ask ${server}: ${errorMessage(cause)}`,
+      `cannot ask ${server}: ${messageOf(cause)}`,
       EXIT.failed,
       SERVER_HINT,
       { cause: error },
@@ -209,7 +208,18 @@ function noAnswer(server: string, error: unknown): Attempt {
 }
 
 function codeOf(error: unknown): string {
-  if (typeof error !== 'object' || error === null) return '';
-  if ('code' in error && typeof error.code === 'string') return error.code;
-  return error instanceof AggregateError ? codeOf(error.errors[0]) : '';
+  const code = propertyOf(error, 'code');
+  if (typeof code === 'string') return code;
+  // One error for each address of the host.
+  const errors = propertyOf(error, 'errors');
+  return Array.isArray(errors) && errors.length > 0 ? codeOf(errors[0]) : '';
 }
+
+function messageOf(error: unknown): string {
+  const message = propertyOf(error, 'message');
+  return typeof message === 'string' ? message : String(error);
+}
+
+/** Errors are read by their shape: those of `fetch` need not be of this realm's classes. */
+const propertyOf = (value: unknown, key: string): unknown =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined;

@@ -13,7 +13,12 @@ const run = (...argv: string[]) => migctl(argv, { controller });
 describe('get vms', () => {
   beforeEach(() => {
     controller.addVm('vm-1', { state: 'ready.busy', current_job: makeJob('build') });
-    controller.addVm('vm-2', { pool_id: 'gpu', state: 'shutdown.done', link: 'disconnected', liveness: 'lost' });
+    controller.addVm('vm-2', {
+      pool_id: 'gpu',
+      state: 'shutdown.done',
+      link: 'disconnected',
+      liveness: 'lost',
+    });
   });
 
   it('when nothing is asked for, then it prints a table with ages', async () => {
@@ -33,8 +38,12 @@ describe('get vms', () => {
   });
 
   it('when one VM is named, then json is the object; when two are, then a list in that order', async () => {
-    expect(JSON.parse((await run('get', 'vm', 'vm-2', '-o', 'json')).stdout)).toEqual(controller.vms.get('vm-2'));
-    const two = JSON.parse((await run('get', 'vms', 'vm-2', 'vm-1', '-o', 'json')).stdout) as { vms: { vm_id: string }[] };
+    expect(JSON.parse((await run('get', 'vm', 'vm-2', '-o', 'json')).stdout)).toEqual(
+      controller.vms.get('vm-2'),
+    );
+    const two = JSON.parse((await run('get', 'vms', 'vm-2', 'vm-1', '-o', 'json')).stdout) as {
+      vms: { vm_id: string }[];
+    };
     expect(two.vms.map(({ vm_id }) => vm_id)).toEqual(['vm-2', 'vm-1']);
   });
 
@@ -66,7 +75,11 @@ describe('get vms', () => {
   });
 
   it('when no VM matches, then it says so on stderr and succeeds', async () => {
-    expect(await run('get', 'vms', '--pool', 'none')).toMatchObject({ code: 0, stdout: '', stderr: expect.stringContaining('No VM matches') });
+    expect(await run('get', 'vms', '--pool', 'none')).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: expect.stringContaining('No VM matches'),
+    });
   });
 
   it('when names and filters are mixed, then it is a usage error and nothing is sent', async () => {
@@ -85,7 +98,9 @@ describe('get vms', () => {
   it('when a VM is unknown, then it repeats what the controller says and exits 1', async () => {
     const { code, stderr } = await run('get', 'vm', 'ghost');
     expect(code).toBe(1);
-    expect(stderr).toBe('error: VM ghost has never been seen by this controller: check the name with "migctl get vms"\n');
+    expect(stderr).toBe(
+      'error: VM ghost has never been seen by this controller: check the name with "migctl get vms"\n',
+    );
   });
 });
 
@@ -124,11 +139,16 @@ describe('get commands', () => {
     controller.addVm('vm-1');
     controller.addVm('vm-2', { pool_id: 'gpu' });
     controller.addCommand('cmd-1', 'vm-1', { state: 'failed', message: 'no such thing' });
-    controller.addCommand('cmd-2', 'vm-2', { type: 'update_config', parameters: { labels: 'a b', log_level: 'info' } });
+    controller.addCommand('cmd-2', 'vm-2', {
+      type: 'update_config',
+      parameters: { labels: 'a b', log_level: 'info' },
+    });
   });
 
   it('when nothing is asked for, then it lists them with state and message', async () => {
-    expect((await run('get', 'commands')).stdout).toMatch(/^cmd-1 +vm-1 +drain +failed +0 +60s +no such thing$/m);
+    expect((await run('get', 'commands')).stdout).toMatch(
+      /^cmd-1 +vm-1 +drain +failed +0 +60s +no such thing$/m,
+    );
   });
 
   it('when -o is wide, then it shows the parameters', async () => {
@@ -142,12 +162,20 @@ describe('get commands', () => {
   });
 
   it('when the VM of the filter is unknown, then it says so instead of showing nothing', async () => {
-    expect(await run('get', 'commands', '--vm', 'ghost')).toMatchObject({ code: 1, stderr: expect.stringContaining('ghost') });
+    expect(await run('get', 'commands', '--vm', 'ghost')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('ghost'),
+    });
   });
 
   it('when an id is given, then it shows that one; when it is unknown, then it exits 1 with a hint', async () => {
-    expect(JSON.parse((await run('get', 'command', 'cmd-1', '-o', 'json')).stdout)).toMatchObject({ id: 'cmd-1' });
-    expect(await run('get', 'command', 'cmd-9')).toMatchObject({ code: 1, stderr: expect.stringContaining('migctl get commands') });
+    expect(JSON.parse((await run('get', 'command', 'cmd-1', '-o', 'json')).stdout)).toMatchObject({
+      id: 'cmd-1',
+    });
+    expect(await run('get', 'command', 'cmd-9')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('migctl get commands'),
+    });
   });
 
   it('when ids and filters are mixed, then it is a usage error', async () => {
@@ -163,14 +191,18 @@ describe('get events and heartbeats', () => {
     controller.addEvent('vm-2', '20261121T110000', 'vm_started', { image: 'a b' });
     controller.addEvent('vm-1', '20261121T120000', 'job_started');
     const { stdout } = await run('get', 'events', '--tail', '2');
-    expect(stdout).toBe('AGE   VM     TYPE          DATA\n60s   vm-2   vm_started    image="a b"\n60s   vm-1   job_started   -\n');
+    expect(stdout).toBe(
+      'AGE   VM     TYPE          DATA\n60s   vm-2   vm_started    image="a b"\n60s   vm-1   job_started   -\n',
+    );
     expect(controller.requests.filter(({ path }) => path.endsWith('/events'))).toHaveLength(2);
   });
 
   it('when a VM is named, then json is the list of its events', async () => {
     controller.addVm('vm-1');
     controller.addEvent('vm-1', 'e1', 'vm_started');
-    expect(JSON.parse((await run('get', 'events', 'vm-1', '-o', 'json')).stdout)).toEqual({ events: controller.events.get('vm-1') });
+    expect(JSON.parse((await run('get', 'events', 'vm-1', '-o', 'json')).stdout)).toEqual({
+      events: controller.events.get('vm-1'),
+    });
   });
 
   it('when names and a pool are mixed, then it is a usage error', async () => {
@@ -179,7 +211,14 @@ describe('get events and heartbeats', () => {
 
   it('when heartbeats are asked for, then they are shown newest last', async () => {
     controller.addVm('vm-1');
-    const beat = { vm_id: 'vm-1', pool_id: 'linux', org_id: 'acme', health: null, runner_state: null, current_job: null };
+    const beat = {
+      vm_id: 'vm-1',
+      pool_id: 'linux',
+      org_id: 'acme',
+      health: null,
+      runner_state: null,
+      current_job: null,
+    };
     controller.heartbeats.set('vm-1', [
       { ...beat, id: 'h1', miglet_state: 'ready.idle', received_at: '2026-11-21T11:59:00.000Z' },
       { ...beat, id: 'h2', miglet_state: 'ready.busy', received_at: '2026-11-21T11:59:30.000Z' },
@@ -238,6 +277,10 @@ describe('describe vm', () => {
   });
 
   it('when the VM is unknown, then it exits 1', async () => {
-    expect(await run('describe', 'vm', 'ghost')).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('ghost') });
+    expect(await run('describe', 'vm', 'ghost')).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('ghost'),
+    });
   });
 });

@@ -87,6 +87,7 @@ async function candidatesAt(place: Place, typed: string, io: Io): Promise<readon
     );
   }
   if (command.commands.length > 0) {
+    if (place.operands.length > 0) return [];
     return command.commands.map((child) => ({ value: child.name(), help: child.description() }));
   }
   return argumentValues(place, typed, io);

@@ -132,7 +132,7 @@ function readConfigFile(name: string | undefined): ConfigFile {
     return `${name}:${at.line}:${at.col} ${error.message.split('\n', 1)[0] ?? ''}`;
   });
   if (syntaxFaults.length > 0) throw new ConfigError(syntaxFaults);
-  const values = document.toJS({ maxAliasCount: 100 }) as unknown;
+  const values = toValues(document, name);
   if (values !== null && (typeof values !== 'object' || Array.isArray(values))) {
     throw new ConfigError([`${name}:1:1 expected keys and values, got ${Array.isArray(values) ? 'a list' : typeof values}`]);
   }
@@ -141,6 +141,15 @@ function readConfigFile(name: string | undefined): ConfigFile {
     values: (values ?? {}) as Record<string, unknown>,
     position: (path) => `${name}:${positionOf(document, lines, path)}`,
   };
+}
+
+/** Aliases are followed here: one that leads nowhere, or a bomb of them, is a fault of the file. */
+function toValues(document: Document, name: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 }) as unknown;
+  } catch (error) {
+    throw new ConfigError([`${name}:1:1 ${errorMessage(error)}`]);
+  }
 }
 
 function positionOf(document: Document, lines: LineCounter, path: Path): string {
@@ -180,6 +189,11 @@ function describeIssue(
       (key) => `${where([...path, key], origins, file)}unknown key; allowed here: ${known.join(', ') || 'none'}`,
     );
   }
+  if (issue.code === 'invalid_key') {
+    return issue.issues.map(
+      (inner) => `${where(path, origins, file)}${inner.message}, got the key ${printable(JSON.stringify(path.at(-1)), 80)}`,
+    );
+  }
   const value = valueAt(values, path);
   const got = value === undefined ? 'nothing' : printable(JSON.stringify(value), 80);
   return [`${where(path, origins, file)}${issue.message}, got ${got}`];
@@ -187,7 +201,9 @@ function describeIssue(
 
 function where(path: Path, origins: ReadonlyMap<string, string>, file: ConfigFile): string {
   const key = path.join('.');
-  const origin = origins.get(key);
+  // A list or a record comes from its source as a whole.
+  const set = path.map((_, index) => path.slice(0, path.length - index).join('.')).find((parent) => origins.has(parent));
+  const origin = set === undefined ? undefined : origins.get(set);
   if (origin !== undefined) return origin.startsWith('--') ? `${origin}: ` : `${origin} (${key}): `;
   return file.name === undefined ? `${key}: ` : `${file.position(path)} ${key}: `;
 }
@@ -195,7 +211,8 @@ function where(path: Path, origins: ReadonlyMap<string, string>, file: ConfigFil
 function objectAt(schema: z.ZodObject, path: Path): z.ZodObject | undefined {
   let current: z.ZodType | undefined = schema;
   for (const key of path) {
-    current = current instanceof z.ZodObject ? (current.shape[key] as z.ZodType | undefined) : undefined;
+    if (current instanceof z.ZodRecord) current = current.valueType as z.ZodType;
+    else current = current instanceof z.ZodObject ? (current.shape[key] as z.ZodType | undefined) : undefined;
     if (current) current = unwrap(current);
   }
   return current instanceof z.ZodObject ? current : undefined;

@@ -44,7 +44,8 @@ export function phaseOf(state: string): VmPhase | undefined {
  * Undefined for anything else (`error`, an empty string, a word from the future): the record then stays where it is.
  */
 export function parseReportedState(reported: string): string | undefined {
-  const legacy = LEGACY_STATES[reported];
+  // `constructor` is no word of the table.
+  const legacy = Object.hasOwn(LEGACY_STATES, reported) ? LEGACY_STATES[reported] : undefined;
   if (legacy !== undefined) return legacy;
   return /^[a-zA-Z]+(\.[a-zA-Z]+)*$/.test(reported) && phaseOf(reported) !== undefined ? reported : undefined;
 }

@@ -114,6 +114,8 @@ function fromWireOutcome(outcome: WireOutcome): DeregisterOutcome {
     case WireOutcome.OUTCOME_UNAVAILABLE:
     case WireOutcome.OUTCOME_UNSPECIFIED:
     case WireOutcome.UNRECOGNIZED:
-      return 'unavailable';
+      break;
   }
+  // Also for a number that the enum does not have: the decoder hands it on as it came.
+  return 'unavailable';
 }

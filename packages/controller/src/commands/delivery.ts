@@ -9,6 +9,7 @@
 import { backoffDelayMs } from '@mig/common/backoff';
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
+import { retryable, type Outcome } from '@mig/common/outcome';
 import type { CommandRecord, Parameters } from '@mig/common/domain/command';
 import type { Fleet } from '../fleet/fleet.js';
 import type { Links, VmLink } from '../fleet/links.js';
@@ -18,7 +19,7 @@ import type { RunnerRegistrar } from './registrar.js';
 export interface Delivery {
   /** Sends what the VM has not been sent, if it is connected. */
   kick(vmId: string): void;
-  /** The VM has just connected: what it may have missed goes out again. */
+  /** The VM has connected, and its registration is queued if it needs one: what it may have missed goes out again. */
   attach(vmId: string): void;
   stop(): void;
 }
@@ -34,6 +35,8 @@ export interface DeliveryDeps {
 }
 
 const MINT_BACKOFF = { firstMs: 2_000, maxMs: 60_000 };
+/** How long the other commands of a VM wait for its registration, which goes first. */
+const MINT_PATIENCE_MS = 3_000;
 /** A question: the VM must not start it. */
 const TOO_LATE = -1;
 
@@ -47,10 +50,13 @@ interface Pump {
 export function createDelivery(deps: DeliveryDeps): Delivery {
   const { queue, fleet, links, registrar, clock, logger } = deps;
   const pumps = new Map<string, Pump>();
+  /** Streams whose VM has been registered, if it had to be: what is queued may follow. */
+  const attached = new WeakSet<VmLink>();
   let stopped = false;
 
   function kick(vmId: string): void {
-    if (stopped || links.get(vmId) === undefined) return;
+    const link = links.get(vmId);
+    if (stopped || link === undefined || !attached.has(link)) return;
     const pump = pumps.get(vmId) ?? { running: false, again: false, mintFailures: 0, retryTimer: undefined };
     pumps.set(vmId, pump);
     if (pump.running) {
@@ -72,9 +78,9 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   }
 
   async function run(vmId: string, pump: Pump): Promise<void> {
-    for (const { id } of queue.open(vmId)) {
+    for (const { id } of registrationFirst(queue.open(vmId))) {
       const link = links.get(vmId);
-      if (link === undefined) return;
+      if (link === undefined || !attached.has(link)) return;
       const command = queue.open(vmId).find((record) => record.id === id);
       if (command?.state !== 'queued') continue;
       await sendQueued(link, command, pump);
@@ -124,7 +130,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     if (command.type !== 'register_runner') return command.parameters;
     const vm = fleet.get(vmId)?.record;
     if (vm === undefined) return undefined;
-    const minted = await registrar.mint(vm, command.parameters);
+    const minted = await within(registrar.mint(vm, command.parameters), MINT_PATIENCE_MS);
     switch (minted.kind) {
       case 'ok':
         pump.mintFailures = 0;
@@ -140,6 +146,14 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     }
   }
 
+  /** A GitHub that is slow to answer must not hold up what does not need it; what it answers later is there at the next try. */
+  function within(minting: Promise<Outcome<Parameters>>, patienceMs: number): Promise<Outcome<Parameters>> {
+    return new Promise((resolve, reject) => {
+      const timer = clock.setTimer(() => resolve(retryable('it has not answered yet')), patienceMs);
+      minting.then(resolve, reject).finally(() => clock.clearTimer(timer));
+    });
+  }
+
   function retryLater(vmId: string, pump: Pump, afterMs: number | undefined): void {
     if (pump.retryTimer !== undefined) return;
     const delayMs = Math.max(afterMs ?? 0, 500, backoffDelayMs(MINT_BACKOFF, pump.mintFailures, deps.random));
@@ -153,9 +167,10 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   return {
     kick,
     attach(vmId) {
-      queue.requeueSent(vmId);
       const link = links.get(vmId);
       if (link === undefined) return;
+      queue.requeueSent(vmId);
+      attached.add(link);
       // What the VM took before: it says the result again, or that it does not know it any more.
       for (const command of queue.open(vmId)) {
         if (command.state === 'received') send(link, command, command.parameters, TOO_LATE);
@@ -175,3 +190,9 @@ const isForAnotherBoot = (command: CommandRecord, link: VmLink): boolean =>
   command.attempts > 0 &&
   !link.legacy &&
   command.sentToBoot !== link.bootId;
+
+/** register_runner, then the others in their order. */
+const registrationFirst = (commands: readonly CommandRecord[]): CommandRecord[] => [
+  ...commands.filter((command) => command.type === 'register_runner'),
+  ...commands.filter((command) => command.type !== 'register_runner'),
+];

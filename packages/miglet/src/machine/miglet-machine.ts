@@ -16,6 +16,7 @@
  *
  * No I/O here: sockets, processes and files live in the actors and effects that are handed in. Every time is a named delay.
  */
+import { raise } from 'xstate';
 import {
   describeExit,
   endingOf,
@@ -34,7 +35,7 @@ import type { MigletEffects } from './types.js';
 export type MigletMachine = ReturnType<typeof createMigletMachine>;
 
 export function createMigletMachine(effects: MigletEffects) {
-  const { machineSetup, startDrainDeadline, beatLater } = createMachineSetup(effects);
+  const { machineSetup, startDrainDeadline, stopDrainDeadlines, beatLater } = createMachineSetup(effects);
 
   /**
    * How a runner is taken out of service without ending a job (I5); used by a drain, and for a runner that an earlier
@@ -99,7 +100,8 @@ export function createMigletMachine(effects: MigletEffects) {
     });
     const stoppingRunner = machineSetup.createStateConfig({
       entry: ['expectExit', 'stopRunner'],
-      on: { 'runner.exited': 'deciding' },
+      // A job that came in nevertheless is not killed (I5).
+      on: { 'runner.exited': 'deciding', 'job.started': 'deciding' },
       after: { stopGrace: { actions: 'killRunner' } },
     });
     return { deciding, deregistering, refused, finishingJob, waitingToAsk, stoppingRunner };
@@ -185,14 +187,24 @@ export function createMigletMachine(effects: MigletEffects) {
           },
         },
         after: {
-          startTimeout: {
-            target: 'clearing',
-            actions: [
-              { type: 'countRegistrationFailure', params: { reason: 'the runner did not listen for jobs in time' } },
-              { type: 'settle', params: ({ context }) => refusal(context) },
-              'dropRegistration',
-            ],
-          },
+          startTimeout: [
+            {
+              guard: 'lastRegistrationAttempt',
+              target: '#miglet.lifecycle.draining',
+              actions: [
+                { type: 'countRegistrationFailure', params: { reason: 'the runner did not listen for jobs in time' } },
+                { type: 'fail', params: ({ context }) => ({ reason: context.note }) },
+              ],
+            },
+            {
+              target: 'clearing',
+              actions: [
+                { type: 'countRegistrationFailure', params: { reason: 'the runner did not listen for jobs in time' } },
+                { type: 'settle', params: ({ context }) => refusal(context) },
+                'dropRegistration',
+              ],
+            },
+          ],
         },
       },
       backingOff: {
@@ -252,7 +264,7 @@ export function createMigletMachine(effects: MigletEffects) {
         {
           guard: { type: 'endedWell', params: ({ event }) => ({ exit: event }) },
           target: 'registering.connecting',
-          actions: 'loseRunner',
+          actions: ['loseRunner', 'resetRegistrationFailures'],
         },
         {
           target: 'registering.backingOff',
@@ -293,6 +305,7 @@ export function createMigletMachine(effects: MigletEffects) {
       ...retirement('drained'),
       drained: {
         entry: [
+          stopDrainDeadlines,
           {
             type: 'settleAll',
             params: ({ context }) => ({
@@ -304,6 +317,8 @@ export function createMigletMachine(effects: MigletEffects) {
         ],
         always: { guard: 'shutdownWanted', target: '#miglet.lifecycle.shutdown' },
         on: {
+          // It was being started when the drain began.
+          'runner.started': 'deciding',
           'register.request': {
             target: '#miglet.lifecycle.registering',
             actions: [
@@ -316,10 +331,14 @@ export function createMigletMachine(effects: MigletEffects) {
       },
     },
     on: {
-      'drain.request': {
-        target: '.deciding',
-        actions: [{ type: 'takeDrain', params: ({ event }) => ({ request: event }) }, startDrainDeadline],
-      },
+      'drain.request': [
+        {
+          guard: { type: 'namesShorterDeadline', params: ({ event }) => ({ request: event }) },
+          target: '.deciding',
+          actions: [{ type: 'takeDrain', params: ({ event }) => ({ request: event }) }, startDrainDeadline],
+        },
+        { target: '.deciding', actions: { type: 'takeDrain', params: ({ event }) => ({ request: event }) } },
+      ],
       'shutdown.request': {
         target: '.deciding',
         actions: [{ type: 'takeShutdown', params: ({ event }) => ({ request: event }) }],
@@ -358,6 +377,15 @@ export function createMigletMachine(effects: MigletEffects) {
     },
     onDone: 'ended',
     on: {
+      'drain.request': {
+        actions: {
+          type: 'settle',
+          params: ({ event }) => ({
+            commandId: event.commandId,
+            result: success('the MIGlet is ending: the VM takes no more jobs'),
+          }),
+        },
+      },
       'shutdown.request': {
         actions: {
           type: 'settle',
@@ -451,7 +479,13 @@ export function createMigletMachine(effects: MigletEffects) {
                   guard: { type: 'isTrue', params: ({ event }) => ({ value: event.announceAgain }) },
                   target: '#miglet.link.announcing',
                 },
-                { target: 'online' },
+                {
+                  target: 'online',
+                  actions: {
+                    type: 'takeHeartbeatInterval',
+                    params: ({ event }) => ({ intervalMs: event.heartbeatIntervalMs }),
+                  },
+                },
               ],
             },
             after: { connectTimeout: '#miglet.link.backingOff' },
@@ -552,6 +586,7 @@ export function createMigletMachine(effects: MigletEffects) {
       announceFailures: 0,
       linkFailures: 0,
       linkUp: false,
+      askedHeartbeatMs: 0,
       registration: undefined,
       registrationFailures: 0,
       runner: undefined,
@@ -560,7 +595,7 @@ export function createMigletMachine(effects: MigletEffects) {
       job: undefined,
       deregisterFailures: 0,
       drain: input.drained
-        ? { reason: 'drained before the MIGlet was restarted', deadlineMs: 0, commandIds: [] }
+        ? { reason: 'drained before the MIGlet was restarted', deadlinesMs: [], commandIds: [] }
         : undefined,
       forced: false,
       ending: undefined,
@@ -568,7 +603,12 @@ export function createMigletMachine(effects: MigletEffects) {
       note: '',
     }),
     // The runner outlives every state of the lifecycle.
-    invoke: { id: 'runner', src: 'runner' },
+    invoke: {
+      id: 'runner',
+      src: 'runner',
+      // Whoever watched the process has failed: nothing more is known of it. A job that runs is left alone (I5).
+      onError: { actions: raise({ type: 'runner.exited', code: undefined, signal: undefined }) },
+    },
     states: { runner, lifecycle, link },
     on: {
       // Heard where they matter; elsewhere there is nothing to do.

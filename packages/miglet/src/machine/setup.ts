@@ -23,7 +23,8 @@ import type {
 
 const RUNNER_ACTOR = 'runner';
 const BEAT = 'beat';
-const DRAIN_DEADLINE = 'drainDeadline';
+/** A controller that asks for heartbeats more often gets them this often. */
+const MIN_HEARTBEAT_MS = 1_000;
 
 /** The actors that the machine invokes, by name; `provide` puts the real ones in their place. */
 const actorPlaceholders = {
@@ -74,14 +75,17 @@ export function createMachineSetup(effects: MigletEffects) {
       deregisterRetry: ({ context }) => context.limits.deregisterRetryMs,
       stopGrace: ({ context }) => context.limits.stopGraceMs,
       flushTimeout: ({ context }) => context.limits.flushTimeoutMs,
-      heartbeatInterval: ({ context }) => context.settings.heartbeatIntervalMs,
-      drainDeadline: ({ context }) => context.drain?.deadlineMs ?? 0,
+      heartbeatInterval: ({ context }) => context.askedHeartbeatMs || context.settings.heartbeatIntervalMs,
+      drainDeadline: ({ context }) => shortestDeadline(context) ?? 0,
     },
     guards: {
       linkUp: ({ context }) => context.linkUp,
       hasRegistration: ({ context }) => context.registration !== undefined,
       registrationExhausted: ({ context }) =>
         context.registrationFailures >= context.limits.maxRegistrationFailures,
+      /** The attempt that fails now is the last. */
+      lastRegistrationAttempt: ({ context }) =>
+        context.registrationFailures + 1 >= context.limits.maxRegistrationFailures,
       drainWanted: ({ context }) => context.drain !== undefined || context.ending !== undefined,
       shutdownWanted: ({ context }) => context.ending !== undefined,
       poweroffWanted: ({ context }) => context.ending?.poweroff === true,
@@ -94,6 +98,8 @@ export function createMachineSetup(effects: MigletEffects) {
         (context.runner === undefined ||
           context.deregisterFailures >= (context.forced ? 1 : context.limits.maxDeregisterFailures)),
       registered: ({ context }) => context.runner !== undefined,
+      namesShorterDeadline: ({ context }, params: { request: DrainRequest }) =>
+        isShorter(deadlineOf(params.request, context), shortestDeadline(context)),
       outcomeIs: (_, params: { actual: string; wanted: string }) => params.actual === params.wanted,
       isTrue: (_, params: { value: boolean }) => params.value,
       /** It ended as it should: by itself after its work, or because it was told to. */
@@ -145,15 +151,18 @@ export function createMachineSetup(effects: MigletEffects) {
         deregisterFailures: context.deregisterFailures + 1,
         note: params.reason,
       })),
-      /** The first reason is kept; a shorter deadline wins, and so does force. */
+      /** The first reason is kept; the deadline that comes first wins, and so does force. */
       takeDrain: assign(({ context }, params: { request: DrainRequest }) => {
         const { request } = params;
-        const deadlineMs = request.deadlineMs ?? context.drain?.deadlineMs ?? context.settings.drainDeadlineMs;
+        const { drain } = context;
+        const deadlineMs = deadlineOf(request, context);
         return {
           forced: context.forced || request.force,
           drain: {
-            reason: context.drain?.reason ?? request.reason,
-            deadlineMs,
+            reason: drain?.reason ?? request.reason,
+            deadlinesMs: isShorter(deadlineMs, shortestDeadline(context))
+              ? [...(drain?.deadlinesMs ?? []), deadlineMs]
+              : (drain?.deadlinesMs ?? []),
             commandIds: [
               ...(context.drain?.commandIds ?? []),
               ...(request.commandId === undefined ? [] : [request.commandId]),
@@ -178,7 +187,7 @@ export function createMachineSetup(effects: MigletEffects) {
           ],
           drain: context.drain ?? {
             reason: request.reason,
-            deadlineMs: context.settings.drainDeadlineMs,
+            deadlinesMs: context.settings.drainDeadlineMs > 0 ? [context.settings.drainDeadlineMs] : [],
             commandIds: [],
           },
         };
@@ -191,8 +200,13 @@ export function createMachineSetup(effects: MigletEffects) {
       answerDrains: assign(({ context }) => ({
         drain: context.drain && { ...context.drain, commandIds: [] },
       })),
+      /** An interval of heartbeats that an operator sets counts more than what the controller asks for by itself. */
       updateSettings: assign(({ context }, params: { settings: Partial<MigletContext['settings']> }) => ({
         settings: { ...context.settings, ...params.settings },
+        ...(params.settings.heartbeatIntervalMs === undefined ? {} : { askedHeartbeatMs: 0 }),
+      })),
+      takeHeartbeatInterval: assign((_, params: { intervalMs: number }) => ({
+        askedHeartbeatMs: params.intervalMs > 0 ? Math.max(params.intervalMs, MIN_HEARTBEAT_MS) : 0,
       })),
       linkIsUp: assign({ linkUp: true }),
       linkIsDown: assign({ linkUp: false }),
@@ -213,13 +227,20 @@ export function createMachineSetup(effects: MigletEffects) {
     },
   });
 
-  /** Starts the timer of the drain's deadline anew; a deadline of 0 starts none. */
+  /** Starts the timer of the shortest deadline, beside those that run: the first that ends counts. */
   const startDrainDeadline = machineSetup.createAction(
     enqueueActions(({ context, enqueue }) => {
-      enqueue(cancel(DRAIN_DEADLINE));
-      if (context.drain !== undefined && context.drain.deadlineMs > 0) {
-        enqueue(raise({ type: 'drain.deadlineReached' }, { id: DRAIN_DEADLINE, delay: 'drainDeadline' }));
-      }
+      const deadlineMs = shortestDeadline(context);
+      if (deadlineMs === undefined) return;
+      const id = deadlineTimer(deadlineMs);
+      enqueue(cancel(id));
+      enqueue(raise({ type: 'drain.deadlineReached' }, { id, delay: 'drainDeadline' }));
+    }),
+  );
+  /** A drain that has ended has no deadline: a later one must not be cut short by it. */
+  const stopDrainDeadlines = machineSetup.createAction(
+    enqueueActions(({ context, enqueue }) => {
+      for (const deadlineMs of context.drain?.deadlinesMs ?? []) enqueue(cancel(deadlineTimer(deadlineMs)));
     }),
   );
   const beatLater = machineSetup.createAction(
@@ -229,5 +250,14 @@ export function createMachineSetup(effects: MigletEffects) {
     }),
   );
 
-  return { machineSetup, startDrainDeadline, beatLater };
+  return { machineSetup, startDrainDeadline, stopDrainDeadlines, beatLater };
 }
+
+/** A first drain that names no deadline has that of the settings; a later one changes nothing. */
+const deadlineOf = (request: DrainRequest, { drain, settings }: MigletContext): number | undefined =>
+  request.deadlineMs ?? (drain === undefined ? settings.drainDeadlineMs : undefined);
+/** The last that was named is the shortest: a longer one is not taken. */
+const shortestDeadline = (context: MigletContext): number | undefined => context.drain?.deadlinesMs.at(-1);
+const isShorter = (deadlineMs: number | undefined, than: number | undefined): deadlineMs is number =>
+  deadlineMs !== undefined && deadlineMs > 0 && (than === undefined || deadlineMs < than);
+const deadlineTimer = (deadlineMs: number): string => `drainDeadline.${deadlineMs}`;

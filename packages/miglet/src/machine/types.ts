@@ -73,8 +73,8 @@ export interface RunnerFacts {
 
 export interface DrainContext {
   readonly reason: string;
-  /** 0 = never. */
-  readonly deadlineMs: number;
+  /** Deadlines whose timers run, each shorter than the one before it; empty = never. */
+  readonly deadlinesMs: readonly number[];
   /** Commands that are answered when the drain has ended. */
   readonly commandIds: readonly string[];
 }
@@ -86,6 +86,8 @@ export interface MigletContext {
   readonly announceFailures: number;
   readonly linkFailures: number;
   readonly linkUp: boolean;
+  /** The interval of heartbeats that the controller of this stream asks for; 0 = as the settings say. */
+  readonly askedHeartbeatMs: number;
   readonly registration: Registration | undefined;
   readonly registrationFailures: number;
   /** The runner that is registered at GitHub, as far as we know. */

@@ -27,6 +27,8 @@ export interface SimulatedVmOptions {
   readonly orgId: string;
   /** HTTP of the controller, `http://127.0.0.1:8080`. */
   readonly endpoint: string;
+  /** HOST:PORT of its gRPC. Default: as the controller says. */
+  readonly grpcEndpoint?: string;
   /** As in a configuration file: `15s`. */
   readonly heartbeatInterval: string;
   readonly clock: Clock;
@@ -77,7 +79,11 @@ export function startSimulatedVm(options: SimulatedVmOptions): SimulatedVm {
   const config = migletConfigSchema(options.vmId).parse({
     pool_id: options.poolId,
     org_id: options.orgId,
-    controller: { endpoint: options.endpoint, reconnect_first: '500ms', reconnect_max: '5s' },
+    controller: {
+      endpoint: options.endpoint,
+      grpc_endpoint: options.grpcEndpoint ?? '',
+      reconnect_first: '500ms', reconnect_max: '5s',
+    },
     heartbeat: { interval: options.heartbeatInterval },
   });
   const miglet = startMiglet({ config, host, clock: options.clock, logger: options.logger, random: options.random });

@@ -7,12 +7,12 @@ const INTERVAL_MS = 5;
  */
 export async function until<T>(
   what: string,
-  condition: () => T | false | undefined,
+  condition: () => T | false | undefined | Promise<T | false | undefined>,
   deadlineMs = 5_000,
 ): Promise<T> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
-    const value = condition();
+    const value = await condition();
     if (value !== false && value !== undefined) return value;
     if (performance.now() > deadline) throw new Error(`${what}: not so after ${deadlineMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));

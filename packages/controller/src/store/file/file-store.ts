@@ -55,7 +55,6 @@ const PARALLEL_READS = 16;
 interface Folder {
   readonly path: string;
   readonly nextStamp: () => string;
-  made: boolean;
   position: EventPosition;
   eventCount: number;
   heartbeatCount: number;
@@ -74,6 +73,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
   const unlock = lockDirectory(directory);
   const writer = createFileWriter();
   const folders = new Map<string, Folder>();
+  /** Folders that exist on disk, or are being made. */
+  const made = new Map<string, Promise<Folder>>();
   const vms = new Map<string, VmRecord>();
   const commandStates = new Map<string, CommandState>();
   const pruneQueue = pLimit(1);
@@ -89,7 +90,6 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
     const folder: Folder = {
       path: folderPath,
       nextStamp: createStamper(clock, files.at(-1)?.stamp),
-      made: false,
       position: await findPosition(folderPath, events),
       eventCount: events.length,
       heartbeatCount: files.length - events.length,
@@ -114,12 +114,21 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
     return { lastEventId: events.at(-1)?.stamp, bootId: '', sequence: 0 };
   }
 
-  async function ensureFolder(vmId: string): Promise<Folder> {
+  async function makeFolder(vmId: string): Promise<Folder> {
     const folder = await openFolder(vmId);
-    if (!folder.made) {
-      await mkdir(path.join(folder.path, 'commands'), { recursive: true, mode: 0o700 });
-      folder.made = true;
-    }
+    await mkdir(path.join(folder.path, 'commands'), { recursive: true, mode: 0o700 });
+    return folder;
+  }
+
+  /** One promise for all who wait, so that what they write goes out in the order of their calls. */
+  function ensureFolder(vmId: string): Promise<Folder> {
+    const known = made.get(vmId);
+    if (known !== undefined) return known;
+    const folder = makeFolder(vmId);
+    made.set(vmId, folder);
+    folder.catch(() => {
+      if (made.get(vmId) === folder) made.delete(vmId);
+    });
     return folder;
   }
 
@@ -191,8 +200,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
       const folder = await openFolder(vmId);
       await listRecordFiles(folder.path);
       const vm = await readRecord(path.join(folder.path, 'vm.json'), vmRecordSchema, logger);
-      if (vm === undefined || vm.vm_id !== vmId) return;
-      vms.set(vmId, fromVmRecordResource(vm));
+      if (vm?.vm_id === vmId) vms.set(vmId, fromVmRecordResource(vm));
+      // Its commands were accepted (I1), whether or not its record can be read.
       for (const file of await listRecordFiles(path.join(folder.path, 'commands'))) {
         const command = await readRecord(file, commandRecordSchema, logger);
         if (command === undefined || command.vm_id !== vmId) continue;
@@ -228,6 +237,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
       const folder = folders.get(vmId);
       if (folder?.heartbeatTimer !== undefined) clock.clearTimer(folder.heartbeatTimer);
       folders.delete(vmId);
+      made.delete(vmId);
       vms.delete(vmId);
       await writer.idle();
       await rm(path.join(directory, vmId), { recursive: true, force: true });
@@ -236,9 +246,9 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
     async saveCommand(record) {
       const before = commandStates.get(record.id);
       if (before !== undefined) assertCommandTransition(record.id, before, record.state); // I6
+      commandStates.set(record.id, record.state);
       await guarded(`command ${record.id}`, async () => {
         await ensureFolder(record.vmId);
-        commandStates.set(record.id, record.state);
         await writer.write(commandFile(record), toJson(toCommandRecordResource(record)), true);
       });
     },

@@ -1,0 +1,104 @@
+import { describe, expect, it } from '@jest/globals';
+import { BinaryWriter } from '@bufbuild/protobuf/wire';
+import fc from 'fast-check';
+import type { ControllerMessage, MigletMessage } from '../domain/messages.js';
+import { controllerMessage, migletMessage } from './arbitraries.contract.js';
+import { MAX_MESSAGE_BYTES, commandServiceDefinition, descriptorSet } from './command-service.js';
+import { decodeControllerMessage, encodeControllerMessage } from './controller-message.js';
+import { decodeMigletMessage, encodeMigletMessage } from './miglet-message.js';
+
+const decoders = [
+  ['a MIGlet', decodeMigletMessage],
+  ['a controller', decodeControllerMessage],
+] as const;
+
+/** An error has a time on the wire, which neither side sets or reads. */
+const arrived = (message: MigletMessage | ControllerMessage): unknown =>
+  message.kind === 'error' ? { ...message, error: { ...message.error, timestamp: 0 } } : message;
+
+describe('round trips', () => {
+  it('every message of a MIGlet survives the wire', () => {
+    fc.assert(
+      fc.property(migletMessage, (message) => {
+        expect(decodeMigletMessage(encodeMigletMessage(message))).toEqual(arrived(message));
+      }),
+      { seed: 6, numRuns: 500 },
+    );
+  });
+
+  it('every message of a controller survives the wire', () => {
+    fc.assert(
+      fc.property(controllerMessage, (message) => {
+        expect(decodeControllerMessage(encodeControllerMessage(message))).toEqual(arrived(message));
+      }),
+      { seed: 7, numRuns: 500 },
+    );
+  });
+
+  it('the definition of the service carries messages of the domain both ways', () => {
+    const { streamCommands } = commandServiceDefinition;
+    const hello = { kind: 'deregister', requestId: '1', runnerName: 'r' } as const;
+    expect(streamCommands.requestDeserialize(streamCommands.requestSerialize(hello))).toEqual(hello);
+    const answer = { kind: 'resultAck', commandId: 'cmd-1' } as const;
+    expect(streamCommands.responseDeserialize(streamCommands.responseSerialize(answer))).toEqual(answer);
+    expect(streamCommands.path).toBe('/miglet.commands.CommandService/StreamCommands');
+    expect(MAX_MESSAGE_BYTES).toBe(1_048_576);
+    expect(Buffer.from(descriptorSet()).includes('miglet.commands')).toBe(true);
+  });
+
+  it('what came off the wire as unknown or malformed is never sent on', () => {
+    for (const message of [{ kind: 'unknown' }, { kind: 'malformed', reason: 'x' }] as const) {
+      expect(() => encodeMigletMessage(message)).toThrow(`a message of kind ${message.kind} cannot be sent`);
+      expect(() => encodeControllerMessage(message)).toThrow(`a message of kind ${message.kind} cannot be sent`);
+    }
+  });
+});
+
+describe.each(decoders)('bytes from %s that are no message', (_, decode) => {
+  it.each([
+    ['a length that is longer than the rest', [0x0a, 0xff, 0x01]],
+    ['a tag that is cut', [0xff]],
+    ['a wire type that does not exist', [0x0f, 0x00]],
+    ['a varint without an end', Array<number>(11).fill(0xff)],
+  ])('%s is malformed, with a reason', (_name, bytes) => {
+    const message = decode(Uint8Array.from(bytes));
+    expect(message.kind).toBe('malformed');
+    if (message.kind === 'malformed') expect(message.reason).not.toBe('');
+  });
+
+  it('an empty message is malformed', () => {
+    expect(decode(new Uint8Array())).toEqual({ kind: 'malformed', reason: 'the message is empty' });
+  });
+
+  it('a field from the future is unknown, not malformed', () => {
+    const bytes = new BinaryWriter().uint32((99 << 3) | 2).string('hello').finish();
+    expect(decode(bytes)).toEqual({ kind: 'unknown' });
+  });
+
+  it('any bytes at all are decoded to something, and never thrown at', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        expect(decode(bytes).kind).toEqual(expect.any(String));
+      }),
+      { seed: 8, numRuns: 2_000 },
+    );
+  });
+});
+
+describe('damage', () => {
+  it('a message with flipped bytes is decoded to something, and never thrown at', () => {
+    const damaged = fc
+      .tuple(migletMessage, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }))
+      .map(([message, flips]) => {
+        const bytes = encodeMigletMessage(message);
+        for (const [at, value] of flips) bytes[at % bytes.length] = value;
+        return bytes;
+      });
+    fc.assert(
+      fc.property(damaged, (bytes) => {
+        expect(decodeMigletMessage(bytes).kind).toEqual(expect.any(String));
+      }),
+      { seed: 9, numRuns: 1_000 },
+    );
+  });
+});

@@ -1,0 +1,63 @@
+/** `npm start` when something is in the way: one clear line, a non-zero exit code, no process left. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { startDemoProcess, startSystem } from './system.js';
+
+let folder = '';
+beforeEach(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'mig-start-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const errorLines = (stderr: string): string[] => stderr.split('\n').filter((line) => line !== '');
+
+async function takePort(): Promise<{ server: Server; port: number }> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  return { server, port: typeof address === 'object' && address !== null ? address.port : 0 };
+}
+
+describe('what is in the way of a start', () => {
+  test.each(['--http-port', '--grpc-port'])('when the port of %s is taken, it says which and what to do', async (flag) => {
+    const { server, port } = await takePort();
+    const other = flag === '--http-port' ? '--grpc-port' : '--http-port';
+    const demo = startDemoProcess([flag, String(port), other, '0', '--data-dir', folder]);
+    const { code, stderr } = await demo.finished;
+    server.close();
+    expect(code).toBe(1);
+    expect(errorLines(stderr)).toHaveLength(1);
+    expect(stderr).toContain(String(port));
+    expect(stderr).toContain(flag);
+  }, 30_000);
+
+  test('when the data directory cannot be used, it says so', async () => {
+    const file = path.join(folder, 'a-file');
+    writeFileSync(file, '');
+    const { code, stderr } = await startDemoProcess(['--data-dir', path.join(file, 'data')]).finished;
+    expect(code).toBe(1);
+    expect(errorLines(stderr)).toHaveLength(1);
+    expect(stderr).toContain('--data-dir');
+  }, 30_000);
+
+  test('when another controller uses the data directory, it is named, and goes on', async () => {
+    const system = await startSystem({ dataDirectory: folder, vms: 0 });
+    const second = startDemoProcess(['--data-dir', folder, '--http-port', '0', '--grpc-port', '0']);
+    const { code, stderr } = await second.finished;
+    expect(code).toBe(1);
+    expect(errorLines(stderr)).toHaveLength(1);
+    expect(stderr).toMatch(/in use by another controller \(process \d+ /);
+    expect((await fetch(`${system.http}/healthz`)).status).toBe(200);
+    await system.cleanUp();
+  }, 30_000);
+
+  test('when flags are wrong, all of them are named at once, and the exit code is 2', async () => {
+    const { code, stderr } = await startDemoProcess(['--vms', 'many', '--jobs-every', 'soon']).finished;
+    expect(code).toBe(2);
+    expect(stderr).toContain('--vms "many"');
+    expect(stderr).toContain('--jobs-every "soon"');
+  }, 30_000);
+});
