@@ -23,7 +23,7 @@ const OUTPUTS = [
 export function setUp(options = {}) {
   checkNode();
   const steps = [];
-  const lockHash = hash(['package-lock.json', 'package.json']);
+  const lockHash = hash(['package-lock.json']);
   if (!isInstalled(lockHash)) {
     steps.push({
       title: 'installing the dependencies (a minute or so, once)',

@@ -56,7 +56,10 @@ export interface Ran {
 export async function migctl(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
   const written = { stdout: '', stderr: '' };
   const stream = (name: keyof typeof written): OutputStream => ({
-    write: (text) => (written[name] += text),
+    write: (text, taken) => {
+      written[name] += text;
+      taken?.();
+    },
     on: () => undefined,
     ...(options.tty === true ? { isTTY: true, columns: 100, rows: 30 } : {}),
   });

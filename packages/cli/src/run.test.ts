@@ -136,6 +136,14 @@ describe('colours', () => {
 });
 
 describe('writing', () => {
+  it('when the error of the last write comes late, then it still counts', async () => {
+    const late = new Writable({
+      write: (_chunk, _encoding, done) =>
+        void setImmediate(done, Object.assign(new Error('write ENOSPC'), { code: 'ENOSPC' })),
+    });
+    expect((await run('get vms', { stdout: late })).code).toBe(1);
+  });
+
   const failing = (code: string) =>
     new Writable({
       write: (_chunk, _encoding, done) => done(Object.assign(new Error(`write ${code}`), { code })),

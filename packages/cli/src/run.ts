@@ -10,6 +10,7 @@ import { createProgram } from './program.js';
 /** Resolves to the exit code, when all is written; never throws. @param argv without node and the script */
 export async function runMigctl(argv: readonly string[], io: Io): Promise<number> {
   const code = await run(argv, io);
+  await io.stdout.flush();
   const failure = io.stdout.failure();
   if (failure === undefined) return code;
   io.stderr.write(`error: cannot write the output: ${failure.message}\n`);

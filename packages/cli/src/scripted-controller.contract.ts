@@ -147,7 +147,7 @@ export class ScriptedController {
   /** The bodies of all submissions, by VM. */
   submissions(): Record<string, unknown> {
     const posts = this.requests.filter(({ method }) => method === 'POST');
-    return Object.fromEntries(posts.map(({ path, body }) => [path.split('/')[4], body]));
+    return Object.fromEntries<unknown>(posts.map(({ path, body }) => [path.split('/')[4] ?? '', body]));
   }
 
   private async handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {

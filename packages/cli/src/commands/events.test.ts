@@ -124,7 +124,7 @@ describe('events -f', () => {
   it('when the reader goes away, then it ends quietly', async () => {
     const { code, stderr } = await run('events -f', {
       stdout: {
-        write: () => undefined,
+        write: (_, taken) => taken?.(),
         on: (_, listener) =>
           void clock.at(2_000, () => listener(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))),
       },

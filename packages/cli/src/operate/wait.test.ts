@@ -117,7 +117,9 @@ describe('drain --wait', () => {
 });
 
 describe('shutdown --wait', () => {
-  beforeEach(() => finishAt(1_000));
+  beforeEach(() => {
+    finishAt(1_000);
+  });
 
   it('when the command has ended, then it still waits until the VM is disconnected and shut down', async () => {
     clock.at(1_000, () => controller.changeVm('vm-1', { state: 'shutdown.flushing' }));

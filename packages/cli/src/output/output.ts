@@ -9,13 +9,15 @@ export interface Output {
   rows(): number;
   /** Aborted when the reader has gone (`| head`): what is written later goes nowhere. */
   readonly closed: AbortSignal;
+  /** Resolves when all that was written has been taken, or has failed. */
+  flush(): Promise<void>;
   /** The first failed write that is not a reader that went away: a full disk, for example. */
   failure(): Error | undefined;
 }
 
 /** What `createOutput` needs of `process.stdout`. */
 export interface OutputStream {
-  write(text: string): unknown;
+  write(text: string, taken?: () => void): unknown;
   on(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
@@ -40,6 +42,8 @@ export function createOutput(stream: OutputStream): Output {
     columns: () => stream.columns || 80,
     rows: () => stream.rows || 24,
     closed: closed.signal,
+    flush: () =>
+      closed.signal.aborted ? Promise.resolve() : new Promise((taken) => stream.write('', () => taken())),
     failure: () => failure,
   };
 }

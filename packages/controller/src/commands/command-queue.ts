@@ -122,6 +122,8 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
   /** Accepted, but not yet on disk: they cannot go out. */
   const notDurable = new Set<string>();
   const byKey = new Map<string, Promise<CommandRecord>>();
+  /** The last write of each record that is not, or not yet, on disk as it is here. */
+  const unsaved = new Map<string, Promise<void>>();
   let lastSequence = 0;
   let finishedCount = 0;
 
@@ -156,11 +158,31 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     remember(next);
     if (isFinal(next.state) && !isFinal(record.state)) finishedCount += 1;
     feed.publish({ kind: 'command', command: next });
-    const saved = store.saveCommand(next);
-    saved.catch((error: unknown) =>
-      logger.error({ vmId: next.vmId, commandId: next.id, reason: errorMessage(error) }, 'a command could not be stored'),
+    return save(next);
+  }
+
+  function save(record: CommandRecord): Promise<void> {
+    const saved = store.saveCommand(record);
+    unsaved.set(record.id, saved);
+    saved.then(
+      () => {
+        if (unsaved.get(record.id) === saved) unsaved.delete(record.id);
+      },
+      (error: unknown) =>
+        logger.error({ vmId: record.vmId, commandId: record.id, reason: errorMessage(error) }, 'a command could not be stored'),
     );
     return saved;
+  }
+
+  /** Resolves when the record is on disk as it is here; what could not be written before is written again. */
+  async function ensureSaved(commandId: string): Promise<void> {
+    const pending = unsaved.get(commandId);
+    if (pending === undefined) return;
+    const done = await pending.then(
+      () => true,
+      () => false,
+    );
+    if (!done) await save(required(commandId));
   }
 
   function finish(record: CommandRecord, state: CommandState, message: string): Promise<void> {
@@ -241,6 +263,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       const old = now - (record.finishedAt ?? record.createdAt) > options.finishedRetentionMs;
       if (!old && finishedCount <= options.maxFinished) break;
       commands.delete(record.id);
+      unsaved.delete(record.id);
       finishedCount -= 1;
       if (record.idempotencyKey !== undefined) byKey.delete(keyOf(record.vmId, record.idempotencyKey));
       store.deleteCommand(record).catch((error: unknown) =>
@@ -275,6 +298,10 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
 
     async cancel(commandId) {
       const record = required(commandId);
+      if (record.state === 'cancelled' && unsaved.has(commandId)) {
+        await ensureSaved(commandId); // cancelled before, and refused because it could not be stored
+        return required(commandId);
+      }
       if (record.state !== 'queued' && record.state !== 'sent') throw new NotCancellableError(record);
       await finish(record, 'cancelled', 'cancelled by the operator');
       return required(commandId);
@@ -322,6 +349,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       }
       if (isFinal(record.state)) {
         await noteLateResult(record, ack);
+        await ensureSaved(record.id); // I2: a result that could not be stored is not confirmed
         return { resultStored: true };
       }
       if (record.state === 'queued') await change(record, { state: 'sent', sentAt: record.sentAt ?? clock.now() });

@@ -7,6 +7,7 @@ import { createTestLog, type TestLog } from '../../test-log.contract.js';
 import { commandRecord, vmEvent, vmRecord, vmReport } from '../samples.contract.js';
 import { storeContract } from '../store.contract.js';
 import { StoreUnavailableError, type Store } from '../store.js';
+import { DataDirectoryInUseError } from './directory-lock.js';
 import { openFileStore } from './file-store.js';
 
 const RETENTION = { maxAgeMs: 7 * 86_400_000, maxEvents: 10_000, maxHeartbeats: 100 };
@@ -124,6 +125,14 @@ describe('the files of the default store', () => {
       expect(await readFile(inVm('event-note.json'), 'utf8')).toBe('mine');
       expect(store.loadedVms()).toHaveLength(1);
     });
+  });
+
+  it('a second store on the same folder is refused; closing the first frees it', async () => {
+    await expect(openFileStore({ directory, retention: RETENTION, clock, logger: log.logger })).rejects.toThrow(
+      DataDirectoryInUseError,
+    );
+    await store.close();
+    await open();
   });
 
   describe('when nothing can be written', () => {

@@ -1,0 +1,122 @@
+import { describe, expect, it } from '@jest/globals';
+import { createParts, settled, type Parts } from '../parts.contract.js';
+import { vmReport } from '../store/samples.contract.js';
+
+const AWAITING = 'registering.awaitingCommand';
+const registrations = ({ queue }: Parts) => queue.list({}).filter((command) => command.type === 'register_runner');
+const states = (parts: Parts) => registrations(parts).map((command) => command.state);
+const RUNNING_JOB = {
+  jobId: '7',
+  runId: '1',
+  name: 'build',
+  repository: 'acme/app',
+  branch: 'main',
+  commit: 'abc',
+  status: 'running',
+  startedAt: 0,
+} as const;
+
+describe('a MIGlet of ours gets its registration by its state', () => {
+  it.each(['registering.connecting', AWAITING])('when it connects in %s', async (state) => {
+    const parts = createParts();
+    parts.connect({ state });
+    await parts.registration.onConnect('vm-1');
+    expect(registrations(parts)).toMatchObject([{ createdBy: 'controller', state: 'queued', parameters: {} }]);
+  });
+
+  it.each(['ready.idle', 'ready.busy', 'registering.configuring', 'draining', 'shutdown', 'booting'])(
+    'and none when it connects in %s',
+    async (state) => {
+      const parts = createParts();
+      parts.connect({ state });
+      await parts.registration.onConnect('vm-1');
+      expect(registrations(parts)).toEqual([]);
+    },
+  );
+
+  it('when it awaits its command later, after its runner ended', async () => {
+    const parts = createParts();
+    parts.connect({ state: 'ready.idle' });
+    await parts.registration.onChange('vm-1');
+    expect(registrations(parts)).toEqual([]);
+    const identity = { vmId: 'vm-1', poolId: 'pool-a', orgId: 'acme', bootId: 'boot-1', at: 0 };
+    parts.fleet.heartbeat({ ...identity, report: vmReport({ state: AWAITING }) });
+    await parts.registration.onChange('vm-1');
+    expect(registrations(parts)).toHaveLength(1);
+  });
+
+  it('none while it has no stream, or is not known', async () => {
+    const parts = createParts();
+    parts.disconnect(parts.connect({ state: AWAITING }));
+    await parts.registration.onChange('vm-1');
+    await parts.registration.onConnect('vm-1');
+    await parts.registration.onChange('vm-9');
+    expect(registrations(parts)).toEqual([]);
+  });
+});
+
+describe('one registration at a time', () => {
+  it('however many occasions come at once, and while the first is being stored', async () => {
+    const parts = createParts();
+    parts.connect({ state: AWAITING });
+    const release = parts.store.hold();
+    const { onConnect, onChange } = parts.registration;
+    const all = Promise.all([onConnect('vm-1'), onChange('vm-1'), onChange('vm-1')]);
+    await settled();
+    release();
+    await all;
+    await onChange('vm-1');
+    expect(states(parts)).toEqual(['queued']);
+  });
+
+  it('another comes when the first has ended and the VM still waits', async () => {
+    const parts = createParts();
+    parts.connect({ state: AWAITING });
+    await parts.registration.onChange('vm-1');
+    const [first] = registrations(parts);
+    const commandId = first?.id ?? '';
+    parts.queue.markSent(commandId, 'boot-1');
+    await parts.queue.acknowledge('vm-1', { commandId, phase: 'completed', success: false, message: 'no', result: {} });
+    await parts.registration.onChange('vm-1');
+    expect(states(parts)).toEqual(['failed', 'queued']);
+  });
+
+  it('one that could not be stored is reported, and does not stand in the way of the next', async () => {
+    const parts = createParts();
+    parts.connect({ state: AWAITING });
+    parts.store.failNext(1);
+    await parts.registration.onConnect('vm-1').catch(() => undefined);
+    await parts.registration.onChange('vm-1');
+    expect(states(parts)).toEqual(['queued']);
+  });
+});
+
+describe('a legacy MIGlet gets one at every connect', () => {
+  it('and what is left of the last connect is superseded', async () => {
+    const parts = createParts();
+    for (let n = 0; n < 3; n += 1) {
+      parts.connect({ bootId: '', state: '' }, `session-${n}`);
+      await parts.registration.onConnect('vm-1');
+    }
+    expect(states(parts)).toEqual(['superseded', 'superseded', 'queued']);
+  });
+
+  it('but none while a job runs on it (I5)', async () => {
+    const parts = createParts();
+    const first = parts.connect({ bootId: '', state: '' });
+    await parts.registration.onConnect('vm-1');
+    const identity = { vmId: 'vm-1', poolId: 'pool-a', orgId: 'acme', bootId: '', at: 0 };
+    parts.fleet.heartbeat({ ...identity, report: vmReport({ state: 'job_running', currentJob: RUNNING_JOB }) });
+    parts.disconnect(first);
+    parts.connect({ bootId: '', state: '' });
+    await parts.registration.onConnect('vm-1');
+    expect(states(parts)).toEqual(['superseded']);
+  });
+
+  it('and none by its state', async () => {
+    const parts = createParts();
+    parts.connect({ bootId: '', state: 'ready' });
+    await parts.registration.onChange('vm-1');
+    expect(registrations(parts)).toEqual([]);
+  });
+});

@@ -1,0 +1,32 @@
+/** config/controller.yaml is the documentation of the configuration: it must say what the schema says. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from '@jest/globals';
+import { leaves, loadConfig } from '@mig/common/config/load';
+import { controllerConfigSchema } from './config.js';
+
+const FILE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../../config/controller.yaml');
+const schema = controllerConfigSchema;
+const load = (file?: string) =>
+  loadConfig(schema, { envPrefix: 'X', env: {}, ...(file === undefined ? {} : { file }) }).config;
+
+describe('config/controller.yaml', () => {
+  test('when it is loaded as it is, it gives the defaults', () => {
+    expect(load(FILE)).toEqual(load());
+  });
+
+  test('when the schema has a key, the sample has it too, with a comment above it', () => {
+    const lines = readFileSync(FILE, 'utf8').split('\n');
+    for (const { path: keyPath } of leaves(schema)) {
+      const key = keyPath.at(-1) ?? '';
+      const indent = '  '.repeat(keyPath.length - 1);
+      const at = lines.findIndex((line) => line.startsWith(`${indent}${key}:`) || line.startsWith(`# ${key}:`));
+      expect({ key: keyPath.join('.'), found: at >= 0 }).toEqual({ key: keyPath.join('.'), found: true });
+      expect({ key: keyPath.join('.'), above: lines[at - 1] }).toEqual({
+        key: keyPath.join('.'),
+        above: expect.stringMatching(/^\s*#/),
+      });
+    }
+  });
+});
