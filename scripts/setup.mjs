@@ -31,16 +31,33 @@ export function setUp(options = {}) {
       done: () => writeFileSync(INSTALL_STAMP, lockHash),
     });
   }
-  const protoHash = hash(['proto', 'buf.yaml', 'buf.gen.yaml', 'scripts/generate-proto.sh', 'package-lock.json']);
-  if (read(GENERATE_STAMP) !== protoHash || !existsSync(path.join(ROOT, 'packages/common/src/gen/commands.ts'))) {
+  const protoHash = hash([
+    'proto',
+    'buf.yaml',
+    'buf.gen.yaml',
+    'scripts/generate-proto.sh',
+    'package-lock.json',
+  ]);
+  if (
+    read(GENERATE_STAMP) !== protoHash ||
+    !existsSync(path.join(ROOT, 'packages/common/src/gen/commands.ts'))
+  ) {
     steps.push({
       title: 'generating code from proto/',
       run: () => run('bash', ['scripts/generate-proto.sh'], options),
       done: () => stamp(GENERATE_STAMP, protoHash),
     });
   }
-  const sourceHash = hash([...packageSources(), 'proto', 'tsconfig.base.json', 'tsconfig.json', 'package-lock.json', 'scripts/bundle.mjs']);
-  const built = read(BUILD_STAMP) === sourceHash && OUTPUTS.every((file) => existsSync(path.join(ROOT, file)));
+  const sourceHash = hash([
+    ...packageSources(),
+    'proto',
+    'tsconfig.base.json',
+    'tsconfig.json',
+    'package-lock.json',
+    'scripts/bundle.mjs',
+  ]);
+  const built =
+    read(BUILD_STAMP) === sourceHash && OUTPUTS.every((file) => existsSync(path.join(ROOT, file)));
   if (!built || options.forceBuild) {
     steps.push({
       title: 'compiling',
@@ -98,7 +115,9 @@ function listFiles(entry) {
   if (!existsSync(entry)) return [];
   if (!statSync(entry).isDirectory()) return /\.(test|contract)\.ts$/.test(entry) ? [] : [entry];
   if (path.basename(entry) === 'gen') return [];
-  return readdirSync(entry).sort().flatMap((name) => listFiles(path.join(entry, name)));
+  return readdirSync(entry)
+    .sort()
+    .flatMap((name) => listFiles(path.join(entry, name)));
 }
 
 function npm(args, options) {
@@ -113,7 +132,9 @@ function run(command, args, { quiet = false }) {
   if (result.error) fail(`${command} could not be run: ${result.error.message}`);
   if (result.status === 0) return;
   if (quiet) process.stderr.write(`${result.stdout}${result.stderr}`);
-  fail(`"${path.basename(command)} ${args.join(' ')}" failed (${result.status ?? result.signal}); what it said is above`);
+  fail(
+    `"${path.basename(command)} ${args.join(' ')}" failed (${result.status ?? result.signal}); what it said is above`,
+  );
 }
 
 function stamp(file, content) {

@@ -7,7 +7,9 @@ const almostOne = () => 1 - Number.EPSILON;
 
 describe('backoff', () => {
   it('has a bound that begins at the first, doubles, and stays at the most', () => {
-    const bounds = [0, 1, 2, 3, 4, 1_000, 100_000].map((attempt) => backoffDelayMs(OPTIONS, attempt, almostOne));
+    const bounds = [0, 1, 2, 3, 4, 1_000, 100_000].map((attempt) =>
+      backoffDelayMs(OPTIONS, attempt, almostOne),
+    );
     expect(bounds).toEqual([5_000, 10_000, 20_000, 30_000, 30_000, 30_000, 30_000]);
   });
 

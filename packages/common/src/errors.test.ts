@@ -42,8 +42,16 @@ describe('errorMessage', () => {
 describe('errors of ours', () => {
   it('carry a stable code, their own name and their cause', () => {
     const cause = new Error('disk');
-    expect(new MigError('some-code', 'text', { cause })).toMatchObject({ code: 'some-code', name: 'MigError', cause });
-    expect(new InvalidIdError('vm_id', '!')).toMatchObject({ code: 'invalid-id', name: 'InvalidIdError', value: '!' });
+    expect(new MigError('some-code', 'text', { cause })).toMatchObject({
+      code: 'some-code',
+      name: 'MigError',
+      cause,
+    });
+    expect(new InvalidIdError('vm_id', '!')).toMatchObject({
+      code: 'invalid-id',
+      name: 'InvalidIdError',
+      value: '!',
+    });
     const move = new IllegalTransitionError('VM a', 'x', 'y');
     expect(move).toMatchObject({ code: 'illegal-transition', thing: 'VM a', from: 'x', to: 'y' });
   });

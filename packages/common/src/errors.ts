@@ -38,13 +38,17 @@ export class IllegalTransitionError extends MigError {
 
 /** The message of anything that was thrown, without its stack. */
 export function errorMessage(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') return error.errors.map(errorMessage).join('; ');
+  if (error instanceof AggregateError && error.message === '')
+    return error.errors.map(errorMessage).join('; ');
   return error instanceof Error ? error.message : String(error);
 }
 
 /** The text with control characters made visible and cut at `maxLength` (default 200), for messages and logs. */
 export function printable(text: string, maxLength = 200): string {
   // eslint-disable-next-line no-control-regex -- control characters are what this replaces
-  const clean = text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  const clean = text.replace(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
   return clean.length > maxLength ? `${clean.slice(0, maxLength)}…` : clean;
 }

@@ -18,7 +18,13 @@ describe('the log', () => {
     expect(lines).toHaveLength(1);
     expect(lines[0]?.trimEnd()).not.toContain('\n');
     const line = JSON.parse(lines[0] ?? '') as Record<string, unknown>;
-    expect(line).toMatchObject({ name: 'controller', part: 'test', level: 'info', vmId: 'vm-1', msg: 'hello\nworld' });
+    expect(line).toMatchObject({
+      name: 'controller',
+      part: 'test',
+      level: 'info',
+      vmId: 'vm-1',
+      msg: 'hello\nworld',
+    });
     expect(line['time']).toMatch(/^\d{4}-\d\d-\d\dT.*Z$/);
   });
 
@@ -30,14 +36,19 @@ describe('the log', () => {
     expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(['seen']);
   });
 
-  it.each(['token', 'registration_token', 'registrationToken', 'jit_config', 'jitConfig', 'authorization', 'privateKey'])(
-    'never shows a %s, at the first two levels of a line (I8)',
-    (key) => {
-      const { logger, lines } = capture();
-      logger.warn({ [key]: 'S3CRET', parameters: { [key]: 'S3CRET' } }, 'x');
-      logger.child({ part: 'inner' }).warn({ [key]: 'S3CRET' }, 'x');
-      expect(lines.join()).not.toContain('S3CRET');
-      expect(lines.join()).toContain('[redacted]');
-    },
-  );
+  it.each([
+    'token',
+    'registration_token',
+    'registrationToken',
+    'jit_config',
+    'jitConfig',
+    'authorization',
+    'privateKey',
+  ])('never shows a %s, at the first two levels of a line (I8)', (key) => {
+    const { logger, lines } = capture();
+    logger.warn({ [key]: 'S3CRET', parameters: { [key]: 'S3CRET' } }, 'x');
+    logger.child({ part: 'inner' }).warn({ [key]: 'S3CRET' }, 'x');
+    expect(lines.join()).not.toContain('S3CRET');
+    expect(lines.join()).toContain('[redacted]');
+  });
 });

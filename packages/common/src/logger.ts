@@ -5,7 +5,15 @@ import type { LogLevel } from './domain/log-level.js';
 export type Logger = pino.Logger;
 
 /** Keys whose values never reach a log line (invariant I8), at the first two levels of a line's fields. */
-const SECRET_KEYS = ['token', 'registration_token', 'registrationToken', 'jit_config', 'jitConfig', 'authorization', 'privateKey'];
+const SECRET_KEYS = [
+  'token',
+  'registration_token',
+  'registrationToken',
+  'jit_config',
+  'jitConfig',
+  'authorization',
+  'privateKey',
+];
 
 export interface LoggerOptions {
   /** The program: `controller`, `miglet`, … Becomes the field `name`. */

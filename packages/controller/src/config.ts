@@ -26,17 +26,26 @@ export const controllerConfigSchema = z
         .describe('HOST:PORT that MIGlets are told to connect to; empty = they use their own grpc_endpoint'),
       tls: section({
         enabled: z
-          .literal(false, 'TLS is not available yet: put a proxy that ends TLS before the controller, and leave this false')
+          .literal(
+            false,
+            'TLS is not available yet: put a proxy that ends TLS before the controller, and leave this false',
+          )
           .default(false)
           .describe('TLS on the gRPC port'),
       }),
     }),
     github: section({
       auth: z.enum(['none', 'token']).default('none').describe('how the controller signs in at GitHub'),
-      api_url: z.url('expected a URL').default('https://api.github.com').describe('REST API; https://HOST/api/v3 for an Enterprise Server'),
+      api_url: z
+        .url('expected a URL')
+        .default('https://api.github.com')
+        .describe('REST API; https://HOST/api/v3 for an Enterprise Server'),
       web_url: z.string().default('').describe('where runners connect to; empty = from api_url'),
       token_file: z.string().default('').describe('file with a token that has admin:org; read when used'),
-      org: z.union([id(), z.literal('')]).default('').describe('organization of VMs that name none'),
+      org: z
+        .union([id(), z.literal('')])
+        .default('')
+        .describe('organization of VMs that name none'),
     }),
     pools: z
       .record(
@@ -53,14 +62,18 @@ export const controllerConfigSchema = z
       lost_after: duration('90s', 3_000, 86_400_000).describe('a VM that is silent for this long is lost'),
     }),
     retention: section({
-      age: duration(DAY, 60_000, 31_536_000_000).describe('events, heartbeats and finished commands are kept this long'),
+      age: duration(DAY, 60_000, 31_536_000_000).describe(
+        'events, heartbeats and finished commands are kept this long',
+      ),
       events: integer(10_000, 1, 1_000_000).describe('events kept per VM'),
       heartbeats: integer(100, 1, 100_000).describe('heartbeats kept per VM'),
       finished_commands: integer(20_000, 100, 1_000_000).describe('finished commands kept in all'),
       vms: duration(DAY, 60_000, 31_536_000_000).describe('a VM that is gone is forgotten after this'),
     }),
     limits: section({
-      open_commands_per_vm: integer(1_000, 1, 100_000).describe('unfinished commands of one VM; more are refused'),
+      open_commands_per_vm: integer(1_000, 1, 100_000).describe(
+        'unfinished commands of one VM; more are refused',
+      ),
       body_bytes: integer(1_048_576, 1_024, 16_777_216).describe('largest HTTP body'),
     }),
     shutdown: section({

@@ -86,7 +86,9 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     if (vmId !== undefined) {
       autoRegistration
         .onChange(vmId)
-        .catch((error: unknown) => logger.error({ vmId, reason: errorMessage(error) }, 'a registration could not be queued'));
+        .catch((error: unknown) =>
+          logger.error({ vmId, reason: errorMessage(error) }, 'a registration could not be queued'),
+        );
     }
     if (change.kind === 'command' && change.command.state === 'queued') delivery.kick(change.command.vmId);
   });
@@ -102,7 +104,9 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       now: () => clock.now(),
       monotonicMs: () => clock.monotonicMs(),
       notReady: () => (stopping ? ['the controller is stopping'] : []),
-      grpcEndpoint: () => config.grpc.advertised_endpoint || (isLoopback(config.grpc.host) ? `${config.grpc.host}:${grpcPort}` : ''),
+      grpcEndpoint: () =>
+        config.grpc.advertised_endpoint ||
+        (isLoopback(config.grpc.host) ? `${config.grpc.host}:${grpcPort}` : ''),
     },
     { bodyBytes: config.limits.body_bytes },
   );
@@ -140,7 +144,9 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     fleet
       .forgetOld(config.retention.vms)
       .then((vmIds) => vmIds.forEach((vmId) => logger.info({ vmId }, 'a VM that is long gone was forgotten')))
-      .catch((error: unknown) => logger.warn({ reason: errorMessage(error) }, 'old VMs could not be removed'));
+      .catch((error: unknown) =>
+        logger.warn({ reason: errorMessage(error) }, 'old VMs could not be removed'),
+      );
   });
 
   return {
@@ -190,4 +196,5 @@ function createRegistrar({ config, clock, logger }: ControllerDeps): RunnerRegis
 const webUrlOf = (apiUrl: string): string =>
   apiUrl === 'https://api.github.com' ? 'https://github.com' : apiUrl.replace(/\/api\/v3\/?$/, '');
 
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.');
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || host.startsWith('127.');

@@ -68,11 +68,18 @@ async function main(): Promise<number> {
 
   const { config, unknownVariables } = loaded;
   const logger = createLogger({ name: 'controller', level: config.log.level });
-  for (const name of unknownVariables) logger.warn({ variable: name }, 'an environment variable names no setting; it is ignored');
+  for (const name of unknownVariables)
+    logger.warn({ variable: name }, 'an environment variable names no setting; it is ignored');
 
   let controller;
   try {
-    controller = await startController({ config, clock: systemClock, logger, random: Math.random, version: VERSION });
+    controller = await startController({
+      config,
+      clock: systemClock,
+      logger,
+      random: Math.random,
+      version: VERSION,
+    });
   } catch (error) {
     process.stderr.write(`controller: ${startFailure(error, config)}\n`);
     return 1;
@@ -100,11 +107,15 @@ async function main(): Promise<number> {
 }
 
 /** One line that names what is in the way and what to do. */
-function startFailure(error: unknown, config: { http: { port: number }; grpc: { port: number }; data_dir: string }): string {
+function startFailure(
+  error: unknown,
+  config: { http: { port: number }; grpc: { port: number }; data_dir: string },
+): string {
   if (error instanceof MigError) return error.message;
   const message = errorMessage(error);
   const code = (error as NodeJS.ErrnoException).code;
-  const port = code === 'EADDRINUSE' ? config.http.port : /EADDRINUSE/.test(message) ? config.grpc.port : undefined;
+  const port =
+    code === 'EADDRINUSE' ? config.http.port : /EADDRINUSE/.test(message) ? config.grpc.port : undefined;
   if (port !== undefined) {
     const which = port === config.http.port ? '--http-port' : '--grpc-port';
     return `port ${port} is taken by another program: stop that one, or choose another with ${which}`;

@@ -86,7 +86,9 @@ export const connectRequest = (fields: Partial<ConnectRequest> = {}): ConnectReq
   ...fields,
 });
 
-export function createParts(options: { store?: ReturnType<typeof createMemoryStore>; limits?: Partial<CommandQueueOptions> } = {}) {
+export function createParts(
+  options: { store?: ReturnType<typeof createMemoryStore>; limits?: Partial<CommandQueueOptions> } = {},
+) {
   const store = options.store ?? createMemoryStore();
   const clock = createManualClock();
   const log = createTestLog();
@@ -97,7 +99,12 @@ export function createParts(options: { store?: ReturnType<typeof createMemorySto
   const links = createLinks();
   const liveness = { intervalMs: 15_000, lostAfterMs: 90_000 };
   const fleet = createFleet({ store, links, feed, clock, logger, liveness });
-  const limits = { maxOpenPerVm: 1_000, maxFinished: 20_000, finishedRetentionMs: 7 * 86_400_000, ...options.limits };
+  const limits = {
+    maxOpenPerVm: 1_000,
+    maxFinished: 20_000,
+    finishedRetentionMs: 7 * 86_400_000,
+    ...options.limits,
+  };
   const queue = createCommandQueue({ store, feed, clock, logger }, limits);
   const registrar = createScriptedRegistrar();
   const delivery = createDelivery({ queue, fleet, links, registrar, clock, logger, random: () => 0.5 });
@@ -116,7 +123,13 @@ export function createParts(options: { store?: ReturnType<typeof createMemorySto
     delivery,
     registration,
     submit: (fields: Partial<Submission> = {}): Promise<CommandRecord> =>
-      queue.submit({ vmId: 'vm-1', type: 'set_log_level', parameters: { level: 'debug' }, createdBy: 'operator', ...fields }),
+      queue.submit({
+        vmId: 'vm-1',
+        type: 'set_log_level',
+        parameters: { level: 'debug' },
+        createdBy: 'operator',
+        ...fields,
+      }),
     /** As when a stream opens; registration and delivery are left to the test. */
     connect(fields: Partial<ConnectRequest> = {}, sessionId?: string): FakeLink {
       const request = connectRequest(fields);

@@ -12,7 +12,11 @@ export interface TestLog {
 export function createTestLog(): TestLog {
   const written: string[] = [];
   return {
-    logger: createLogger({ name: 'controller', level: 'trace', destination: { write: (line) => void written.push(line) } }),
+    logger: createLogger({
+      name: 'controller',
+      level: 'trace',
+      destination: { write: (line) => void written.push(line) },
+    }),
     lines: () => written.map((line) => JSON.parse(line) as Record<string, unknown>),
     text: () => written.join(''),
   };

@@ -15,7 +15,12 @@ export interface CommandEffects {
   readonly defaultRunnerName: string;
 }
 
-export function executeCommand(id: string, type: CommandType, parameters: Parameters, effects: CommandEffects): void {
+export function executeCommand(
+  id: string,
+  type: CommandType,
+  parameters: Parameters,
+  effects: CommandEffects,
+): void {
   switch (type) {
     case 'register_runner':
       effects.send({
@@ -76,4 +81,5 @@ const text = (value: ParameterValue | undefined): string => (typeof value === 's
 const list = (value: ParameterValue | undefined): readonly string[] =>
   Array.isArray(value) ? (value as readonly string[]) : [];
 const unique = (labels: readonly string[]): string[] => [...new Set(labels.filter((label) => label !== ''))];
-const logLevel = (value: ParameterValue | undefined): LogLevel | undefined => LOG_LEVELS.find((level) => level === value);
+const logLevel = (value: ParameterValue | undefined): LogLevel | undefined =>
+  LOG_LEVELS.find((level) => level === value);

@@ -12,8 +12,15 @@ export const migletConfigSchema = (defaultVmId: string) =>
   z.strictObject({
     vm_id: id().default(defaultVmId).describe('name of this VM, unique in the fleet; default: the host name'),
     pool_id: id().default('default').describe('pool (managed instance group) of this VM'),
-    org_id: z.union([id(), z.literal('')]).default('').describe("GitHub organization; empty = the controller's default"),
-    state_dir: z.string().min(1).default('miglet_data').describe('folder of what must survive a restart of the MIGlet'),
+    org_id: z
+      .union([id(), z.literal('')])
+      .default('')
+      .describe("GitHub organization; empty = the controller's default"),
+    state_dir: z
+      .string()
+      .min(1)
+      .default('miglet_data')
+      .describe('folder of what must survive a restart of the MIGlet'),
     log: section({
       level: z.enum(LOG_LEVELS).default('info').describe('verbosity of the log'),
     }),
@@ -23,30 +30,48 @@ export const migletConfigSchema = (defaultVmId: string) =>
         .string()
         .regex(/^$|^[^\s/]+:\d+$/, 'expected HOST:PORT')
         .default('')
-        .describe('gRPC of the controller, HOST:PORT; empty = as the controller says, or port 50051 of the HTTP host'),
-      reconnect_first: duration('5s', 100, 600_000).describe('bound of the first wait before connecting again'),
+        .describe(
+          'gRPC of the controller, HOST:PORT; empty = as the controller says, or port 50051 of the HTTP host',
+        ),
+      reconnect_first: duration('5s', 100, 600_000).describe(
+        'bound of the first wait before connecting again',
+      ),
       reconnect_max: duration('30s', 100, 600_000).describe('bound of every such wait'),
       minimum_uptime: duration('10s', 0, 600_000).describe('a stream that lived this long resets the waits'),
       keepalive: duration('30s', 1_000, 3_600_000).describe('a silent stream is probed this often'),
-      keepalive_timeout: duration('10s', 100, 600_000).describe('a probe that is not answered in this time ends the stream'),
+      keepalive_timeout: duration('10s', 100, 600_000).describe(
+        'a probe that is not answered in this time ends the stream',
+      ),
     }),
     heartbeat: section({
       interval: duration('15s', 1_000, 3_600_000).describe('time between two heartbeats'),
     }),
     drain: section({
-      deadline: duration('0s', 0, MAX_MS).describe('a drain that names none ends its job after this; 0s = never'),
+      deadline: duration('0s', 0, MAX_MS).describe(
+        'a drain that names none ends its job after this; 0s = never',
+      ),
     }),
     runner: section({
       dir: z.string().min(1).default('actions-runner').describe('folder of the GitHub runner'),
       labels: z.array(z.string().min(1)).default([]).describe('labels beside those of the pool'),
       ephemeral: z.boolean('expected true or false').default(false).describe('one job per registration'),
-      disable_update: z.boolean('expected true or false').default(false).describe('the runner does not update itself'),
+      disable_update: z
+        .boolean('expected true or false')
+        .default(false)
+        .describe('the runner does not update itself'),
       allow_root: z.boolean('expected true or false').default(false).describe('let the runner run as root'),
       work_folder: z.string().min(1).default('_work').describe('work folder, in runner.dir'),
-      env: z.record(z.string(), z.string()).default({}).describe('environment of the runner, beside what it needs'),
+      env: z
+        .record(z.string(), z.string())
+        .default({})
+        .describe('environment of the runner, beside what it needs'),
       configure_timeout: duration('2m', 1_000, 3_600_000).describe('config.sh is ended after this'),
-      start_timeout: duration('2m', 1_000, 3_600_000).describe('a runner that does not listen in this time has failed'),
-      stop_grace: duration('30s', 0, 3_600_000).describe('a runner that was told to end is killed after this'),
+      start_timeout: duration('2m', 1_000, 3_600_000).describe(
+        'a runner that does not listen in this time has failed',
+      ),
+      stop_grace: duration('30s', 0, 3_600_000).describe(
+        'a runner that was told to end is killed after this',
+      ),
     }),
     registration: section({
       max_failures: integer(5, 1, 1_000).describe('failures in a row after which the VM is given up'),

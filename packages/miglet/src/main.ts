@@ -75,7 +75,8 @@ async function main(): Promise<number> {
 
   const { config, unknownVariables } = loaded;
   const logger = createLogger({ name: 'miglet', level: config.log.level, bindings: { vmId: config.vm_id } });
-  for (const name of unknownVariables) logger.warn({ variable: name }, 'an environment variable names no setting; it is ignored');
+  for (const name of unknownVariables)
+    logger.warn({ variable: name }, 'an environment variable names no setting; it is ignored');
 
   let host;
   try {
@@ -95,7 +96,10 @@ async function main(): Promise<number> {
       if (firstSignalAtMs !== undefined && nowMs - firstSignalAtMs < SAME_SIGNAL_MS) return;
       const force = firstSignalAtMs !== undefined;
       firstSignalAtMs ??= nowMs;
-      logger.info({ event: 'signal', signal: name, force }, force ? 'a second signal: the job is ended' : 'a signal: the VM drains and ends');
+      logger.info(
+        { event: 'signal', signal: name, force },
+        force ? 'a second signal: the job is ended' : 'a signal: the VM drains and ends',
+      );
       miglet.shutdown(name, force);
     });
   }

@@ -118,7 +118,10 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
           signal,
         );
         if (outcome.kind !== 'ok') {
-          logger.warn({ event: 'announce_failed', reason: outcome.reason }, 'the controller did not acknowledge vm_started');
+          logger.warn(
+            { event: 'announce_failed', reason: outcome.reason },
+            'the controller did not acknowledge vm_started',
+          );
           return outcome;
         }
         grpcEndpoint = config.controller.grpc_endpoint || outcome.value.grpcEndpoint;
@@ -145,7 +148,10 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
 
   const actor = createActor(machine, {
     input: { settings: settingsOf(config), limits: limitsOf(config), random, drained: boot.drained },
-    clock: { setTimeout: (callback, delayMs) => clock.setTimer(callback, delayMs), clearTimeout: (timer) => clock.clearTimer(timer) },
+    clock: {
+      setTimeout: (callback, delayMs) => clock.setTimer(callback, delayMs),
+      clearTimeout: (timer) => clock.clearTimer(timer),
+    },
     inspect: (event) => logDropped(event, logger),
   });
 
@@ -154,14 +160,20 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     next: () => {
       const { state, reason } = status();
       if (state === lastState) return;
-      logger.info({ event: 'state', from: lastState, to: state, ...(reason === '' ? {} : { reason }) }, state);
+      logger.info(
+        { event: 'state', from: lastState, to: state, ...(reason === '' ? {} : { reason }) },
+        state,
+      );
       lastState = state;
       actor.send({ type: 'heartbeat.due' });
     },
     error: (error) => logger.fatal({ err: error }, 'the machine failed'),
   });
 
-  logger.info({ event: 'starting', ...identity, bootId: boot.bootId, resumed: boot.resumed, version: VERSION }, 'the MIGlet starts');
+  logger.info(
+    { event: 'starting', ...identity, bootId: boot.bootId, resumed: boot.resumed, version: VERSION },
+    'the MIGlet starts',
+  );
   actor.start();
   resumeCommands();
 
@@ -169,8 +181,14 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     for (const command of unfinished(host.commands)) {
       if (!isCommandType(command.type)) continue;
       const resumption = resumptionOf(command.type, boot.resumed);
-      if (resumption.kind === 'again') executeCommand(command.id, command.type, command.parameters, commandEffects);
-      else link.settleCommand(command.id, { success: resumption.success, message: resumption.message, result: {} });
+      if (resumption.kind === 'again')
+        executeCommand(command.id, command.type, command.parameters, commandEffects);
+      else
+        link.settleCommand(command.id, {
+          success: resumption.success,
+          message: resumption.message,
+          result: {},
+        });
     }
   }
 
@@ -194,5 +212,6 @@ function defaultGrpcEndpoint(httpEndpoint: string): string {
 /** An event that no state takes is a fault of the machine: it must be seen. */
 function logDropped(inspection: InspectionEvent, logger: Logger): void {
   if (inspection.type !== '@xstate.microstep' || inspection.actorRef.sessionId !== inspection.rootId) return;
-  if (inspection._transitions.length === 0) logger.warn({ type: inspection.event.type }, 'the machine took no notice of an event');
+  if (inspection._transitions.length === 0)
+    logger.warn({ type: inspection.event.type }, 'the machine took no notice of an event');
 }

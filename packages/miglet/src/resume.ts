@@ -11,9 +11,15 @@ export type Resumption =
 export function resumptionOf(type: CommandType, sameBoot: boolean): Resumption {
   switch (type) {
     case 'register_runner':
-      return { kind: 'ended', success: false, message: 'interrupted: the MIGlet was restarted; the VM is registered anew' };
+      return {
+        kind: 'ended',
+        success: false,
+        message: 'interrupted: the MIGlet was restarted; the VM is registered anew',
+      };
     case 'shutdown':
-      return sameBoot ? { kind: 'again' } : { kind: 'ended', success: true, message: 'the boot that it was for has ended' };
+      return sameBoot
+        ? { kind: 'again' }
+        : { kind: 'ended', success: true, message: 'the boot that it was for has ended' };
     case 'drain':
       return sameBoot
         ? { kind: 'again' }

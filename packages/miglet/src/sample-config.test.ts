@@ -21,7 +21,9 @@ describe('config/miglet.yaml', () => {
     for (const { path: keyPath } of leaves(schema)) {
       const key = keyPath.at(-1) ?? '';
       const indent = '  '.repeat(keyPath.length - 1);
-      const at = lines.findIndex((line) => line.startsWith(`${indent}${key}:`) || line.startsWith(`# ${key}:`));
+      const at = lines.findIndex(
+        (line) => line.startsWith(`${indent}${key}:`) || line.startsWith(`# ${key}:`),
+      );
       expect({ key: keyPath.join('.'), found: at >= 0 }).toEqual({ key: keyPath.join('.'), found: true });
       expect({ key: keyPath.join('.'), above: lines[at - 1] }).toEqual({
         key: keyPath.join('.'),

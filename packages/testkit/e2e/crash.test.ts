@@ -50,18 +50,25 @@ describe('kill -9 of the controller', () => {
       20_000,
     );
 
-    const done = await until('both are completed', async () => {
-      const commands = await running.commands(VM).catch(() => []);
-      const mine = commands.filter((command) => command.id === early.id || command.id === late.id);
-      return mine.length === 2 && mine.every((command) => command.state === 'completed') ? mine : undefined;
-    }, 30_000);
+    const done = await until(
+      'both are completed',
+      async () => {
+        const commands = await running.commands(VM).catch(() => []);
+        const mine = commands.filter((command) => command.id === early.id || command.id === late.id);
+        return mine.length === 2 && mine.every((command) => command.state === 'completed') ? mine : undefined;
+      },
+      30_000,
+    );
     expect(done.map((command) => command.id)).toEqual([early.id, late.id]);
     const after = await vmWhen(running, 'the VM is connected again', isReady);
     expect(after.boot_id).toBe(before.boot_id);
     // The machine never left ready, and was not registered again.
     expect(statesTold(running)).toHaveLength(told);
     // Each was taken once, by the VM's own journal.
-    const journal = readFileSync(path.join(running.dataDirectory, 'vms', VM, 'state', 'commands.jsonl'), 'utf8');
+    const journal = readFileSync(
+      path.join(running.dataDirectory, 'vms', VM, 'state', 'commands.jsonl'),
+      'utf8',
+    );
     for (const { id } of [early, late]) {
       const taken = journal.split('\n').filter((line) => line.includes(`"taken","id":"${id}"`));
       expect(taken).toHaveLength(1);
@@ -76,10 +83,14 @@ describe('kill -9 of the MIGlet', () => {
     const before = await vmWhen(running, 'the VM is ready', isReady);
     const [miglet] = running.processes('miglet.mjs');
     process.kill(miglet ?? 0, 'SIGKILL');
-    const events = await until('it is registered again', async () => {
-      const all = await running.events(VM);
-      return all.filter((event) => event.type === 'runner_registered').length === 2 ? all : undefined;
-    }, 30_000);
+    const events = await until(
+      'it is registered again',
+      async () => {
+        const all = await running.events(VM);
+        return all.filter((event) => event.type === 'runner_registered').length === 2 ? all : undefined;
+      },
+      30_000,
+    );
     const types = events.map((event) => event.type);
     expect(types.filter((type) => type === 'vm_started')).toHaveLength(2);
     expect(types.lastIndexOf('vm_started')).toBeLessThan(types.lastIndexOf('runner_registered'));
@@ -102,8 +113,10 @@ describe('kill -9 of the MIGlet', () => {
     });
     const [miglet] = running.processes('miglet.mjs');
     process.kill(miglet ?? 0, 'SIGKILL');
-    const waiting = await vmWhen(running, 'the new MIGlet waits for the job', (vm) =>
-      vm.state === 'registering.clearing.finishingJob',
+    const waiting = await vmWhen(
+      running,
+      'the new MIGlet waits for the job',
+      (vm) => vm.state === 'registering.clearing.finishingJob',
     );
     expect(waiting.current_job?.name).toBe('a long job');
     expect(running.processes('Runner.Worker')).toEqual([worker]);

@@ -37,7 +37,13 @@ describe('a fleet', () => {
         data_dir: path.join(folder, 'data'),
         http: { port: 0 },
         grpc: { port: 0 },
-        github: { auth: 'token', api_url: github.url, web_url: github.url, token_file: tokenFile, org: 'acme' },
+        github: {
+          auth: 'token',
+          api_url: github.url,
+          web_url: github.url,
+          token_file: tokenFile,
+          org: 'acme',
+        },
         pools: { sim: { labels: ['self-hosted', 'sim'] } },
       }),
       clock: systemClock,
@@ -65,7 +71,11 @@ describe('a fleet', () => {
 
     running.vms.slice(0, 20).forEach((vm) => vm.startJob('a job'));
     const drain = runMigctl('drain', '--all', '--wait', '--timeout', '60s', '--server', endpoint);
-    await until('the idle ones are drained', () => running.states()['draining.drained'] === COUNT - 20, 40_000);
+    await until(
+      'the idle ones are drained',
+      () => running.states()['draining.drained'] === COUNT - 20,
+      40_000,
+    );
     expect(running.states()['draining.finishingJob']).toBe(20);
     running.vms.slice(0, 20).forEach((vm) => vm.endJob('Succeeded'));
     expect(await drain).toMatchObject({ code: 0 });

@@ -45,7 +45,12 @@ describe('a legacy MIGlet at our controller', () => {
         data_dir: path.join(folder, 'data'),
         http: { port: 0 },
         grpc: { port: 0 },
-        github: { auth: 'token', api_url: github.url, web_url: github.url, token_file: path.join(folder, 'token') },
+        github: {
+          auth: 'token',
+          api_url: github.url,
+          web_url: github.url,
+          token_file: path.join(folder, 'token'),
+        },
         pools: { 'old-pool': { labels: ['linux'] } },
       }),
       clock: systemClock,
@@ -88,7 +93,10 @@ describe('a legacy MIGlet at our controller', () => {
     });
     expect((register['string_params'] as Record<string, string>)['registration_token']).toMatch(/.+/);
     miglet.acknowledge(String(register['id']), true, 'registered');
-    await until('the ack is the result', async () => (await command(String(register['id']))).state === 'completed');
+    await until(
+      'the ack is the result',
+      async () => (await command(String(register['id']))).state === 'completed',
+    );
   });
 
   test('when it reports its states in its own words, the record has ours', async () => {
@@ -110,7 +118,9 @@ describe('a legacy MIGlet at our controller', () => {
   test('when it sends events and heartbeats, they are stored', async () => {
     const miglet = connect();
     await until('it is told to register', () => commandsOf(miglet)[0]);
-    miglet.send({ event: { type: 'runner_registered', ...IDENTITY, data: { name: 'r' }, timestamp: 1_700_000_000 } });
+    miglet.send({
+      event: { type: 'runner_registered', ...IDENTITY, data: { name: 'r' }, timestamp: 1_700_000_000 },
+    });
     miglet.send({ heartbeat: { ...IDENTITY, miglet_state: 'idle', health: { cpu_usage_percent: 12.5 } } });
     const events = await until('the event is stored', async () => {
       const body = (await (await fetch(`${api}/vms/old-vm/events`)).json()) as { events: { type: string }[] };
@@ -126,7 +136,10 @@ describe('a legacy MIGlet at our controller', () => {
     const first = connect();
     const register = await until('it is told to register', () => commandsOf(first)[0]);
     first.acknowledge(String(register['id']), true, '');
-    await until('that is recorded', async () => (await command(String(register['id']))).state === 'completed');
+    await until(
+      'that is recorded',
+      async () => (await command(String(register['id']))).state === 'completed',
+    );
     first.close();
     await first.ended;
     await until('it is away', async () => (await vm()).link === 'disconnected');
@@ -134,7 +147,9 @@ describe('a legacy MIGlet at our controller', () => {
     const two = await submit('drain', { reason: 'why', deadline_ms: 5_000, force: false });
 
     const second = connect();
-    const sent = await until('all are sent', () => (commandsOf(second).length === 3 ? commandsOf(second) : undefined));
+    const sent = await until('all are sent', () =>
+      commandsOf(second).length === 3 ? commandsOf(second) : undefined,
+    );
     expect(sent.map((each) => each['type'])).toEqual(['register_runner', 'set_log_level', 'drain']);
     expect(sent.slice(1).map((each) => each['id'])).toEqual([one.id, two.id]);
     expect(sent[2]).toMatchObject({
@@ -146,14 +161,22 @@ describe('a legacy MIGlet at our controller', () => {
     second.acknowledge(two.id, false, 'cannot');
     await until('both results are recorded', async () => {
       const states = await Promise.all([command(one.id), command(two.id)]);
-      return states[0].state === 'completed' && states[1].state === 'failed' && states[1].message === 'cannot';
+      return (
+        states[0].state === 'completed' && states[1].state === 'failed' && states[1].message === 'cannot'
+      );
     });
   });
 
   test('when a job runs on it and it connects anew, it is not told to register', async () => {
     const first = connect();
     await until('it is told to register', () => commandsOf(first)[0]);
-    const job = { job_id: '1', run_id: '2', repository: 'acme/app', status: 'running', started_at: 1_700_000_000 };
+    const job = {
+      job_id: '1',
+      run_id: '2',
+      repository: 'acme/app',
+      status: 'running',
+      started_at: 1_700_000_000,
+    };
     first.send({ heartbeat: { ...IDENTITY, miglet_state: 'job_running', current_job: job } });
     await until('the job is known', async () => (await vm()).current_job?.job_id === '1');
     first.close();
@@ -213,7 +236,9 @@ describe('our MIGlet at a legacy controller', () => {
     expect(controller.announcements).toMatchObject([
       { type: 'vm_started', vm_id: 'new-vm', pool_id: 'pool', org_id: 'acme' },
     ]);
-    expect(controller.received[0]).toMatchObject({ connect: { vm_id: 'new-vm', pool_id: 'pool', org_id: 'acme' } });
+    expect(controller.received[0]).toMatchObject({
+      connect: { vm_id: 'new-vm', pool_id: 'pool', org_id: 'acme' },
+    });
   });
 
   test('when it is told to register, drain and shut down, it does, with one ack for each', async () => {
@@ -242,8 +267,16 @@ describe('our MIGlet at a legacy controller', () => {
   test.each([
     ['an unknown type', { type: 'reboot' }, /reboot.*unknown/],
     ['a missing parameter', { type: 'set_log_level' }, /level is missing/],
-    ['a wrong type of parameter', { type: 'drain', string_params: { deadline_ms: 'soon' } }, /deadline_ms.*whole number/],
-    ['a missing token', { type: 'register_runner', string_params: { runner_url: 'u' } }, /registration_token is missing/],
+    [
+      'a wrong type of parameter',
+      { type: 'drain', string_params: { deadline_ms: 'soon' } },
+      /deadline_ms.*whole number/,
+    ],
+    [
+      'a missing token',
+      { type: 'register_runner', string_params: { runner_url: 'u' } },
+      /registration_token is missing/,
+    ],
   ])('when a command has %s, it says so, names it, and does nothing', async (_, command, message) => {
     const before = miglet.status().state;
     controller.command({ id: 'bad', ...command });
@@ -259,7 +292,10 @@ describe('our MIGlet at a legacy controller', () => {
     controller.dropStreams();
     await until('it has connected anew', () => controller.streams === 2);
     expect(miglet.status().state).toBe('ready.idle');
-    await until('the second stream is up', () => controller.received.filter((message) => message['connect']).length === 2);
+    await until(
+      'the second stream is up',
+      () => controller.received.filter((message) => message['connect']).length === 2,
+    );
     register('c1');
     await until('it answers from its journal', () => acksOf('c1').length === 2);
     expect(events().filter((type) => type === 'runner_registered')).toHaveLength(1);

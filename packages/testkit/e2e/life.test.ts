@@ -55,9 +55,16 @@ describe('a life', () => {
 
     const down = await system.migctl('shutdown', VM, '--wait');
     expect(down).toMatchObject({ code: 0 });
-    expect(await system.vm(VM)).toMatchObject({ state: 'shutdown.done', link: 'disconnected', outcome: 'drained' });
+    expect(await system.vm(VM)).toMatchObject({
+      state: 'shutdown.done',
+      link: 'disconnected',
+      outcome: 'drained',
+    });
     await until('the process of the MIGlet has ended', () => system?.processes('miglet.mjs').length === 0);
-    expect((await system.events(VM)).at(-1)).toMatchObject({ type: 'vm_shutting_down', data: { outcome: 'drained' } });
+    expect((await system.events(VM)).at(-1)).toMatchObject({
+      type: 'vm_shutting_down',
+      data: { outcome: 'drained' },
+    });
   }, 60_000);
 
   test('when Ctrl-C comes while a job runs, the job ends first, then everything, with exit code 0 and no process left', async () => {
@@ -78,10 +85,14 @@ describe('a life', () => {
     await first.stop();
 
     system = await startSystem({ dataDirectory: first.dataDirectory });
-    const after = await until('the VM is ready in another boot', async () => {
-      const vm = await system?.vm(VM);
-      return vm?.state === 'ready.idle' && vm.boot_id !== before.boot_id ? vm : undefined;
-    }, 20_000);
+    const after = await until(
+      'the VM is ready in another boot',
+      async () => {
+        const vm = await system?.vm(VM);
+        return vm?.state === 'ready.idle' && vm.boot_id !== before.boot_id ? vm : undefined;
+      },
+      20_000,
+    );
     expect(after.first_seen_at).toBe(before.first_seen_at);
     const started = (await system.events(VM)).filter((event) => event.type === 'vm_started');
     expect(started).toHaveLength(2);
@@ -110,11 +121,15 @@ describe('commands that cannot be carried out', () => {
     await system.stop();
 
     system = await startSystem({ dataDirectory: system.dataDirectory });
-    const last = await until('all are completed', async () => {
-      const commands = (await system?.commands(VM)) ?? [];
-      const mine = commands.filter((command) => command.created_by === 'operator').slice(-3);
-      return mine.every((command) => command.state === 'completed') ? mine : undefined;
-    }, 20_000);
+    const last = await until(
+      'all are completed',
+      async () => {
+        const commands = (await system?.commands(VM)) ?? [];
+        const mine = commands.filter((command) => command.created_by === 'operator').slice(-3);
+        return mine.every((command) => command.state === 'completed') ? mine : undefined;
+      },
+      20_000,
+    );
     expect(last.map((command) => command.type)).toEqual(['set_log_level', 'update_config', 'set_log_level']);
     expect(last.map((command) => command.attempts)).toEqual([1, 1, 1]);
     const received = last.map((command) => command.received_at ?? '');

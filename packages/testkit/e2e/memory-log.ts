@@ -14,7 +14,11 @@ export function createMemoryLog(): MemoryLog {
   const lines: string[] = [];
   const levelOf = (line: string): number => LEVELS.indexOf((JSON.parse(line) as { level: string }).level);
   return {
-    logger: createLogger({ name: 'test', level: 'info', destination: { write: (line) => void lines.push(line) } }),
+    logger: createLogger({
+      name: 'test',
+      level: 'info',
+      destination: { write: (line) => void lines.push(line) },
+    }),
     lines: () => lines,
     linesAbove: (level) => lines.filter((line) => levelOf(line) > LEVELS.indexOf(level)),
   };

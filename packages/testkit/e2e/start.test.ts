@@ -22,17 +22,21 @@ async function takePort(): Promise<{ server: Server; port: number }> {
 }
 
 describe('what is in the way of a start', () => {
-  test.each(['--http-port', '--grpc-port'])('when the port of %s is taken, it says which and what to do', async (flag) => {
-    const { server, port } = await takePort();
-    const other = flag === '--http-port' ? '--grpc-port' : '--http-port';
-    const demo = startDemoProcess([flag, String(port), other, '0', '--data-dir', folder]);
-    const { code, stderr } = await demo.finished;
-    server.close();
-    expect(code).toBe(1);
-    expect(errorLines(stderr)).toHaveLength(1);
-    expect(stderr).toContain(String(port));
-    expect(stderr).toContain(flag);
-  }, 30_000);
+  test.each(['--http-port', '--grpc-port'])(
+    'when the port of %s is taken, it says which and what to do',
+    async (flag) => {
+      const { server, port } = await takePort();
+      const other = flag === '--http-port' ? '--grpc-port' : '--http-port';
+      const demo = startDemoProcess([flag, String(port), other, '0', '--data-dir', folder]);
+      const { code, stderr } = await demo.finished;
+      server.close();
+      expect(code).toBe(1);
+      expect(errorLines(stderr)).toHaveLength(1);
+      expect(stderr).toContain(String(port));
+      expect(stderr).toContain(flag);
+    },
+    30_000,
+  );
 
   test('when the data directory cannot be used, it says so', async () => {
     const file = path.join(folder, 'a-file');

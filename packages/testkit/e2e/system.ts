@@ -86,7 +86,11 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     ...['--vms', String(options.vms ?? 1), '--http-port', '0', '--grpc-port', '0'],
     ...['--data-dir', dataDirectory, '--jobs-every', '0'],
   ]);
-  const endpoint = await until('the controller listens', () => /HTTP (http:\/\/\S+),/.exec(demo.output())?.[1], 20_000);
+  const endpoint = await until(
+    'the controller listens',
+    () => /HTTP (http:\/\/\S+),/.exec(demo.output())?.[1],
+    20_000,
+  );
   const github = /GitHub listens on (http:\/\/\S+)/.exec(demo.output())?.[1] ?? '';
   const get = async <T>(route: string): Promise<T> => {
     const response = await fetch(`${endpoint}/api/v1/${route}`);
@@ -110,7 +114,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ type, parameters }),
       });
-      if (response.status !== 202) throw new Error(`submit ${type}: ${response.status} ${await response.text()}`);
+      if (response.status !== 202)
+        throw new Error(`submit ${type}: ${response.status} ${await response.text()}`);
       return (await response.json()) as CommandResource;
     },
     async queueJob(name, durationMs) {

@@ -44,7 +44,10 @@ export const submitCommandSchema = z.object({
   execution_deadline_ms: z.int().min(1).max(MAX_DEADLINE_MS).optional().describe('default: by type'),
 });
 
-export const commandListSchema = z.object({ commands: z.array(commandSchema), next_cursor: z.string().optional() });
+export const commandListSchema = z.object({
+  commands: z.array(commandSchema),
+  next_cursor: z.string().optional(),
+});
 
 export type CommandResource = z.infer<typeof commandSchema>;
 export type CommandRecordResource = z.infer<typeof commandRecordSchema>;

@@ -3,7 +3,15 @@ import * as z from 'zod';
 import type { StoredEvent } from '../domain/event.js';
 import type { VmIdentity, VmReport } from '../domain/vm.js';
 import { fromTime, timeSchema, toTime } from './time.js';
-import { healthSchema, idSchema, jobSchema, runnerSchema, toHealthResource, toJobResource, toRunnerResource } from './vm-resource.js';
+import {
+  healthSchema,
+  idSchema,
+  jobSchema,
+  runnerSchema,
+  toHealthResource,
+  toJobResource,
+  toRunnerResource,
+} from './vm-resource.js';
 
 export const eventSchema = z.object({
   id: z.string().describe('unique within the VM; sorts by the time of storing; use it as `after`'),
@@ -64,7 +72,12 @@ export const heartbeatSchema = z.object({
 export const heartbeatListSchema = z.object({ heartbeats: z.array(heartbeatSchema) });
 export type HeartbeatResource = z.infer<typeof heartbeatSchema>;
 
-export function toHeartbeatResource(id: string, vm: VmIdentity, report: VmReport, receivedAt: number): HeartbeatResource {
+export function toHeartbeatResource(
+  id: string,
+  vm: VmIdentity,
+  report: VmReport,
+  receivedAt: number,
+): HeartbeatResource {
   return {
     id,
     vm_id: vm.vmId,

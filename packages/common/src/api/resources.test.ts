@@ -5,7 +5,18 @@ import { COMMAND_TYPES } from '../domain/command-types.js';
 import type { CommandRecord } from '../domain/command.js';
 import type { StoredEvent } from '../domain/event.js';
 import type { VmRecord } from '../domain/vm.js';
-import { count, dictionary, health, instant, job, key, parameters, runner, text, texts } from '../wire/arbitraries.contract.js';
+import {
+  count,
+  dictionary,
+  health,
+  instant,
+  job,
+  key,
+  parameters,
+  runner,
+  text,
+  texts,
+} from '../wire/arbitraries.contract.js';
 import {
   commandRecordSchema,
   commandSchema,
@@ -13,9 +24,21 @@ import {
   toCommandRecordResource,
   toCommandResource,
 } from './command-resource.js';
-import { eventSchema, fromEventResource, heartbeatSchema, toEventResource, toHeartbeatResource } from './history-resource.js';
+import {
+  eventSchema,
+  fromEventResource,
+  heartbeatSchema,
+  toEventResource,
+  toHeartbeatResource,
+} from './history-resource.js';
 import { problemType } from './problem.js';
-import { fromVmRecordResource, toVmRecordResource, toVmResource, vmRecordSchema, vmSchema } from './vm-resource.js';
+import {
+  fromVmRecordResource,
+  toVmRecordResource,
+  toVmResource,
+  vmRecordSchema,
+  vmSchema,
+} from './vm-resource.js';
 
 const id = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,30}$/);
 const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
@@ -90,7 +113,9 @@ describe('records survive their file', () => {
   it('every command', () => {
     fc.assert(
       fc.property(command, (record) => {
-        expect(fromCommandRecordResource(viaFile(commandRecordSchema, toCommandRecordResource(record)))).toEqual(record);
+        expect(
+          fromCommandRecordResource(viaFile(commandRecordSchema, toCommandRecordResource(record))),
+        ).toEqual(record);
       }),
       { seed: 11 },
     );
@@ -129,17 +154,30 @@ describe('what the operator API shows', () => {
 
   it('a heartbeat fits its schema, whatever the report lacks', () => {
     fc.assert(
-      fc.property(vm, fc.record({ state: text, stateReason: text, health: maybe(health), runner: maybe(runner), currentJob: maybe(job) }), instant, (owner, report, at) => {
-        const resource = toHeartbeatResource('1', owner, report, at);
-        expect(viaFile(heartbeatSchema, resource)).toEqual(resource);
-      }),
+      fc.property(
+        vm,
+        fc.record({
+          state: text,
+          stateReason: text,
+          health: maybe(health),
+          runner: maybe(runner),
+          currentJob: maybe(job),
+        }),
+        instant,
+        (owner, report, at) => {
+          const resource = toHeartbeatResource('1', owner, report, at);
+          expect(viaFile(heartbeatSchema, resource)).toEqual(resource);
+        },
+      ),
       { seed: 15 },
     );
   });
 
   it('times are RFC 3339 in UTC with milliseconds; the type of a problem is a URN', () => {
     const [record] = fc.sample(command, { seed: 16, numRuns: 1 });
-    expect(record && toCommandResource({ ...record, createdAt: 0 }).created_at).toBe('1970-01-01T00:00:00.000Z');
+    expect(record && toCommandResource({ ...record, createdAt: 0 }).created_at).toBe(
+      '1970-01-01T00:00:00.000Z',
+    );
     expect(problemType('unknown-vm')).toBe('urn:mig:problem:unknown-vm');
   });
 });

@@ -1,10 +1,21 @@
 /** A VM as JSON: on the operator API, in `vm.json`, and in what `migctl` reads. */
 import * as z from 'zod';
 import { ID_PATTERN } from '../domain/ids.js';
-import { LINKS, LIVENESS, type JobStatus, type Link, type Liveness, type RunnerStatus, type VmHealth, type VmRecord } from '../domain/vm.js';
+import {
+  LINKS,
+  LIVENESS,
+  type JobStatus,
+  type Link,
+  type Liveness,
+  type RunnerStatus,
+  type VmHealth,
+  type VmRecord,
+} from '../domain/vm.js';
 import { fromOptionalTime, fromTime, timeSchema, toOptionalTime, toTime } from './time.js';
 
-export const idSchema = z.string().regex(ID_PATTERN, 'use 1 to 63 of a-z A-Z 0-9 . _ - and begin with a letter or a digit');
+export const idSchema = z
+  .string()
+  .regex(ID_PATTERN, 'use 1 to 63 of a-z A-Z 0-9 . _ - and begin with a letter or a digit');
 
 export const healthSchema = z.object({
   cpu_usage_percent: z.number(),
@@ -42,7 +53,10 @@ export const vmRecordSchema = z.object({
   boot_id: z.string().describe('one life of the VM; empty for a legacy MIGlet'),
   version: z.string(),
   state: z.string().describe("path in the MIGlet's machine, for example ready.idle"),
-  state_reason: z.string().optional().describe('why it is in this state, where the state does not say it all'),
+  state_reason: z
+    .string()
+    .optional()
+    .describe('why it is in this state, where the state does not say it all'),
   health: healthSchema.nullable(),
   runner: runnerSchema.nullable(),
   current_job: jobSchema.nullable(),
@@ -57,7 +71,10 @@ export const vmRecordSchema = z.object({
 export const vmSchema = vmRecordSchema.extend({
   link: z.enum(LINKS),
   liveness: z.enum(LIVENESS),
-  last_event_id: z.string().optional().describe('id of the newest event; use it as `after` to see what comes next'),
+  last_event_id: z
+    .string()
+    .optional()
+    .describe('id of the newest event; use it as `after` to see what comes next'),
 });
 
 export const vmListSchema = z.object({ vms: z.array(vmSchema), next_cursor: z.string().optional() });
@@ -88,7 +105,12 @@ export function toVmRecordResource(vm: VmRecord): VmRecordResource {
   };
 }
 
-export function toVmResource(vm: VmRecord, link: Link, liveness: Liveness, lastEventId: string | undefined): VmResource {
+export function toVmResource(
+  vm: VmRecord,
+  link: Link,
+  liveness: Liveness,
+  lastEventId: string | undefined,
+): VmResource {
   return {
     ...toVmRecordResource(vm),
     link,

@@ -30,7 +30,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-const load = (sources: Partial<ConfigSources> = {}) => loadConfig(schema, { envPrefix: 'APP', env: {}, ...sources });
+const load = (sources: Partial<ConfigSources> = {}) =>
+  loadConfig(schema, { envPrefix: 'APP', env: {}, ...sources });
 
 function loadYaml(text: string, sources: Partial<ConfigSources> = {}) {
   writeFileSync(file, text);
@@ -55,7 +56,12 @@ describe('precedence: flags > environment > file > defaults', () => {
       env: { APP_NAME: 'env', APP_GRPC_PORT: '2' },
       flags: { 'grpc.port': 3, name: undefined },
     });
-    expect(config).toMatchObject({ name: 'env', level: 'debug', grpc: { port: 3 }, heartbeat: { interval: 15_000 } });
+    expect(config).toMatchObject({
+      name: 'env',
+      level: 'debug',
+      grpc: { port: 3 },
+      heartbeat: { interval: 15_000 },
+    });
   });
 
   it('without any source there are the defaults, also in an empty file', () => {
@@ -161,7 +167,9 @@ describe('unknown keys', () => {
     expect(faults).toContain('app.yaml:3:3 grpc.prot: unknown key; allowed here: port, tls');
     expect(faults).toContain('app.yaml:5:5 grpc.tls.enable: unknown key; allowed here: enabled');
     expect(faults).toContain('app.yaml:8:5 pools.a.label: unknown key; allowed here: labels');
-    expect(faults.find((fault) => fault.startsWith('app.yaml:1:1 grcp: unknown key; allowed here: name, '))).toBeDefined();
+    expect(
+      faults.find((fault) => fault.startsWith('app.yaml:1:1 grcp: unknown key; allowed here: name, ')),
+    ).toBeDefined();
   });
 });
 
@@ -183,6 +191,8 @@ describe('a file that is no configuration', () => {
   });
 
   it('a file that is named and missing is refused by name', () => {
-    expect(faultsOf(() => load({ file }))).toEqual([expect.stringMatching(/^app\.yaml: cannot be read \(.*ENOENT/)]);
+    expect(faultsOf(() => load({ file }))).toEqual([
+      expect.stringMatching(/^app\.yaml: cannot be read \(.*ENOENT/),
+    ]);
   });
 });

@@ -36,7 +36,10 @@ export interface LoadedConfig<T> {
 type Path = readonly string[];
 
 /** @throws ConfigError */
-export function loadConfig<S extends z.ZodObject>(schema: S, sources: ConfigSources): LoadedConfig<z.infer<S>> {
+export function loadConfig<S extends z.ZodObject>(
+  schema: S,
+  sources: ConfigSources,
+): LoadedConfig<z.infer<S>> {
   const file = readConfigFile(sources.file);
   const values: Record<string, unknown> = file.values;
   const origins = new Map<string, string>();
@@ -57,7 +60,8 @@ export function loadConfig<S extends z.ZodObject>(schema: S, sources: ConfigSour
 
   const parsed = schema.safeParse(values);
   if (!parsed.success) {
-    for (const issue of parsed.error.issues) faults.push(...describeIssue(issue, values, schema, origins, file));
+    for (const issue of parsed.error.issues)
+      faults.push(...describeIssue(issue, values, schema, origins, file));
   }
   if (faults.length > 0 || !parsed.success) throw new ConfigError(faults);
   const unknownVariables = Object.keys(sources.env).filter(
@@ -70,7 +74,9 @@ export function loadConfig<S extends z.ZodObject>(schema: S, sources: ConfigSour
 export function leaves(schema: z.ZodObject, path: Path = []): { path: Path; schema: z.ZodType }[] {
   return Object.entries(schema.shape as Record<string, z.ZodType>).flatMap(([key, value]) => {
     const inner = unwrap(value);
-    return inner instanceof z.ZodObject ? leaves(inner, [...path, key]) : [{ path: [...path, key], schema: value }];
+    return inner instanceof z.ZodObject
+      ? leaves(inner, [...path, key])
+      : [{ path: [...path, key], schema: value }];
   });
 }
 
@@ -88,7 +94,10 @@ function unwrap(schema: z.ZodType): z.ZodType {
 function fromText(schema: z.ZodType, text: string): unknown {
   if (schema.safeParse(text).success) return text;
   if (unwrap(schema) instanceof z.ZodArray && !text.trim().startsWith('[')) {
-    return text.split(',').map((entry) => entry.trim()).filter((entry) => entry !== '');
+    return text
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== '');
   }
   try {
     return parse(text) as unknown;
@@ -134,7 +143,9 @@ function readConfigFile(name: string | undefined): ConfigFile {
   if (syntaxFaults.length > 0) throw new ConfigError(syntaxFaults);
   const values = toValues(document, name);
   if (values !== null && (typeof values !== 'object' || Array.isArray(values))) {
-    throw new ConfigError([`${name}:1:1 expected keys and values, got ${Array.isArray(values) ? 'a list' : typeof values}`]);
+    throw new ConfigError([
+      `${name}:1:1 expected keys and values, got ${Array.isArray(values) ? 'a list' : typeof values}`,
+    ]);
   }
   return {
     name,
@@ -186,12 +197,14 @@ function describeIssue(
   if (issue.code === 'unrecognized_keys') {
     const known = Object.keys(objectAt(schema, path)?.shape ?? {});
     return issue.keys.map(
-      (key) => `${where([...path, key], origins, file)}unknown key; allowed here: ${known.join(', ') || 'none'}`,
+      (key) =>
+        `${where([...path, key], origins, file)}unknown key; allowed here: ${known.join(', ') || 'none'}`,
     );
   }
   if (issue.code === 'invalid_key') {
     return issue.issues.map(
-      (inner) => `${where(path, origins, file)}${inner.message}, got the key ${printable(JSON.stringify(path.at(-1)), 80)}`,
+      (inner) =>
+        `${where(path, origins, file)}${inner.message}, got the key ${printable(JSON.stringify(path.at(-1)), 80)}`,
     );
   }
   const value = valueAt(values, path);
@@ -202,7 +215,9 @@ function describeIssue(
 function where(path: Path, origins: ReadonlyMap<string, string>, file: ConfigFile): string {
   const key = path.join('.');
   // A list or a record comes from its source as a whole.
-  const set = path.map((_, index) => path.slice(0, path.length - index).join('.')).find((parent) => origins.has(parent));
+  const set = path
+    .map((_, index) => path.slice(0, path.length - index).join('.'))
+    .find((parent) => origins.has(parent));
   const origin = set === undefined ? undefined : origins.get(set);
   if (origin !== undefined) return origin.startsWith('--') ? `${origin}: ` : `${origin} (${key}): `;
   return file.name === undefined ? `${key}: ` : `${file.position(path)} ${key}: `;
@@ -220,6 +235,7 @@ function objectAt(schema: z.ZodObject, path: Path): z.ZodObject | undefined {
 
 const valueAt = (values: unknown, path: Path): unknown =>
   path.reduce<unknown>(
-    (value, key) => (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined),
+    (value, key) =>
+      typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined,
     values,
   );

@@ -20,7 +20,8 @@ describe('the table of a command (I6)', () => {
     const allowed = MOVES[from].split(' ').includes(to);
     expect(COMMAND_TRANSITIONS[from].includes(to)).toBe(allowed);
     const move = () => assertCommandTransition('cmd-1', from, to);
-    if (allowed || from === to) expect(move).not.toThrow(); // staying is no move
+    if (allowed || from === to)
+      expect(move).not.toThrow(); // staying is no move
     else expect(move).toThrow(new IllegalTransitionError('command cmd-1', from, to));
   });
 

@@ -18,36 +18,87 @@ describe('a good command has no fault', () => {
     expect(commandFaults(type, parameters, 'submit')).toEqual([]);
   });
 
-  it.each<Parameters>([TOKEN, { jit_config: 'e30=' }])('register_runner as it reaches a VM: %j', (parameters) => {
-    expect(commandFaults('register_runner', parameters, 'execute')).toEqual([]);
-  });
+  it.each<Parameters>([TOKEN, { jit_config: 'e30=' }])(
+    'register_runner as it reaches a VM: %j',
+    (parameters) => {
+      expect(commandFaults('register_runner', parameters, 'execute')).toEqual([]);
+    },
+  );
 });
 
 describe('a bad command: each fault names the parameter, its value and what is allowed', () => {
   it.each<[string, Parameters, string]>([
-    ['reboot', {}, 'type "reboot" is unknown; the types are register_runner, drain, shutdown, update_config, set_log_level'],
-    ['constructor', {}, 'type "constructor" is unknown; the types are register_runner, drain, shutdown, update_config, set_log_level'],
+    [
+      'reboot',
+      {},
+      'type "reboot" is unknown; the types are register_runner, drain, shutdown, update_config, set_log_level',
+    ],
+    [
+      'constructor',
+      {},
+      'type "constructor" is unknown; the types are register_runner, drain, shutdown, update_config, set_log_level',
+    ],
     ['drain', { reasn: 'x' }, 'parameter "reasn" is unknown for drain; it takes reason, deadline_ms, force'],
-    ['drain', { constructor: 'x' }, 'parameter "constructor" is unknown for drain; it takes reason, deadline_ms, force'],
+    [
+      'drain',
+      { constructor: 'x' },
+      'parameter "constructor" is unknown for drain; it takes reason, deadline_ms, force',
+    ],
     ['drain', { reason: 5 }, 'parameter reason: expected a string, got 5'],
     ['drain', { deadline_ms: '5' }, 'parameter deadline_ms: expected a whole number, got "5"'],
     ['drain', { deadline_ms: 1.5 }, 'parameter deadline_ms: expected a whole number, got 1.5'],
-    ['drain', { deadline_ms: 2 ** 53 }, 'parameter deadline_ms: expected a whole number, got 9007199254740992'],
+    [
+      'drain',
+      { deadline_ms: 2 ** 53 },
+      'parameter deadline_ms: expected a whole number, got 9007199254740992',
+    ],
     ['drain', { deadline_ms: -1 }, 'parameter deadline_ms: -1 is less than 0'],
     ['drain', { deadline_ms: 2_592_000_001 }, 'parameter deadline_ms: 2592000001 is more than 2592000000'],
     ['drain', { force: 'yes' }, 'parameter force: expected true or false, got "yes"'],
     ['drain', { reason: 'x'.repeat(32_769) }, 'parameter reason: 32769 characters are more than 32768'],
     ['shutdown', { poweroff: 1 }, 'parameter poweroff: expected true or false, got 1'],
-    ['update_config', {}, 'no parameter given; update_config takes heartbeat_interval_ms, drain_deadline_ms, log_level, labels'],
-    ['update_config', { heartbeat_interval_ms: 999 }, 'parameter heartbeat_interval_ms: 999 is less than 1000'],
-    ['update_config', { heartbeat_interval_ms: 3_600_001 }, 'parameter heartbeat_interval_ms: 3600001 is more than 3600000'],
-    ['update_config', { log_level: 'loud' }, 'parameter log_level: "loud" is not one of trace, debug, info, warn, error, fatal'],
+    [
+      'update_config',
+      {},
+      'no parameter given; update_config takes heartbeat_interval_ms, drain_deadline_ms, log_level, labels',
+    ],
+    [
+      'update_config',
+      { heartbeat_interval_ms: 999 },
+      'parameter heartbeat_interval_ms: 999 is less than 1000',
+    ],
+    [
+      'update_config',
+      { heartbeat_interval_ms: 3_600_001 },
+      'parameter heartbeat_interval_ms: 3600001 is more than 3600000',
+    ],
+    [
+      'update_config',
+      { log_level: 'loud' },
+      'parameter log_level: "loud" is not one of trace, debug, info, warn, error, fatal',
+    ],
     ['set_log_level', {}, 'parameter level is missing; it is one of trace, debug, info, warn, error, fatal'],
-    ['set_log_level', { level: 'DEBUG' }, 'parameter level: "DEBUG" is not one of trace, debug, info, warn, error, fatal'],
+    [
+      'set_log_level',
+      { level: 'DEBUG' },
+      'parameter level: "DEBUG" is not one of trace, debug, info, warn, error, fatal',
+    ],
     ['register_runner', { labels: 'gpu' }, 'parameter labels: expected a list of strings, got "gpu"'],
-    ['register_runner', { labels: ['a', ''] }, 'parameter labels: an entry is empty or longer than 256 characters'],
-    ['register_runner', { labels: ['x'.repeat(257)] }, 'parameter labels: an entry is empty or longer than 256 characters'],
-    ['register_runner', { labels: Array<string>(101).fill('a') }, 'parameter labels: 101 entries are more than 100'],
+    [
+      'register_runner',
+      { labels: ['a', ''] },
+      'parameter labels: an entry is empty or longer than 256 characters',
+    ],
+    [
+      'register_runner',
+      { labels: ['x'.repeat(257)] },
+      'parameter labels: an entry is empty or longer than 256 characters',
+    ],
+    [
+      'register_runner',
+      { labels: Array<string>(101).fill('a') },
+      'parameter labels: 101 entries are more than 100',
+    ],
   ])('%s %j', (type, parameters, fault) => {
     expect(commandFaults(type, parameters, 'submit')).toEqual([fault]);
     if (type !== 'register_runner') expect(commandFaults(type, parameters, 'execute')).toEqual([fault]);
@@ -65,12 +116,15 @@ describe('a bad command: each fault names the parameter, its value and what is a
 });
 
 describe('secrets', () => {
-  it.each(['registration_token', 'jit_config'])('%s is not taken from an operator, and not repeated to him (I8)', (name) => {
-    const faults = commandFaults('register_runner', { [name]: 'S3CRET' }, 'submit');
-    expect(faults).toEqual([
-      `parameter ${name} is a secret that the controller mints when it sends the command: leave it out`,
-    ]);
-  });
+  it.each(['registration_token', 'jit_config'])(
+    '%s is not taken from an operator, and not repeated to him (I8)',
+    (name) => {
+      const faults = commandFaults('register_runner', { [name]: 'S3CRET' }, 'submit');
+      expect(faults).toEqual([
+        `parameter ${name} is a secret that the controller mints when it sends the command: leave it out`,
+      ]);
+    },
+  );
 
   it('a secret of the wrong type is refused by the VM without its value (I8)', () => {
     const faults = commandFaults('register_runner', { ...TOKEN, registration_token: 42_424_242 }, 'execute');

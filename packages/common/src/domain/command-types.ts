@@ -7,7 +7,13 @@
 import { LOG_LEVELS } from './log-level.js';
 import type { Parameters, ParameterValue } from './command.js';
 
-export const COMMAND_TYPES = ['register_runner', 'drain', 'shutdown', 'update_config', 'set_log_level'] as const;
+export const COMMAND_TYPES = [
+  'register_runner',
+  'drain',
+  'shutdown',
+  'update_config',
+  'set_log_level',
+] as const;
 export type CommandType = (typeof COMMAND_TYPES)[number];
 
 /** One parameter. */
@@ -110,11 +116,14 @@ export const COMMAND_SPECS: Readonly<Record<CommandType, CommandSpec>> = {
   set_log_level: {
     help: 'change the verbosity of the log',
     executionDeadlineMs: 5 * MINUTE_MS,
-    parameters: { level: { kind: 'string', required: true, oneOf: LOG_LEVELS, help: 'verbosity of the log' } },
+    parameters: {
+      level: { kind: 'string', required: true, oneOf: LOG_LEVELS, help: 'verbosity of the log' },
+    },
   },
 };
 
-export const isCommandType = (type: string): type is CommandType => (COMMAND_TYPES as readonly string[]).includes(type);
+export const isCommandType = (type: string): type is CommandType =>
+  (COMMAND_TYPES as readonly string[]).includes(type);
 
 /**
  * Everything that is wrong with a command, each fault naming the parameter, its value and what is allowed.
@@ -135,7 +144,9 @@ export function commandFaults(type: string, parameters: Parameters, side: 'submi
         `parameter ${JSON.stringify(name)} is unknown for ${type}; it takes ${Object.keys(spec.parameters).join(', ')}`,
       );
     } else if (parameter.secret && side === 'submit') {
-      faults.push(`parameter ${name} is a secret that the controller mints when it sends the command: leave it out`);
+      faults.push(
+        `parameter ${name} is a secret that the controller mints when it sends the command: leave it out`,
+      );
     } else {
       const fault = valueFault(parameter, value);
       if (fault !== undefined) faults.push(`parameter ${name}: ${fault}`);
@@ -143,7 +154,9 @@ export function commandFaults(type: string, parameters: Parameters, side: 'submi
   }
   for (const [name, parameter] of Object.entries(spec.parameters)) {
     if (parameter.required && !Object.hasOwn(parameters, name)) {
-      faults.push(`parameter ${name} is missing${parameter.oneOf ? `; it is one of ${parameter.oneOf.join(', ')}` : ''}`);
+      faults.push(
+        `parameter ${name} is missing${parameter.oneOf ? `; it is one of ${parameter.oneOf.join(', ')}` : ''}`,
+      );
     }
   }
   if (spec.atLeastOne && Object.keys(parameters).length === 0) {
@@ -155,14 +168,20 @@ export function commandFaults(type: string, parameters: Parameters, side: 'submi
 
 function registrationFaults(parameters: Parameters): string[] {
   if (nonEmpty(parameters['jit_config'])) return [];
-  if (!nonEmpty(parameters['registration_token'])) return ['parameter registration_token is missing (or jit_config)'];
+  if (!nonEmpty(parameters['registration_token']))
+    return ['parameter registration_token is missing (or jit_config)'];
   if (!nonEmpty(parameters['runner_url'])) return ['parameter runner_url is missing'];
   return [];
 }
 
 const nonEmpty = (value: ParameterValue | undefined): boolean => typeof value === 'string' && value !== '';
 
-const KIND_NAMES = { string: 'a string', int: 'a whole number', bool: 'true or false', strings: 'a list of strings' };
+const KIND_NAMES = {
+  string: 'a string',
+  int: 'a whole number',
+  bool: 'true or false',
+  strings: 'a list of strings',
+};
 
 function valueFault(spec: ParameterSpec, value: ParameterValue): string | undefined {
   if (!hasKind(spec.kind, value)) return `expected ${KIND_NAMES[spec.kind]}, got ${describe(spec, value)}`;

@@ -4,7 +4,22 @@ import { InvalidIdError } from '../errors.js';
 import { isValidEventType } from './event.js';
 import { assertId, isValidId, newId } from './ids.js';
 
-const BAD = ['', '.', '..', '-a', '_a', '.hidden', 'a/b', 'a\\b', '../etc', 'a b', 'a\n', 'ä', 'a\0', 'x'.repeat(64)];
+const BAD = [
+  '',
+  '.',
+  '..',
+  '-a',
+  '_a',
+  '.hidden',
+  'a/b',
+  'a\\b',
+  '../etc',
+  'a b',
+  'a\n',
+  'ä',
+  'a\0',
+  'x'.repeat(64),
+];
 const GOOD = ['a', '0', 'demo-vm-1', 'A.b_c-9', 'x'.repeat(63), 'a..b'];
 
 describe('the rule for ids (I10)', () => {
@@ -16,7 +31,9 @@ describe('the rule for ids (I10)', () => {
   it.each(BAD)('refuses %j, naming the field, the value and what is allowed', (value) => {
     expect(isValidId(value)).toBe(false);
     expect(() => assertId('vm_id', value)).toThrow(InvalidIdError);
-    expect(() => assertId('vm_id', value)).toThrow(/^vm_id ".*" is not valid: use 1 to 63 of a-z A-Z 0-9 \. _ - /);
+    expect(() => assertId('vm_id', value)).toThrow(
+      /^vm_id ".*" is not valid: use 1 to 63 of a-z A-Z 0-9 \. _ - /,
+    );
   });
 
   it('never takes a text that could leave its folder, whatever the text', () => {

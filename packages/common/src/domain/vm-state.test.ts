@@ -30,7 +30,9 @@ describe('the table of a VM (I6)', () => {
 
   it('has no move from or to a state without a phase', () => {
     expect(() => assertVmTransition('vm-1', 'ready', 'asleep')).toThrow(IllegalTransitionError);
-    expect(() => assertVmTransition('vm-1', 'asleep', 'ready')).toThrow('VM vm-1 cannot go from asleep to ready');
+    expect(() => assertVmTransition('vm-1', 'asleep', 'ready')).toThrow(
+      'VM vm-1 cannot go from asleep to ready',
+    );
   });
 });
 
@@ -46,15 +48,27 @@ describe('what a MIGlet reports', () => {
     ['shutting_down', 'shutdown'],
   ])('the legacy word %s means %s', (word, state) => expect(parseReportedState(word)).toBe(state));
 
-  it.each(['booting', 'registering.configuring', 'ready.idle', 'ready.busy', 'draining.finishingJob', 'shutdown.done'])(
-    'a path of ours stays: %s',
-    (state) => expect(parseReportedState(state)).toBe(state),
-  );
+  it.each([
+    'booting',
+    'registering.configuring',
+    'ready.idle',
+    'ready.busy',
+    'draining.finishingJob',
+    'shutdown.done',
+  ])('a path of ours stays: %s', (state) => expect(parseReportedState(state)).toBe(state));
 
-  it.each(['', 'error', 'asleep', 'ready.', '.ready', 'ready..idle', 'ready.idle\n', 'ready/../idle', 'READY', 'constructor'])(
-    '%j says nothing about the phase',
-    (word) => expect(parseReportedState(word)).toBeUndefined(),
-  );
+  it.each([
+    '',
+    'error',
+    'asleep',
+    'ready.',
+    '.ready',
+    'ready..idle',
+    'ready.idle\n',
+    'ready/../idle',
+    'READY',
+    'constructor',
+  ])('%j says nothing about the phase', (word) => expect(parseReportedState(word)).toBeUndefined());
 
   it('a path has the phase of its first part', () => {
     expect(phaseOf('ready.idle')).toBe('ready');

@@ -60,4 +60,5 @@ export function assertVmTransition(vmId: string, from: string, to: string): void
 }
 
 /** Does `state` match what an operator filters by: the same path, or a phase or step above it? */
-export const stateMatches = (state: string, filter: string): boolean => state === filter || state.startsWith(`${filter}.`);
+export const stateMatches = (state: string, filter: string): boolean =>
+  state === filter || state.startsWith(`${filter}.`);

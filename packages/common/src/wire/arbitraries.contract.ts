@@ -17,7 +17,10 @@ const decimal = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) 
 
 export const parameters: fc.Arbitrary<Parameters> = fc
   .tuple(
-    fc.dictionary(key, fc.oneof(text, fc.maxSafeInteger(), fc.boolean()), { maxKeys: 5, noNullPrototype: true }),
+    fc.dictionary(key, fc.oneof(text, fc.maxSafeInteger(), fc.boolean()), {
+      maxKeys: 5,
+      noNullPrototype: true,
+    }),
     fc.array(text, { minLength: 1, maxLength: 3 }),
     fc.boolean(),
   )
@@ -72,7 +75,14 @@ export const migletMessage: fc.Arbitrary<MigletMessage> = fc.oneof(
   }),
   fc.record({
     kind: fc.constant('event' as const),
-    event: fc.record({ ...identity, type: text, data: dictionary, at: instant, bootId: text, sequence: count }),
+    event: fc.record({
+      ...identity,
+      type: text,
+      data: dictionary,
+      at: instant,
+      bootId: text,
+      sequence: count,
+    }),
   }),
   fc.record({
     kind: fc.constant('heartbeat' as const),

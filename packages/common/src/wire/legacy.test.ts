@@ -43,10 +43,20 @@ function fieldNumbers(bytes: Uint8Array): { outer: number; inner: number[] } {
 
 describe('a legacy MIGlet', () => {
   it('its connect has no boot and no state: it is known as legacy by the empty boot', () => {
-    const bytes = bytesOf(inner(1, string(1, 'vm-1'), string(2, 'pool'), string(3, 'acme'), string(4, '1.0')));
+    const bytes = bytesOf(
+      inner(1, string(1, 'vm-1'), string(2, 'pool'), string(3, 'acme'), string(4, '1.0')),
+    );
     expect(decodeMigletMessage(bytes)).toEqual({
       kind: 'connect',
-      request: { vmId: 'vm-1', poolId: 'pool', orgId: 'acme', version: '1.0', bootId: '', state: '', labels: [] },
+      request: {
+        vmId: 'vm-1',
+        poolId: 'pool',
+        orgId: 'acme',
+        version: '1.0',
+        bootId: '',
+        state: '',
+        labels: [],
+      },
     });
   });
 
@@ -70,19 +80,29 @@ describe('a legacy MIGlet', () => {
     const bytes = bytesOf(inner(4, string(1, 'vm-1'), inner(6), int64(7, 60), string(8, 'idle')));
     expect(decodeMigletMessage(bytes)).toMatchObject({
       kind: 'heartbeat',
-      heartbeat: { vmId: 'vm-1', bootId: '', at: 60_000, report: { state: 'idle', health: undefined, currentJob: undefined } },
+      heartbeat: {
+        vmId: 'vm-1',
+        bootId: '',
+        at: 60_000,
+        report: { state: 'idle', health: undefined, currentJob: undefined },
+      },
     });
   });
 
   it('words that we do not know are read as the safe ones: an unknown runner state is offline, a job runs', () => {
-    const bytes = bytesOf(inner(4, inner(5, string(1, 'sleeping')), inner(6, string(1, '7'), string(6, 'queued'))));
+    const bytes = bytesOf(
+      inner(4, inner(5, string(1, 'sleeping')), inner(6, string(1, '7'), string(6, 'queued'))),
+    );
     expect(decodeMigletMessage(bytes)).toMatchObject({
       heartbeat: { report: { runner: { state: 'offline' }, currentJob: { jobId: '7', status: 'running' } } },
     });
   });
 
   it('a load that is no number becomes 0, for JSON has no word for it', () => {
-    const nan = (field: number): Write => (writer) => writer.tag(field, WireType.Bit64).double(Number.NaN);
+    const nan =
+      (field: number): Write =>
+      (writer) =>
+        writer.tag(field, WireType.Bit64).double(Number.NaN);
     const bytes = bytesOf(inner(4, inner(4, nan(1), nan(2))));
     expect(decodeMigletMessage(bytes)).toMatchObject({
       heartbeat: { report: { health: { cpuUsagePercent: 0, memoryUsagePercent: 0 } } },
@@ -164,6 +184,8 @@ describe('what we add to a message that the original has', () => {
 
   it('an outcome from the future is read as "could not be asked"', () => {
     const bytes = bytesOf(inner(21, string(1, 'r'), int64(2, 77)));
-    expect(decodeControllerMessage(bytes)).toMatchObject({ result: { requestId: 'r', outcome: 'unavailable' } });
+    expect(decodeControllerMessage(bytes)).toMatchObject({
+      result: { requestId: 'r', outcome: 'unavailable' },
+    });
   });
 });

@@ -34,7 +34,10 @@ function toWire(message: MigletMessage): Wire['message'] {
     case 'error':
       return { $case: 'error', value: { ...message.error, timestamp: 0 } };
     case 'deregister':
-      return { $case: 'deregisterRequest', value: { requestId: message.requestId, runnerName: message.runnerName } };
+      return {
+        $case: 'deregisterRequest',
+        value: { requestId: message.requestId, runnerName: message.runnerName },
+      };
     case 'unknown':
     case 'malformed':
       throw new Error(`a message of kind ${message.kind} cannot be sent`);

@@ -49,7 +49,9 @@ describe('round trips', () => {
   it('what came off the wire as unknown or malformed is never sent on', () => {
     for (const message of [{ kind: 'unknown' }, { kind: 'malformed', reason: 'x' }] as const) {
       expect(() => encodeMigletMessage(message)).toThrow(`a message of kind ${message.kind} cannot be sent`);
-      expect(() => encodeControllerMessage(message)).toThrow(`a message of kind ${message.kind} cannot be sent`);
+      expect(() => encodeControllerMessage(message)).toThrow(
+        `a message of kind ${message.kind} cannot be sent`,
+      );
     }
   });
 });
@@ -71,7 +73,10 @@ describe.each(decoders)('bytes from %s that are no message', (_, decode) => {
   });
 
   it('a field from the future is unknown, not malformed', () => {
-    const bytes = new BinaryWriter().uint32((99 << 3) | 2).string('hello').finish();
+    const bytes = new BinaryWriter()
+      .uint32((99 << 3) | 2)
+      .string('hello')
+      .finish();
     expect(decode(bytes)).toEqual({ kind: 'unknown' });
   });
 

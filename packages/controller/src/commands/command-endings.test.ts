@@ -20,7 +20,8 @@ const ack = (commandId: string, fields: Partial<CommandAck> = {}): CommandAck =>
   ...fields,
 });
 const received = (commandId: string) => ack(commandId, { phase: 'received' });
-const refusedAsLate = (commandId: string) => ack(commandId, { success: false, message: 'too late', result: { code: RESULT_EXPIRED } });
+const refusedAsLate = (commandId: string) =>
+  ack(commandId, { success: false, message: 'too late', result: { code: RESULT_EXPIRED } });
 
 /** A queue with one command, which went to boot-1. */
 async function sentCommand(fields: Parameters<ReturnType<typeof createParts>['submit']>[0] = {}) {
@@ -161,19 +162,28 @@ describe('deadlines (I3)', () => {
     expect(get().state).toBe('queued');
     clock.advance(1);
     queue.sweep();
-    expect(get()).toMatchObject({ state: 'expired', message: expect.stringContaining('is not known') as unknown });
+    expect(get()).toMatchObject({
+      state: 'expired',
+      message: expect.stringContaining('is not known') as unknown,
+    });
   });
 
-  it.each(['sent', 'received'])('one that is %s ends a minute after its execution deadline', async (state) => {
-    const { clock, queue, id, get } = await sentCommand({ executionDeadlineMs: 10 * MINUTE_MS });
-    if (state === 'received') await queue.acknowledge('vm-1', received(id));
-    clock.advance(11 * MINUTE_MS - 1);
-    queue.sweep();
-    expect(get().state).toBe(state);
-    clock.advance(1);
-    queue.sweep();
-    expect(get()).toMatchObject({ state: 'expired', message: 'no result came from the VM by the execution deadline' });
-  });
+  it.each(['sent', 'received'])(
+    'one that is %s ends a minute after its execution deadline',
+    async (state) => {
+      const { clock, queue, id, get } = await sentCommand({ executionDeadlineMs: 10 * MINUTE_MS });
+      if (state === 'received') await queue.acknowledge('vm-1', received(id));
+      clock.advance(11 * MINUTE_MS - 1);
+      queue.sweep();
+      expect(get().state).toBe(state);
+      clock.advance(1);
+      queue.sweep();
+      expect(get()).toMatchObject({
+        state: 'expired',
+        message: 'no result came from the VM by the execution deadline',
+      });
+    },
+  );
 
   it('a deadline that passed while the controller was down is seen at the first look', () => {
     const commands = [commandRecord({ deliveryDeadlineAt: 1, executionDeadlineAt: 2 })];
@@ -186,7 +196,10 @@ describe('deadlines (I3)', () => {
 describe('cancelling', () => {
   it('a queued or sent command is cancelled, durably', async () => {
     const { queue, store, id } = await sentCommand();
-    expect(await queue.cancel(id)).toMatchObject({ state: 'cancelled', message: 'cancelled by the operator' });
+    expect(await queue.cancel(id)).toMatchObject({
+      state: 'cancelled',
+      message: 'cancelled by the operator',
+    });
     expect(store.commands.get(id)?.state).toBe('cancelled');
   });
 
@@ -204,7 +217,9 @@ describe('cancelling', () => {
     await queue.acknowledge('vm-1', received(id));
     await expect(queue.cancel(id)).rejects.toThrow(NotCancellableError);
     await queue.acknowledge('vm-1', ack(id));
-    await expect(queue.cancel(id)).rejects.toThrow(`command ${id} is completed: only what the VM has not yet taken can be cancelled`);
+    await expect(queue.cancel(id)).rejects.toThrow(
+      `command ${id} is completed: only what the VM has not yet taken can be cancelled`,
+    );
     await expect(queue.cancel('cmd-none')).rejects.toThrow(UnknownCommandError);
   });
 });
@@ -213,7 +228,8 @@ describe('a result that comes too late', () => {
   it('is told beside the cancellation that was first, once', async () => {
     const { queue, id, get } = await sentCommand();
     await queue.cancel(id);
-    for (let n = 0; n < 2; n += 1) expect(await queue.acknowledge('vm-1', ack(id))).toEqual({ resultStored: true });
+    for (let n = 0; n < 2; n += 1)
+      expect(await queue.acknowledge('vm-1', ack(id))).toEqual({ resultStored: true });
     expect(get()).toMatchObject({
       state: 'cancelled',
       message: 'cancelled by the operator; the VM had already taken it: done',

@@ -8,7 +8,8 @@ import { BadCommandError, TooManyCommandsError, UnknownCommandError } from './co
 
 const HOUR_MS = 3_600_000;
 const ids = (commands: readonly { id: string }[]) => commands.map((command) => command.id);
-const restart = (parts: Parts) => createParts({ store: createMemoryStore({ commands: [...parts.store.commands.values()] }) });
+const restart = (parts: Parts) =>
+  createParts({ store: createMemoryStore({ commands: [...parts.store.commands.values()] }) });
 
 describe('accepting', () => {
   it('a command is neither listed, deliverable nor announced before it is on disk (I1)', async () => {
@@ -85,7 +86,10 @@ describe('the same idempotency key', () => {
     const first = await submit({ idempotencyKey: 'k' });
     await queue.cancel(first.id);
     expect(await submit({ idempotencyKey: 'k' })).toEqual({ ...queue.get(first.id), state: 'cancelled' });
-    const others = await Promise.all([submit({ idempotencyKey: 'k2' }), submit({ idempotencyKey: 'k', vmId: 'vm-2' })]);
+    const others = await Promise.all([
+      submit({ idempotencyKey: 'k2' }),
+      submit({ idempotencyKey: 'k', vmId: 'vm-2' }),
+    ]);
     expect(new Set([first.id, ...ids(others)]).size).toBe(3);
   });
 
@@ -143,9 +147,16 @@ describe('order and lists', () => {
 describe('after a restart', () => {
   it('what was sent is queued again, for it may not have arrived; the rest is as it was (I2)', () => {
     const states = ['queued', 'sent', 'received', 'completed'] as const;
-    const commands = states.map((state, index) => commandRecord({ id: `cmd-${index}`, state, sequence: index + 1, attempts: 1 }));
+    const commands = states.map((state, index) =>
+      commandRecord({ id: `cmd-${index}`, state, sequence: index + 1, attempts: 1 }),
+    );
     const { queue } = createParts({ store: createMemoryStore({ commands: commands.reverse() }) });
-    expect(queue.list({}).map((command) => command.state)).toEqual(['queued', 'queued', 'received', 'completed']);
+    expect(queue.list({}).map((command) => command.state)).toEqual([
+      'queued',
+      'queued',
+      'received',
+      'completed',
+    ]);
     expect(queue.open('vm-1')).toHaveLength(3);
   });
 });
@@ -153,7 +164,10 @@ describe('after a restart', () => {
 describe('forgetting (I12)', () => {
   it('finished commands go with their age, on disk too; unfinished ones never do', async () => {
     const { store, clock, queue, submit } = createParts({ limits: { finishedRetentionMs: HOUR_MS } });
-    const [finished, open] = [await submit({ idempotencyKey: 'k' }), await submit({ deliveryDeadlineMs: 50 * HOUR_MS })];
+    const [finished, open] = [
+      await submit({ idempotencyKey: 'k' }),
+      await submit({ deliveryDeadlineMs: 50 * HOUR_MS }),
+    ];
     await queue.cancel(finished.id);
     clock.advance(HOUR_MS);
     queue.sweep();

@@ -18,7 +18,12 @@ import {
   commandFaults,
   isCommandType,
 } from '@mig/common/domain/command-types';
-import { RESULT_EXPIRED, type CommandAck, type CommandRecord, type Parameters } from '@mig/common/domain/command';
+import {
+  RESULT_EXPIRED,
+  type CommandAck,
+  type CommandRecord,
+  type Parameters,
+} from '@mig/common/domain/command';
 import { newId } from '@mig/common/domain/ids';
 import type { Feed } from '../fleet/feed.js';
 import type { Store } from '../store/store.js';
@@ -32,13 +37,19 @@ export class BadCommandError extends MigError {
 
 export class UnknownCommandError extends MigError {
   constructor(readonly commandId: string) {
-    super('unknown-command', `command ${commandId} is not known; it may be older than the retention of finished commands`);
+    super(
+      'unknown-command',
+      `command ${commandId} is not known; it may be older than the retention of finished commands`,
+    );
   }
 }
 
 export class NotCancellableError extends MigError {
   constructor(readonly command: CommandRecord) {
-    super('not-cancellable', `command ${command.id} is ${command.state}: only what the VM has not yet taken can be cancelled`);
+    super(
+      'not-cancellable',
+      `command ${command.id} is ${command.state}: only what the VM has not yet taken can be cancelled`,
+    );
   }
 }
 
@@ -71,7 +82,10 @@ export interface CommandQueue {
   /** @throws UnknownCommandError */
   get(commandId: string): CommandRecord;
   /** By time of submission. */
-  list(filter: { readonly vmId?: string | undefined; readonly state?: CommandState | undefined }): CommandRecord[];
+  list(filter: {
+    readonly vmId?: string | undefined;
+    readonly state?: CommandState | undefined;
+  }): CommandRecord[];
   /** Unfinished, durable commands of a VM in their order. */
   open(vmId: string): CommandRecord[];
   /** @throws UnknownCommandError, NotCancellableError, StoreUnavailableError */
@@ -133,7 +147,8 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     remember(record);
     lastSequence = Math.max(lastSequence, record.sequence);
     if (isFinal(record.state)) finishedCount += 1;
-    if (record.idempotencyKey !== undefined) byKey.set(keyOf(record.vmId, record.idempotencyKey), Promise.resolve(record));
+    if (record.idempotencyKey !== undefined)
+      byKey.set(keyOf(record.vmId, record.idempotencyKey), Promise.resolve(record));
   }
 
   function remember(record: CommandRecord): void {
@@ -169,7 +184,10 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
         if (unsaved.get(record.id) === saved) unsaved.delete(record.id);
       },
       (error: unknown) =>
-        logger.error({ vmId: record.vmId, commandId: record.id, reason: errorMessage(error) }, 'a command could not be stored'),
+        logger.error(
+          { vmId: record.vmId, commandId: record.id, reason: errorMessage(error) },
+          'a command could not be stored',
+        ),
     );
     return saved;
   }
@@ -250,9 +268,13 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       const why = unknownOutcome
         ? `sent ${record.attempts} times without an answer before the delivery deadline: whether it took effect is not known`
         : 'the VM was not reached before the delivery deadline';
-      finish(record, 'expired', record.message === undefined ? why : `${why} (${record.message})`).catch(() => undefined);
+      finish(record, 'expired', record.message === undefined ? why : `${why} (${record.message})`).catch(
+        () => undefined,
+      );
     } else if (now >= record.executionDeadlineAt + RESULT_GRACE_MS) {
-      finish(record, 'expired', 'no result came from the VM by the execution deadline').catch(() => undefined);
+      finish(record, 'expired', 'no result came from the VM by the execution deadline').catch(
+        () => undefined,
+      );
     }
   }
 
@@ -266,9 +288,14 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       unsaved.delete(record.id);
       finishedCount -= 1;
       if (record.idempotencyKey !== undefined) byKey.delete(keyOf(record.vmId, record.idempotencyKey));
-      store.deleteCommand(record).catch((error: unknown) =>
-        logger.warn({ commandId: record.id, reason: errorMessage(error) }, 'an old command could not be removed'),
-      );
+      store
+        .deleteCommand(record)
+        .catch((error: unknown) =>
+          logger.warn(
+            { commandId: record.id, reason: errorMessage(error) },
+            'an old command could not be removed',
+          ),
+        );
     }
   }
 
@@ -321,7 +348,8 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
 
     note(commandId, message) {
       const record = required(commandId);
-      if (record.state === 'queued' && record.message !== message) change(record, { message }).catch(() => undefined);
+      if (record.state === 'queued' && record.message !== message)
+        change(record, { message }).catch(() => undefined);
     },
 
     requeueSent(vmId) {
@@ -338,11 +366,15 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     async acknowledge(vmId, ack) {
       const record = commands.get(ack.commandId);
       if (record === undefined || record.vmId !== vmId) {
-        logger.warn({ vmId, commandId: ack.commandId }, 'an acknowledgement of a command that this VM does not have');
+        logger.warn(
+          { vmId, commandId: ack.commandId },
+          'an acknowledgement of a command that this VM does not have',
+        );
         return { resultStored: true };
       }
       if (ack.phase === 'received') {
-        if (record.state === 'queued') await change(record, { state: 'sent', sentAt: record.sentAt ?? clock.now() });
+        if (record.state === 'queued')
+          await change(record, { state: 'sent', sentAt: record.sentAt ?? clock.now() });
         const now = required(record.id);
         if (now.state === 'sent') await change(now, { state: 'received', receivedAt: clock.now() });
         return { resultStored: false };
@@ -352,7 +384,8 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
         await ensureSaved(record.id); // I2: a result that could not be stored is not confirmed
         return { resultStored: true };
       }
-      if (record.state === 'queued') await change(record, { state: 'sent', sentAt: record.sentAt ?? clock.now() });
+      if (record.state === 'queued')
+        await change(record, { state: 'sent', sentAt: record.sentAt ?? clock.now() });
       await change(required(record.id), {
         state: resultState(record, ack),
         message: ack.message === '' ? undefined : ack.message,

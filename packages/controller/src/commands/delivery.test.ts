@@ -1,5 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { TOKEN, createParts, gitHubAway, gitHubRefuses, minted, settled, type FakeLink, type Parts } from '../parts.contract.js';
+import {
+  TOKEN,
+  createParts,
+  gitHubAway,
+  gitHubRefuses,
+  minted,
+  settled,
+  type FakeLink,
+  type Parts,
+} from '../parts.contract.js';
 import { createMemoryStore } from '../store/memory-store.contract.js';
 import { commandRecord } from '../store/samples.contract.js';
 
@@ -22,7 +31,11 @@ async function kick(parts: Parts): Promise<void> {
 describe('delivering', () => {
   it('what was queued while the VM was away goes out when it returns, in its order, each once', async () => {
     const parts = createParts();
-    const queued = [await parts.submit(), await parts.submit({ type: 'drain', parameters: {} }), await parts.submit()];
+    const queued = [
+      await parts.submit(),
+      await parts.submit({ type: 'drain', parameters: {} }),
+      await parts.submit(),
+    ];
     await kick(parts);
     const link = await attach(parts);
     await kick(parts);
@@ -68,7 +81,13 @@ describe('delivering', () => {
     const parts = createParts();
     const [lost, done] = [await parts.submit(), await parts.submit()];
     const first = await attach(parts);
-    const completed = { commandId: done.id, phase: 'completed', success: true, message: '', result: {} } as const;
+    const completed = {
+      commandId: done.id,
+      phase: 'completed',
+      success: true,
+      message: '',
+      result: {},
+    } as const;
     await parts.queue.acknowledge('vm-1', completed);
     parts.disconnect(first);
     expect(parts.queue.get(lost.id).state).toBe('queued');
@@ -111,10 +130,17 @@ describe('a registration', () => {
     const parts = createParts();
     const { id } = await parts.submit({ ...REGISTER, parameters: { labels: ['gpu'] } });
     const link = await attach(parts);
-    expect(link.commands()).toMatchObject([{ id, parameters: { registration_token: TOKEN, labels: ['gpu'] } }]);
+    expect(link.commands()).toMatchObject([
+      { id, parameters: { registration_token: TOKEN, labels: ['gpu'] } },
+    ]);
     parts.disconnect(link);
     await attach(parts);
-    const elsewhere = [[...parts.store.commands.values()], parts.queue.list({}), parts.changes, parts.log.text()];
+    const elsewhere = [
+      [...parts.store.commands.values()],
+      parts.queue.list({}),
+      parts.changes,
+      parts.log.text(),
+    ];
     expect(JSON.stringify(elsewhere)).not.toContain(TOKEN);
   });
 
@@ -124,7 +150,10 @@ describe('a registration', () => {
     const [waits, passes] = [await parts.submit(REGISTER), await parts.submit()];
     const link = await attach(parts);
     expect(sentIds(link)).toEqual([passes.id]);
-    expect(parts.queue.get(waits.id)).toMatchObject({ state: 'queued', message: 'waits for GitHub: GitHub answered 502' });
+    expect(parts.queue.get(waits.id)).toMatchObject({
+      state: 'queued',
+      message: 'waits for GitHub: GitHub answered 502',
+    });
     // Half of 2 s, 4 s, 8 s, … (backoff with a random of 0.5).
     for (const [index, delayMs] of [1_000, 2_000, 4_000].entries()) {
       parts.clock.advance(delayMs - 1);
@@ -151,7 +180,8 @@ describe('a registration', () => {
   it('does not hold the others up for longer than 3 s when GitHub is slow, and follows when it has answered', async () => {
     const parts = createParts();
     let answer = () => {};
-    parts.registrar.answer = (_, wanted) => new Promise((resolve) => (answer = () => resolve(minted(wanted))));
+    parts.registrar.answer = (_, wanted) =>
+      new Promise((resolve) => (answer = () => resolve(minted(wanted))));
     const [register, other] = [await parts.submit(REGISTER), await parts.submit()];
     const link = await attach(parts);
     parts.clock.advance(2_999);
@@ -189,32 +219,39 @@ describe('a registration', () => {
     expect(parts.queue.get(id)).toMatchObject({ state: 'failed', message: 'VM vm-1 names no organization' });
   });
 
-  it.each(['the stream was replaced', 'the command was cancelled'])('is not sent if %s while its token was minted', async (what) => {
-    const parts = createParts();
-    let answer = () => {};
-    parts.registrar.answer = (_, wanted) => new Promise((resolve) => (answer = () => resolve(minted(wanted))));
-    const { id } = await parts.submit(REGISTER);
-    const old = await attach(parts);
-    if (what === 'the command was cancelled') await parts.queue.cancel(id);
-    else parts.connect({}, 'session-2');
-    answer();
-    await settled();
-    expect(old.sent).toEqual([]);
-    expect(parts.queue.get(id).attempts).toBe(0);
-  });
+  it.each(['the stream was replaced', 'the command was cancelled'])(
+    'is not sent if %s while its token was minted',
+    async (what) => {
+      const parts = createParts();
+      let answer = () => {};
+      parts.registrar.answer = (_, wanted) =>
+        new Promise((resolve) => (answer = () => resolve(minted(wanted))));
+      const { id } = await parts.submit(REGISTER);
+      const old = await attach(parts);
+      if (what === 'the command was cancelled') await parts.queue.cancel(id);
+      else parts.connect({}, 'session-2');
+      answer();
+      await settled();
+      expect(old.sent).toEqual([]);
+      expect(parts.queue.get(id).attempts).toBe(0);
+    },
+  );
 });
 
 describe('what may have reached the VM before (I2, I3)', () => {
-  it.each(['drain', 'shutdown'])('a %s that went to another boot is asked as a question: it must not end this one', async (type) => {
-    const parts = createParts();
-    const { id } = await parts.submit({ type, parameters: {} });
-    parts.disconnect(await attach(parts));
-    const sameBoot = await attach(parts);
-    expect(sameBoot.commands()[0]?.startWithinMs).toBeGreaterThan(0);
-    parts.disconnect(sameBoot);
-    const nextBoot = await attach(parts, { bootId: 'boot-2' });
-    expect(nextBoot.commands()).toMatchObject([{ id, startWithinMs: -1, attempt: 3 }]);
-  });
+  it.each(['drain', 'shutdown'])(
+    'a %s that went to another boot is asked as a question: it must not end this one',
+    async (type) => {
+      const parts = createParts();
+      const { id } = await parts.submit({ type, parameters: {} });
+      parts.disconnect(await attach(parts));
+      const sameBoot = await attach(parts);
+      expect(sameBoot.commands()[0]?.startWithinMs).toBeGreaterThan(0);
+      parts.disconnect(sameBoot);
+      const nextBoot = await attach(parts, { bootId: 'boot-2' });
+      expect(nextBoot.commands()).toMatchObject([{ id, startWithinMs: -1, attempt: 3 }]);
+    },
+  );
 
   it('a command of another type goes to the next boot as it is', async () => {
     const parts = createParts();
@@ -228,7 +265,13 @@ describe('what may have reached the VM before (I2, I3)', () => {
     const parts = createParts();
     const taken = await parts.submit({ type: 'drain', parameters: {} });
     parts.disconnect(await attach(parts));
-    await parts.queue.acknowledge('vm-1', { commandId: taken.id, phase: 'received', success: true, message: '', result: {} });
+    await parts.queue.acknowledge('vm-1', {
+      commandId: taken.id,
+      phase: 'received',
+      success: true,
+      message: '',
+      result: {},
+    });
     const queued = await parts.submit();
     const link = await attach(parts);
     expect(link.commands()).toMatchObject([{ id: taken.id, startWithinMs: -1 }, { id: queued.id }]);
@@ -238,7 +281,13 @@ describe('what may have reached the VM before (I2, I3)', () => {
   it('a command whose time passed is expired if it never went out, and asked about if it did', async () => {
     const commands = [
       commandRecord({ id: 'cmd-never', deliveryDeadlineAt: 1, sequence: 1 }),
-      commandRecord({ id: 'cmd-maybe', deliveryDeadlineAt: 1, sequence: 2, attempts: 1, sentToBoot: 'boot-1' }),
+      commandRecord({
+        id: 'cmd-maybe',
+        deliveryDeadlineAt: 1,
+        sequence: 2,
+        attempts: 1,
+        sentToBoot: 'boot-1',
+      }),
     ];
     const parts = createParts({ store: createMemoryStore({ commands }) });
     const link = await attach(parts);

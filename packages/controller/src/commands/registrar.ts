@@ -11,5 +11,8 @@ export interface RunnerRegistrar {
    */
   mint(vm: VmRecord, wanted: Parameters): Promise<Outcome<Parameters>>;
   /** Deletes the VM's runner, unless a job runs on it. GitHub's answer is the arbiter (I5). */
-  remove(vm: VmRecord, runnerName: string): Promise<{ readonly outcome: DeregisterOutcome; readonly message: string }>;
+  remove(
+    vm: VmRecord,
+    runnerName: string,
+  ): Promise<{ readonly outcome: DeregisterOutcome; readonly message: string }>;
 }

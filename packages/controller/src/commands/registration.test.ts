@@ -3,7 +3,8 @@ import { createParts, settled, type Parts } from '../parts.contract.js';
 import { vmReport } from '../store/samples.contract.js';
 
 const AWAITING = 'registering.awaitingCommand';
-const registrations = ({ queue }: Parts) => queue.list({}).filter((command) => command.type === 'register_runner');
+const registrations = ({ queue }: Parts) =>
+  queue.list({}).filter((command) => command.type === 'register_runner');
 const states = (parts: Parts) => registrations(parts).map((command) => command.state);
 const RUNNING_JOB = {
   jobId: '7',
@@ -21,7 +22,9 @@ describe('a MIGlet of ours gets its registration by its state', () => {
     const parts = createParts();
     parts.connect({ state });
     await parts.registration.onConnect('vm-1');
-    expect(registrations(parts)).toMatchObject([{ createdBy: 'controller', state: 'queued', parameters: {} }]);
+    expect(registrations(parts)).toMatchObject([
+      { createdBy: 'controller', state: 'queued', parameters: {} },
+    ]);
   });
 
   it.each(['ready.idle', 'ready.busy', 'registering.configuring', 'draining', 'shutdown', 'booting'])(
@@ -76,7 +79,13 @@ describe('one registration at a time', () => {
     const [first] = registrations(parts);
     const commandId = first?.id ?? '';
     parts.queue.markSent(commandId, 'boot-1');
-    await parts.queue.acknowledge('vm-1', { commandId, phase: 'completed', success: false, message: 'no', result: {} });
+    await parts.queue.acknowledge('vm-1', {
+      commandId,
+      phase: 'completed',
+      success: false,
+      message: 'no',
+      result: {},
+    });
     await parts.registration.onChange('vm-1');
     expect(states(parts)).toEqual(['failed', 'queued']);
   });
@@ -106,7 +115,10 @@ describe('a legacy MIGlet gets one at every connect', () => {
     const first = parts.connect({ bootId: '', state: '' });
     await parts.registration.onConnect('vm-1');
     const identity = { vmId: 'vm-1', poolId: 'pool-a', orgId: 'acme', bootId: '', at: 0 };
-    parts.fleet.heartbeat({ ...identity, report: vmReport({ state: 'job_running', currentJob: RUNNING_JOB }) });
+    parts.fleet.heartbeat({
+      ...identity,
+      report: vmReport({ state: 'job_running', currentJob: RUNNING_JOB }),
+    });
     parts.disconnect(first);
     parts.connect({ bootId: '', state: '' });
     await parts.registration.onConnect('vm-1');

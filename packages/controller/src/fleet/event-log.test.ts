@@ -18,7 +18,8 @@ function createLog(apply: (event: VmEvent) => void = () => {}) {
     apply(event);
   };
   const log = createEventLog(store, feed, onEvent, createTestLog().logger);
-  const record = (sequence: number, fields: Partial<VmEvent> = {}) => log.record(vmEvent({ sequence, ...fields }), 'grpc');
+  const record = (sequence: number, fields: Partial<VmEvent> = {}) =>
+    log.record(vmEvent({ sequence, ...fields }), 'grpc');
   const stored = () => store.storedEvents.map((event) => event.sequence);
   return { store, log, changes, applied, record, stored };
 }
@@ -44,7 +45,9 @@ describe('recording events (I4)', () => {
 
   it('many at once are stored one after the other, in their order, whatever way they came', async () => {
     const { log, stored } = createLog();
-    const all = Array.from({ length: 50 }, (_, n) => log.record(vmEvent({ sequence: n + 1 }), n % 2 ? 'http' : 'grpc'));
+    const all = Array.from({ length: 50 }, (_, n) =>
+      log.record(vmEvent({ sequence: n + 1 }), n % 2 ? 'http' : 'grpc'),
+    );
     await Promise.all(all);
     expect(stored()).toEqual(Array.from({ length: 50 }, (_, n) => n + 1));
   });
@@ -119,7 +122,10 @@ describe('too many that wait (I12)', () => {
     const { record, store, stored } = createLog();
     const release = store.hold();
     const first = Array.from({ length: 1_002 }, (_, n) => record(n + 1));
-    expect(await first[1_000]).toMatchObject({ kind: 'refused', reason: '1000 events of this VM wait to be stored' });
+    expect(await first[1_000]).toMatchObject({
+      kind: 'refused',
+      reason: '1000 events of this VM wait to be stored',
+    });
     release();
     await Promise.all(first);
     expect(stored()).toHaveLength(1_000);

@@ -33,7 +33,12 @@ interface VmLog {
   failed: { readonly bootId: string; readonly sequence: number } | undefined;
 }
 
-export function createEventLog(store: Store, feed: Feed, apply: (event: VmEvent) => void, logger: Logger): EventLog {
+export function createEventLog(
+  store: Store,
+  feed: Feed,
+  apply: (event: VmEvent) => void,
+  logger: Logger,
+): EventLog {
   const logs = new Map<string, VmLog>();
 
   const lastSequence = (vmId: string, bootId: string): number => {
@@ -55,7 +60,10 @@ export function createEventLog(store: Store, feed: Feed, apply: (event: VmEvent)
       return { kind: 'stored' };
     } catch (error) {
       if (counted) log.failed = { bootId: event.bootId, sequence: event.sequence };
-      logger.error({ vmId: event.vmId, type: event.type, reason: errorMessage(error) }, 'an event could not be stored');
+      logger.error(
+        { vmId: event.vmId, type: event.type, reason: errorMessage(error) },
+        'an event could not be stored',
+      );
       return { kind: 'refused', reason: errorMessage(error) };
     }
   }
@@ -66,7 +74,10 @@ export function createEventLog(store: Store, feed: Feed, apply: (event: VmEvent)
       logs.set(event.vmId, log);
       if (log.waiting >= MAX_WAITING) {
         if (event.sequence > 0) log.failed ??= { bootId: event.bootId, sequence: event.sequence };
-        return Promise.resolve({ kind: 'refused', reason: `${MAX_WAITING} events of this VM wait to be stored` });
+        return Promise.resolve({
+          kind: 'refused',
+          reason: `${MAX_WAITING} events of this VM wait to be stored`,
+        });
       }
       log.waiting += 1;
       const outcome = log.tail.then(() => recordNow(log, event, via));

@@ -7,16 +7,36 @@ import { vmEvent, vmRecord, vmReport } from '../store/samples.contract.js';
 const MINUTE_MS = 60_000;
 
 const beat = ({ fleet, clock }: Parts, report: Partial<VmReport> = {}, bootId = 'boot-1') =>
-  fleet.heartbeat({ vmId: 'vm-1', poolId: 'pool-a', orgId: 'acme', bootId, at: clock.now(), report: vmReport(report) });
+  fleet.heartbeat({
+    vmId: 'vm-1',
+    poolId: 'pool-a',
+    orgId: 'acme',
+    bootId,
+    at: clock.now(),
+    report: vmReport(report),
+  });
 const vm = ({ fleet }: Parts) => fleet.get('vm-1')?.record;
 const vmChanges = ({ changes }: Parts) => changes.filter((change) => change.kind === 'vm').length;
 
 describe('a VM appears', () => {
   it('by its stream: recorded at once, told, and not known before', async () => {
     const parts = createParts();
-    const { record, known } = parts.fleet.connect({ vmId: 'vm-1', poolId: 'p', orgId: 'o', version: '1', bootId: 'b', state: 'ready.idle', labels: ['x'] });
+    const { record, known } = parts.fleet.connect({
+      vmId: 'vm-1',
+      poolId: 'p',
+      orgId: 'o',
+      version: '1',
+      bootId: 'b',
+      state: 'ready.idle',
+      labels: ['x'],
+    });
     expect(known).toBe(false);
-    expect(record).toMatchObject({ state: 'ready.idle', labels: ['x'], firstSeenAt: parts.clock.now(), outcome: undefined });
+    expect(record).toMatchObject({
+      state: 'ready.idle',
+      labels: ['x'],
+      firstSeenAt: parts.clock.now(),
+      outcome: undefined,
+    });
     await settled();
     expect(parts.store.vms.get('vm-1')).toEqual(record);
     expect(vmChanges(parts)).toBe(1);
@@ -26,7 +46,17 @@ describe('a VM appears', () => {
     const parts = createParts();
     parts.fleet.apply(vmEvent({ type: 'vm_started', data: { version: '1' } }));
     expect(vm(parts)).toMatchObject({ state: 'booting', version: '1', bootId: 'boot-1' });
-    expect(parts.fleet.connect({ vmId: 'vm-1', poolId: 'p', orgId: 'o', version: '1', bootId: 'boot-1', state: 'registering.connecting', labels: [] }).known).toBe(true);
+    expect(
+      parts.fleet.connect({
+        vmId: 'vm-1',
+        poolId: 'p',
+        orgId: 'o',
+        version: '1',
+        bootId: 'boot-1',
+        state: 'registering.connecting',
+        labels: [],
+      }).known,
+    ).toBe(true);
     expect(vm(parts)?.state).toBe('registering.connecting');
   });
 
@@ -93,9 +123,23 @@ describe('what is stored, and when', () => {
   it('a heartbeat brings load, runner and job; a job that has ended is no current job', () => {
     const parts = createParts();
     parts.connect();
-    const job = { jobId: '7', runId: '1', name: 'b', repository: 'r', branch: 'm', commit: 'c', status: 'running', startedAt: 0 } as const;
+    const job = {
+      jobId: '7',
+      runId: '1',
+      name: 'b',
+      repository: 'r',
+      branch: 'm',
+      commit: 'c',
+      status: 'running',
+      startedAt: 0,
+    } as const;
     beat(parts, { currentJob: job, stateReason: 'why' });
-    expect(vm(parts)).toMatchObject({ currentJob: job, runner: { name: 'vm-1' }, stateReason: 'why', lastHeartbeatAt: parts.clock.now() });
+    expect(vm(parts)).toMatchObject({
+      currentJob: job,
+      runner: { name: 'vm-1' },
+      stateReason: 'why',
+      lastHeartbeatAt: parts.clock.now(),
+    });
     beat(parts, { currentJob: { ...job, status: 'completed' }, health: undefined });
     expect(vm(parts)).toMatchObject({ currentJob: undefined, health: { cpuUsagePercent: 5 } });
   });
@@ -114,12 +158,18 @@ describe('the state', () => {
     expect(vm(parts)?.state).toBe(state);
   });
 
-  it.each(['error', 'constructor', 'toString', '__proto__', 'sleeping'])('a word that means no state (%s) leaves it, and is shown as the reason', (word) => {
-    const parts = createParts();
-    parts.connect({ bootId: '', state: '' });
-    beat(parts, { state: word }, '');
-    expect(vm(parts)).toMatchObject({ state: 'registering.connecting', stateReason: `the MIGlet reports "${word}"` });
-  });
+  it.each(['error', 'constructor', 'toString', '__proto__', 'sleeping'])(
+    'a word that means no state (%s) leaves it, and is shown as the reason',
+    (word) => {
+      const parts = createParts();
+      parts.connect({ bootId: '', state: '' });
+      beat(parts, { state: word }, '');
+      expect(vm(parts)).toMatchObject({
+        state: 'registering.connecting',
+        stateReason: `the MIGlet reports "${word}"`,
+      });
+    },
+  );
 
   it('a VM that ended does not come back in the same boot, by heartbeat, event or stream (I6); the rest is still learnt', () => {
     const parts = createParts();
@@ -130,7 +180,12 @@ describe('the state', () => {
     beat(parts, { state: 'ready.idle' });
     parts.fleet.apply(vmEvent({ type: 'draining' }));
     parts.connect({ state: 'ready.idle', version: '9' });
-    expect(vm(parts)).toMatchObject({ state: 'shutdown.done', outcome: 'drained', version: '9', lastSeenAt: parts.clock.now() });
+    expect(vm(parts)).toMatchObject({
+      state: 'shutdown.done',
+      outcome: 'drained',
+      version: '9',
+      lastSeenAt: parts.clock.now(),
+    });
     expect(parts.log.text()).toContain('a report was refused: the VM has ended');
   });
 
@@ -141,7 +196,12 @@ describe('the state', () => {
     const { firstSeenAt } = vm(parts) ?? {};
     parts.clock.advance(MINUTE_MS);
     parts.connect({ bootId: 'boot-2', state: 'registering.connecting' });
-    expect(vm(parts)).toMatchObject({ bootId: 'boot-2', state: 'registering.connecting', outcome: undefined, firstSeenAt });
+    expect(vm(parts)).toMatchObject({
+      bootId: 'boot-2',
+      state: 'registering.connecting',
+      outcome: undefined,
+      firstSeenAt,
+    });
   });
 
   it('a legacy MIGlet, which has no boots, lives anew when it connects after its end', () => {

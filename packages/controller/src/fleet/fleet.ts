@@ -72,7 +72,10 @@ export function createFleet(deps: FleetDeps): Fleet {
         assertVmTransition(next.vmId, before.state, next.state); // I6
       } catch (error) {
         if (!(error instanceof IllegalTransitionError)) throw error;
-        logger.warn({ vmId: next.vmId, from: before.state, to: next.state }, 'a report was refused: the VM has ended');
+        logger.warn(
+          { vmId: next.vmId, from: before.state, to: next.state },
+          'a report was refused: the VM has ended',
+        );
         record = { ...next, state: before.state, stateReason: before.stateReason };
       }
     }
@@ -81,9 +84,11 @@ export function createFleet(deps: FleetDeps): Fleet {
     const savedMs = savedAtMs.get(record.vmId) ?? -Infinity;
     if (news || clock.monotonicMs() - savedMs >= QUIET_SAVE_MS) {
       savedAtMs.set(record.vmId, clock.monotonicMs());
-      store.saveVm(record).catch((error: unknown) =>
-        logger.error({ vmId: record.vmId, reason: errorMessage(error) }, 'a VM record could not be stored'),
-      );
+      store
+        .saveVm(record)
+        .catch((error: unknown) =>
+          logger.error({ vmId: record.vmId, reason: errorMessage(error) }, 'a VM record could not be stored'),
+        );
     }
     if (news) feed.publish({ kind: 'vm', vm: record });
     return record;
@@ -149,7 +154,10 @@ export function createFleet(deps: FleetDeps): Fleet {
       if (!sameBoot || legacyReturn) {
         const state = reported ?? 'registering.connecting';
         const fresh = { ...create(request, request.bootId, request.version, state), labels: request.labels };
-        return { record: update(fresh), known: legacyReturn || (before !== undefined && request.bootId === '') };
+        return {
+          record: update(fresh),
+          known: legacyReturn || (before !== undefined && request.bootId === ''),
+        };
       }
       const record = update({
         ...before,
@@ -166,7 +174,8 @@ export function createFleet(deps: FleetDeps): Fleet {
     disconnect(vmId) {
       const record = vms.get(vmId);
       // A VM that said it was going, and then closed its stream, is gone.
-      if (record?.outcome !== undefined) update({ ...record, state: 'shutdown.done', lastSeenAt: clock.now() });
+      if (record?.outcome !== undefined)
+        update({ ...record, state: 'shutdown.done', lastSeenAt: clock.now() });
     },
 
     heartbeat(message) {
@@ -179,7 +188,10 @@ export function createFleet(deps: FleetDeps): Fleet {
       update({
         ...before,
         state: state ?? before.state,
-        stateReason: state === undefined && report.state !== '' ? `the MIGlet reports "${report.state}"` : report.stateReason,
+        stateReason:
+          state === undefined && report.state !== ''
+            ? `the MIGlet reports "${report.state}"`
+            : report.stateReason,
         health: report.health ?? before.health,
         runner: report.runner,
         currentJob: report.currentJob?.status === 'running' ? report.currentJob : undefined,

@@ -6,11 +6,16 @@ import { createLinks } from './links.js';
 describe('one stream per VM (I11)', () => {
   it('a newer stream replaces the older, which is ended with the reason', () => {
     const links = createLinks();
-    const [older, newer] = [createFakeLink('vm-1', 'b', 'session-1'), createFakeLink('vm-1', 'b', 'session-2')];
+    const [older, newer] = [
+      createFakeLink('vm-1', 'b', 'session-1'),
+      createFakeLink('vm-1', 'b', 'session-2'),
+    ];
     links.open(older);
     links.open(newer);
     expect(links.get('vm-1')).toBe(newer);
-    expect(older.closedWith).toEqual([{ kind: 'replaced', message: 'replaced by a newer stream of VM vm-1 (session-2)' }]);
+    expect(older.closedWith).toEqual([
+      { kind: 'replaced', message: 'replaced by a newer stream of VM vm-1 (session-2)' },
+    ]);
     expect(newer.closedWith).toEqual([]);
   });
 
@@ -32,7 +37,11 @@ describe('one stream per VM (I11)', () => {
     for (const link of all) links.open(link);
     expect([links.count, links.totalCount]).toEqual([2, 3]);
     links.closeAll({ kind: 'stopping', message: 'bye' });
-    expect(all.map((link) => link.closedWith.map((reason) => reason.kind))).toEqual([['replaced'], ['stopping'], ['stopping']]);
+    expect(all.map((link) => link.closedWith.map((reason) => reason.kind))).toEqual([
+      ['replaced'],
+      ['stopping'],
+      ['stopping'],
+    ]);
   });
 });
 

@@ -42,7 +42,10 @@ export function createLinks(): Links {
       const older = open.get(link.vmId);
       open.set(link.vmId, link);
       totalCount += 1;
-      older?.close({ kind: 'replaced', message: `replaced by a newer stream of VM ${link.vmId} (${link.sessionId})` }); // I11
+      older?.close({
+        kind: 'replaced',
+        message: `replaced by a newer stream of VM ${link.vmId} (${link.sessionId})`,
+      }); // I11
     },
     close(link) {
       if (open.get(link.vmId) !== link) return false;

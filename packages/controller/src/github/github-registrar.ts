@@ -85,7 +85,11 @@ export function createGitHubRegistrar(
   /** False if GitHub refused because a job runs on it: the arbiter's word (I5). */
   async function deleteRunner(octokit: Octokit, org: string, runnerId: number): Promise<boolean> {
     try {
-      await octokit.rest.actions.deleteSelfHostedRunnerFromOrg({ org, runner_id: runnerId, request: request() });
+      await octokit.rest.actions.deleteSelfHostedRunnerFromOrg({
+        org,
+        runner_id: runnerId,
+        request: request(),
+      });
       return true;
     } catch (error) {
       if (statusOf(error) === 422) return false;
@@ -112,7 +116,9 @@ export function createGitHubRegistrar(
     async mint(vm, wanted): Promise<Outcome<Parameters>> {
       const org = orgOf(vm);
       if (org === '') {
-        return fatal(`VM ${vm.vmId} names no organization: set org_id in its configuration, or github.org in the controller's`);
+        return fatal(
+          `VM ${vm.vmId} names no organization: set org_id in its configuration, or github.org in the controller's`,
+        );
       }
       try {
         const { token, expiresAt } = await registrationToken(org);
@@ -137,15 +143,23 @@ export function createGitHubRegistrar(
       if (name === '' || org === '') return { outcome: 'deleted', message: 'there is no runner to delete' };
       try {
         const octokit = await client();
-        const found = await octokit.rest.actions.listSelfHostedRunnersForOrg({ org, name, request: request() });
+        const found = await octokit.rest.actions.listSelfHostedRunnersForOrg({
+          org,
+          name,
+          request: request(),
+        });
         const runner = found.data.runners.find((candidate) => candidate.name === name);
         if (runner === undefined) return { outcome: 'deleted', message: `GitHub has no runner ${name}` };
-        if (await deleteRunner(octokit, org, runner.id)) return { outcome: 'deleted', message: `runner ${name} is deleted` };
+        if (await deleteRunner(octokit, org, runner.id))
+          return { outcome: 'deleted', message: `runner ${name} is deleted` };
         await fence(octokit, org, runner.id);
         return { outcome: 'busy', message: `GitHub refused to delete runner ${name}: a job runs on it` };
       } catch (error) {
         if (statusOf(error) === 404) return { outcome: 'deleted', message: `GitHub has no runner ${name}` };
-        deps.logger.warn({ vmId: vm.vmId, runner: name, reason: describe(error) }, 'a runner could not be deleted');
+        deps.logger.warn(
+          { vmId: vm.vmId, runner: name, reason: describe(error) },
+          'a runner could not be deleted',
+        );
         return { outcome: 'unavailable', message: describe(error) };
       }
     },
@@ -165,7 +179,9 @@ const statusOf = (error: unknown): number | undefined =>
 
 function describe(error: unknown): string {
   const status = statusOf(error);
-  return status === undefined ? `GitHub was not reached (${errorMessage(error)})` : `GitHub answered ${status}: ${errorMessage(error)}`;
+  return status === undefined
+    ? `GitHub was not reached (${errorMessage(error)})`
+    : `GitHub answered ${status}: ${errorMessage(error)}`;
 }
 
 function noop(): void {

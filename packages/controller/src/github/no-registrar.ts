@@ -3,6 +3,8 @@ import type { RunnerRegistrar } from '../commands/registrar.js';
 
 /** What a controller without GitHub does: registrations wait, and say why; there is nothing to delete. */
 export const noRegistrar: RunnerRegistrar = {
-  mint: () => Promise.resolve(retryable('no GitHub is configured: set github.auth and github.token_file', 60_000)),
-  remove: () => Promise.resolve({ outcome: 'notManaged', message: 'this controller manages no GitHub runners' }),
+  mint: () =>
+    Promise.resolve(retryable('no GitHub is configured: set github.auth and github.token_file', 60_000)),
+  remove: () =>
+    Promise.resolve({ outcome: 'notManaged', message: 'this controller manages no GitHub runners' }),
 };

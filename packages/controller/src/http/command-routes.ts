@@ -1,6 +1,11 @@
 /** What an operator asks of VMs: submit, follow and cancel commands. */
 import * as z from 'zod';
-import { commandListSchema, commandSchema, submitCommandSchema, toCommandResource } from '@mig/common/api/command-resource';
+import {
+  commandListSchema,
+  commandSchema,
+  submitCommandSchema,
+  toCommandResource,
+} from '@mig/common/api/command-resource';
 import { COMMAND_STATES } from '@mig/common/domain/command-state';
 import { idSchema } from '@mig/common/api/vm-resource';
 import type { CommandQueue } from '../commands/command-queue.js';
@@ -53,7 +58,10 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
         idempotencyKey: request.headers['idempotency-key'],
       });
       delivery.kick(vmId);
-      return reply.code(202).header('location', `/api/v1/commands/${command.id}`).send(toCommandResource(command));
+      return reply
+        .code(202)
+        .header('location', `/api/v1/commands/${command.id}`)
+        .send(toCommandResource(command));
     },
   );
 
@@ -75,7 +83,10 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
       const { vm_id, state, limit, cursor } = request.query;
       const commands = queue.list({ vmId: vm_id, state });
       const { items, nextCursor } = page(commands, (command) => sortable(command.sequence), limit, cursor);
-      return { commands: items.map(toCommandResource), ...(nextCursor === undefined ? {} : { next_cursor: nextCursor }) };
+      return {
+        commands: items.map(toCommandResource),
+        ...(nextCursor === undefined ? {} : { next_cursor: nextCursor }),
+      };
     },
   );
 

@@ -16,7 +16,12 @@ export function healthRoutes(app: App, deps: HealthDeps): void {
 
   app.get(
     '/healthz',
-    { schema: { summary: 'Does the process answer?', response: { 200: z.object({ status: z.literal('ok') }) } } },
+    {
+      schema: {
+        summary: 'Does the process answer?',
+        response: { 200: z.object({ status: z.literal('ok') }) },
+      },
+    },
     () => ({ status: 'ok' as const }),
   );
 

@@ -42,7 +42,11 @@ const int64 = z.coerce.number().catch(0);
 const number = z.coerce.number().catch(0);
 const text = z.string().max(4096).default('');
 
-const identityFields = { vm_id: idSchema.optional(), pool_id: idSchema, org_id: z.union([idSchema, z.literal('')]).default('') };
+const identityFields = {
+  vm_id: idSchema.optional(),
+  pool_id: idSchema,
+  org_id: z.union([idSchema, z.literal('')]).default(''),
+};
 
 const eventBody = z.object({
   ...identityFields,
@@ -119,7 +123,14 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
 
   app.post(
     '/api/v1/vms/:vm_id/events',
-    { schema: { summary: 'A MIGlet reports an event', params: vmParams, body: eventBody, response: { 200: acknowledged } } },
+    {
+      schema: {
+        summary: 'A MIGlet reports an event',
+        params: vmParams,
+        body: eventBody,
+        response: { 200: acknowledged },
+      },
+    },
     async (request) => {
       const { body } = request;
       const identity = identityOf(request.params.vm_id, body);
@@ -161,7 +172,12 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
     (request) => {
       requireVm(fleet, request.params.vm_id);
       const identity = identityOf(request.params.vm_id, request.body);
-      fleet.heartbeat({ ...identity, bootId: request.body.boot_id, report: toReport(request.body), at: deps.now() });
+      fleet.heartbeat({
+        ...identity,
+        bootId: request.body.boot_id,
+        report: toReport(request.body),
+        at: deps.now(),
+      });
       return { status: 'received' as const };
     },
   );
@@ -189,7 +205,12 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
         if (parameters === undefined) continue;
         const command = queue.get(id);
         queue.markSent(id, record.bootId);
-        commands.push({ id, type: command.type, parameters, created_at: Math.floor(command.createdAt / 1000) });
+        commands.push({
+          id,
+          type: command.type,
+          parameters,
+          created_at: Math.floor(command.createdAt / 1000),
+        });
       }
       return { vm_id: record.vmId, commands };
     },
@@ -266,7 +287,10 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
 }
 
 /** The path says who speaks; a body that names another VM is refused (I10). */
-function identityOf(vmId: string, body: { vm_id?: string | undefined; pool_id: string; org_id: string }): VmIdentity {
+function identityOf(
+  vmId: string,
+  body: { vm_id?: string | undefined; pool_id: string; org_id: string },
+): VmIdentity {
   if (body.vm_id !== undefined && body.vm_id !== vmId) {
     throw new BadRequestError(`vm_id in the body is ${body.vm_id}, but the path says ${vmId}`);
   }

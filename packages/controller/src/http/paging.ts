@@ -5,7 +5,11 @@ import { BadRequestError } from './problems.js';
 const MAX_LIMIT = 10_000;
 
 export const limitSchema = (defaultLimit: number) =>
-  z.coerce.number().pipe(z.int().min(1).max(MAX_LIMIT)).default(defaultLimit).describe(`1 to ${MAX_LIMIT}; default ${defaultLimit}`);
+  z.coerce
+    .number()
+    .pipe(z.int().min(1).max(MAX_LIMIT))
+    .default(defaultLimit)
+    .describe(`1 to ${MAX_LIMIT}; default ${defaultLimit}`);
 
 export const cursorSchema = z.string().max(256).optional().describe('next_cursor of the page before');
 
@@ -26,13 +30,17 @@ export function page<T>(
   const rest = after === '' ? items : items.filter((item) => keyOf(item) > after);
   const selected = rest.slice(0, limit);
   const last = selected.at(-1);
-  return { items: selected, nextCursor: rest.length > limit && last !== undefined ? encode(keyOf(last)) : undefined };
+  return {
+    items: selected,
+    nextCursor: rest.length > limit && last !== undefined ? encode(keyOf(last)) : undefined,
+  };
 }
 
 const encode = (key: string): string => Buffer.from(`after:${key}`).toString('base64url');
 
 function decode(cursor: string): string {
   const text = Buffer.from(cursor, 'base64url').toString();
-  if (!text.startsWith('after:')) throw new BadRequestError('cursor is not valid: take it from next_cursor of the page before');
+  if (!text.startsWith('after:'))
+    throw new BadRequestError('cursor is not valid: take it from next_cursor of the page before');
   return text.slice('after:'.length);
 }

@@ -9,7 +9,10 @@ import { BadCommandError } from '../commands/command-queue.js';
 /** A VM that was never seen: nothing can be asked of it. */
 export class UnknownVmError extends MigError {
   constructor(readonly vmId: string) {
-    super('unknown-vm', `VM ${vmId} has never been seen by this controller: check the name with "migctl get vms"`);
+    super(
+      'unknown-vm',
+      `VM ${vmId} has never been seen by this controller: check the name with "migctl get vms"`,
+    );
   }
 }
 
@@ -51,7 +54,9 @@ export function toProblem(error: unknown): Problem {
         ...(error instanceof BadCommandError
           ? { errors: error.faults.map((message) => ({ path: 'body', message })) }
           : {}),
-        ...(error instanceof InvalidIdError ? { errors: [{ path: error.field, message: error.message }] } : {}),
+        ...(error instanceof InvalidIdError
+          ? { errors: [{ path: error.field, message: error.message }] }
+          : {}),
       };
     }
   }
@@ -63,12 +68,16 @@ export function toProblem(error: unknown): Problem {
     type: problemType('internal'),
     title: 'Internal error',
     status: 500,
-    detail: "unexpected error of the controller; its log has the cause",
+    detail: 'unexpected error of the controller; its log has the cause',
   };
 }
 
 export function createErrorHandler(logger: Logger) {
-  return async function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  return async function handleError(
+    error: unknown,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<void> {
     const problem = toProblem(error);
     const where = { method: request.method, url: printable(request.url), status: problem.status };
     if (problem.status >= 500) logger.error({ ...where, err: error }, 'a request failed');

@@ -15,7 +15,10 @@ import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
 import { commandRoutes, type CommandRoutesDeps } from './command-routes.js';
 import { vmRoutes, type VmRoutesDeps } from './vm-routes.js';
 
-export type HttpServerDeps = HealthDeps & MigletRoutesDeps & VmRoutesDeps & CommandRoutesDeps & { readonly logger: Logger };
+export type HttpServerDeps = HealthDeps &
+  MigletRoutesDeps &
+  VmRoutesDeps &
+  CommandRoutesDeps & { readonly logger: Logger };
 
 /** A fastify app whose routes are typed by their zod schemas. */
 export type App = ReturnType<typeof withTypes>;
@@ -28,7 +31,10 @@ export interface HttpServer {
   stop(): Promise<void>;
 }
 
-export async function createHttpServer(deps: HttpServerDeps, limits: { readonly bodyBytes: number }): Promise<HttpServer> {
+export async function createHttpServer(
+  deps: HttpServerDeps,
+  limits: { readonly bodyBytes: number },
+): Promise<HttpServer> {
   const app = withTypes(
     fastify({
       logger: false,
@@ -53,7 +59,11 @@ export async function createHttpServer(deps: HttpServerDeps, limits: { readonly 
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'MIG controller', version: deps.version, description: 'VMs with GitHub Actions runners: what they do, and commands for them.' },
+      info: {
+        title: 'MIG controller',
+        version: deps.version,
+        description: 'VMs with GitHub Actions runners: what they do, and commands for them.',
+      },
     },
     transform: jsonSchemaTransform,
   });

@@ -35,7 +35,11 @@ export function vmRoutes(app: App, { fleet, store }: VmRoutesDeps): void {
         summary: 'List VMs, by id',
         querystring: z.object({
           pool_id: idSchema.optional(),
-          state: z.string().max(100).optional().describe('a state, or a phase for all states in it: ready, ready.idle'),
+          state: z
+            .string()
+            .max(100)
+            .optional()
+            .describe('a state, or a phase for all states in it: ready, ready.idle'),
           liveness: z.enum(LIVENESS).optional(),
           limit: limitSchema(500),
           cursor: cursorSchema,
@@ -80,7 +84,10 @@ export function vmRoutes(app: App, { fleet, store }: VmRoutesDeps): void {
     async (request) => {
       requireVm(fleet, request.params.vm_id);
       const { after, limit } = request.query;
-      const events = await store.events(request.params.vm_id, { limit, ...(after === undefined ? {} : { after }) });
+      const events = await store.events(request.params.vm_id, {
+        limit,
+        ...(after === undefined ? {} : { after }),
+      });
       return { events: events.map(toEventResource) };
     },
   );

@@ -60,7 +60,10 @@ export function createCommandService(deps: CommandServiceDeps): Service {
       const { known } = deps.fleet.connect(request);
       deps.links.open(link); // I11
       deps.feed.publish({ kind: 'link', vmId: link.vmId, connected: true });
-      log.info({ event: 'connected', version: request.version, bootId: request.bootId, legacy: link.legacy }, 'a VM connected');
+      log.info(
+        { event: 'connected', version: request.version, bootId: request.bootId, legacy: link.legacy },
+        'a VM connected',
+      );
       link.send({
         kind: 'connectAck',
         ack: {
@@ -99,7 +102,9 @@ export function createCommandService(deps: CommandServiceDeps): Service {
 function startDelivery(deps: CommandServiceDeps, link: VmLink, log: Logger): void {
   deps.autoRegistration
     .onConnect(link.vmId)
-    .catch((error: unknown) => log.error({ reason: errorMessage(error) }, 'a registration could not be queued'))
+    .catch((error: unknown) =>
+      log.error({ reason: errorMessage(error) }, 'a registration could not be queued'),
+    )
     .finally(() => {
       if (deps.links.get(link.vmId) === link) deps.delivery.attach(link.vmId);
     });
@@ -109,23 +114,37 @@ async function firstMessage(messages: AsyncIterator<MigletMessage>): Promise<Con
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new ServerError(Status.DEADLINE_EXCEEDED, `no connect message within ${CONNECT_TIMEOUT_MS / 1000} s`)),
+      () =>
+        reject(
+          new ServerError(
+            Status.DEADLINE_EXCEEDED,
+            `no connect message within ${CONNECT_TIMEOUT_MS / 1000} s`,
+          ),
+        ),
       CONNECT_TIMEOUT_MS,
     ).unref();
   });
   const first = await Promise.race([messages.next(), timeout]).finally(() => clearTimeout(timer));
-  if (first.done === true) throw new ServerError(Status.FAILED_PRECONDITION, 'the stream ended before its connect message');
+  if (first.done === true)
+    throw new ServerError(Status.FAILED_PRECONDITION, 'the stream ended before its connect message');
   const message = first.value;
   if (message.kind === 'malformed') throw malformed(message.reason);
   if (message.kind !== 'connect') {
-    throw new ServerError(Status.FAILED_PRECONDITION, `the first message must be connect, not ${message.kind}`);
+    throw new ServerError(
+      Status.FAILED_PRECONDITION,
+      `the first message must be connect, not ${message.kind}`,
+    );
   }
   checkIdentity(message.request);
   if (message.request.bootId !== '') checkId('boot_id', message.request.bootId);
   return message.request;
 }
 
-function createLink(request: ConnectRequest, outbox: Outbox<ControllerMessage>, deps: CommandServiceDeps): VmLink {
+function createLink(
+  request: ConnectRequest,
+  outbox: Outbox<ControllerMessage>,
+  deps: CommandServiceDeps,
+): VmLink {
   const link: VmLink = {
     vmId: request.vmId,
     bootId: request.bootId,
@@ -134,7 +153,10 @@ function createLink(request: ConnectRequest, outbox: Outbox<ControllerMessage>, 
     openedAt: deps.now(),
     send(message) {
       if (outbox.push(message)) return true;
-      link.close({ kind: 'slowReader', message: `VM ${request.vmId} does not read: ${OUTBOX_LIMIT} messages wait` });
+      link.close({
+        kind: 'slowReader',
+        message: `VM ${request.vmId} does not read: ${OUTBOX_LIMIT} messages wait`,
+      });
       return false;
     },
     close: (reason) => outbox.close(closeError(reason)),
@@ -167,7 +189,13 @@ async function read(
   }
 }
 
-function handle(message: MigletMessage, request: ConnectRequest, link: VmLink, deps: CommandServiceDeps, log: Logger): void {
+function handle(
+  message: MigletMessage,
+  request: ConnectRequest,
+  link: VmLink,
+  deps: CommandServiceDeps,
+  log: Logger,
+): void {
   switch (message.kind) {
     case 'heartbeat':
       checkSpeaker(message.heartbeat, request);
@@ -176,7 +204,10 @@ function handle(message: MigletMessage, request: ConnectRequest, link: VmLink, d
     case 'event': {
       checkSpeaker(message.event, request);
       if (!isValidEventType(message.event.type)) {
-        throw new ServerError(Status.INVALID_ARGUMENT, `event type ${JSON.stringify(printable(message.event.type))} is not valid`);
+        throw new ServerError(
+          Status.INVALID_ARGUMENT,
+          `event type ${JSON.stringify(printable(message.event.type))} is not valid`,
+        );
       }
       const event = { ...message.event, ...identityOf(request), bootId: request.bootId };
       void deps.events.record(event, 'grpc').then((outcome) => {
@@ -189,12 +220,19 @@ function handle(message: MigletMessage, request: ConnectRequest, link: VmLink, d
     case 'ack': {
       const { ack } = message;
       checkId('command_id', ack.commandId);
-      log.debug({ commandId: ack.commandId, phase: ack.phase, success: ack.success }, 'a command was acknowledged');
+      log.debug(
+        { commandId: ack.commandId, phase: ack.phase, success: ack.success },
+        'a command was acknowledged',
+      );
       deps.queue.acknowledge(link.vmId, ack).then(
         ({ resultStored }) => {
           if (resultStored && !link.legacy) link.send({ kind: 'resultAck', commandId: ack.commandId }); // I2
         },
-        (error: unknown) => log.error({ commandId: ack.commandId, reason: errorMessage(error) }, 'an acknowledgement was not recorded'),
+        (error: unknown) =>
+          log.error(
+            { commandId: ack.commandId, reason: errorMessage(error) },
+            'an acknowledgement was not recorded',
+          ),
       );
       return;
     }
@@ -202,7 +240,10 @@ function handle(message: MigletMessage, request: ConnectRequest, link: VmLink, d
       void deregister(message.requestId, message.runnerName, link, deps);
       return;
     case 'error':
-      log.warn({ code: printable(message.error.code), reason: printable(message.error.message) }, 'the VM reports an error');
+      log.warn(
+        { code: printable(message.error.code), reason: printable(message.error.message) },
+        'the VM reports an error',
+      );
       return;
     case 'connect':
       throw new ServerError(Status.FAILED_PRECONDITION, 'connect may come only once, as the first message');
@@ -213,7 +254,12 @@ function handle(message: MigletMessage, request: ConnectRequest, link: VmLink, d
   }
 }
 
-async function deregister(requestId: string, runnerName: string, link: VmLink, deps: CommandServiceDeps): Promise<void> {
+async function deregister(
+  requestId: string,
+  runnerName: string,
+  link: VmLink,
+  deps: CommandServiceDeps,
+): Promise<void> {
   const vm = deps.fleet.get(link.vmId)?.record;
   if (vm === undefined) return;
   const result = await deps.registrar.remove(vm, runnerName);

@@ -4,7 +4,12 @@ import { createServer, type Server } from 'nice-grpc';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import type { Logger } from '@mig/common/logger';
-import { COMMAND_SERVICE_NAME, MAX_MESSAGE_BYTES, commandServiceDefinition, descriptorSet } from '@mig/common/wire/command-service';
+import {
+  COMMAND_SERVICE_NAME,
+  MAX_MESSAGE_BYTES,
+  commandServiceDefinition,
+  descriptorSet,
+} from '@mig/common/wire/command-service';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
 import { createFailureLog } from './middleware/log-failures.js';
 

@@ -68,12 +68,21 @@ export function createMemoryStore(before?: { vms?: VmRecord[]; commands?: Comman
       commands.delete(record.id);
     },
     async appendEvent(event, via) {
-      const stored = { ...event, id: String(storedEvents.length + 1).padStart(6, '0'), receivedAt: event.at, via };
+      const stored = {
+        ...event,
+        id: String(storedEvents.length + 1).padStart(6, '0'),
+        receivedAt: event.at,
+        via,
+      };
       await write(`an event of VM ${event.vmId}`, () => {
         storedEvents.push(stored);
         const last = positions.get(event.vmId) ?? { bootId: '', sequence: 0 };
         const counted = event.sequence > 0 ? event : last;
-        positions.set(event.vmId, { lastEventId: stored.id, bootId: counted.bootId, sequence: counted.sequence });
+        positions.set(event.vmId, {
+          lastEventId: stored.id,
+          bootId: counted.bootId,
+          sequence: counted.sequence,
+        });
       });
       return stored;
     },

@@ -3,7 +3,11 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { IllegalTransitionError } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { until } from '@mig/testkit/github/until';
-import { createManualClock, TEST_START, type ManualClock } from '../../../common/src/manual-clock.contract.js';
+import {
+  createManualClock,
+  TEST_START,
+  type ManualClock,
+} from '../../../common/src/manual-clock.contract.js';
 import { createTestLog } from '../test-log.contract.js';
 import { commandRecord, vmEvent, vmRecord, vmReport } from './samples.contract.js';
 import type { Store } from './store.js';
@@ -56,7 +60,12 @@ export function storeContract(name: string, createFixture: () => Promise<StoreFi
           outcome: undefined,
           lastHeartbeatAt: TEST_START + 5,
         });
-        const command = commandRecord({ idempotencyKey: 'k', sentToBoot: 'boot-1', attempts: 2, message: 'waits' });
+        const command = commandRecord({
+          idempotencyKey: 'k',
+          sentToBoot: 'boot-1',
+          attempts: 2,
+          message: 'waits',
+        });
         await store.saveVm(vm);
         await store.saveCommand(command);
         await reopen();
@@ -74,7 +83,9 @@ export function storeContract(name: string, createFixture: () => Promise<StoreFi
           ]),
         );
         await reopen();
-        expect(new Set(store.loadedCommands().map((command) => command.state))).toEqual(new Set(['completed']));
+        expect(new Set(store.loadedCommands().map((command) => command.state))).toEqual(
+          new Set(['completed']),
+        );
         expect(new Set(store.loadedVms().map((vm) => vm.stateReason))).toEqual(new Set(['3']));
         expect(store.loadedCommands()).toHaveLength(20);
       });
@@ -131,7 +142,12 @@ export function storeContract(name: string, createFixture: () => Promise<StoreFi
         await store.saveVm(vmRecord({ vmId: 'vm-2', bootId: '', state: 'shutdown', outcome: 'ended' }));
         await store.saveVm(vmRecord({ vmId: 'vm-2', bootId: '', state: 'ready.idle' }));
         await reopen();
-        expect(store.loadedVms().map((vm) => vm.state).sort()).toEqual(['booting', 'ready.idle']);
+        expect(
+          store
+            .loadedVms()
+            .map((vm) => vm.state)
+            .sort(),
+        ).toEqual(['booting', 'ready.idle']);
       });
 
       it('a finished command stays finished, also after a reopening', async () => {
@@ -140,7 +156,9 @@ export function storeContract(name: string, createFixture: () => Promise<StoreFi
         const again = commandRecord({ state: 'sent' });
         await expect(store.saveCommand(again)).rejects.toThrow(IllegalTransitionError);
         await reopen();
-        await expect(store.saveCommand(again)).rejects.toThrow('command cmd-1 cannot go from cancelled to sent');
+        await expect(store.saveCommand(again)).rejects.toThrow(
+          'command cmd-1 cannot go from cancelled to sent',
+        );
         expect(store.loadedCommands().map((command) => command.state)).toEqual(['cancelled']);
       });
     });
@@ -202,7 +220,8 @@ export function storeContract(name: string, createFixture: () => Promise<StoreFi
 
     describe('heartbeats', () => {
       const beat = (n: number) => store.keepHeartbeat(vmRecord(), vmReport({ stateReason: `beat ${n}` }));
-      const reasons = async () => (await store.heartbeats('vm-1', 100)).map((heartbeat) => heartbeat.state_reason);
+      const reasons = async () =>
+        (await store.heartbeats('vm-1', 100)).map((heartbeat) => heartbeat.state_reason);
       beforeEach(() => store.saveVm(vmRecord()));
 
       it('of one second are one, the newest; those of different seconds are all kept, in order', async () => {
@@ -214,7 +233,9 @@ export function storeContract(name: string, createFixture: () => Promise<StoreFi
         beat(6);
         await reopen();
         expect(await reasons()).toEqual(['beat 3', 'beat 4', 'beat 6']);
-        expect((await store.heartbeats('vm-1', 1)).map((heartbeat) => heartbeat.state_reason)).toEqual(['beat 6']);
+        expect((await store.heartbeats('vm-1', 1)).map((heartbeat) => heartbeat.state_reason)).toEqual([
+          'beat 6',
+        ]);
       });
 
       it('of a VM that has nothing stored, or of a closed store, are dropped without an error', async () => {

@@ -13,9 +13,13 @@ import type { VmIdentity, VmRecord, VmReport } from '@mig/common/domain/vm';
 /** Nothing can be stored now (disk full, right missing): the caller must not be told that it was. */
 export class StoreUnavailableError extends MigError {
   constructor(what: string, cause: unknown) {
-    super('store-unavailable', `${what} could not be stored: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    super(
+      'store-unavailable',
+      `${what} could not be stored: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    );
   }
 }
 

@@ -4,12 +4,20 @@ import type { ConnectRequest } from '@mig/common/domain/messages';
 import type { ControllerLink } from '../controller-link/controller-link.js';
 import type { MigletEvent } from '../machine/types.js';
 
-export function createLinkActor(link: ControllerLink, hello: () => ConnectRequest, onDown: (reason: string) => void) {
+export function createLinkActor(
+  link: ControllerLink,
+  hello: () => ConnectRequest,
+  onDown: (reason: string) => void,
+) {
   return fromCallback<MigletEvent>(({ sendBack }) => {
     const tell = sendBack as (event: MigletEvent) => void;
     return link.open(hello(), {
       onUp: (ack) =>
-        tell({ type: 'link.up', heartbeatIntervalMs: ack.heartbeatIntervalMs, announceAgain: ack.announceAgain }),
+        tell({
+          type: 'link.up',
+          heartbeatIntervalMs: ack.heartbeatIntervalMs,
+          announceAgain: ack.announceAgain,
+        }),
       onDown: (reason) => {
         onDown(reason);
         tell({ type: 'link.down', reason });

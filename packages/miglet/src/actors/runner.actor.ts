@@ -5,7 +5,13 @@ import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import type { JobStatus } from '@mig/common/domain/vm';
 import type { MigletEvent, Registration, RunnerRequest } from '../machine/types.js';
-import { adoptListener, startListener, type Listener, type ListenerHandlers, type ListenerOptions } from '../runner/listener.js';
+import {
+  adoptListener,
+  startListener,
+  type Listener,
+  type ListenerHandlers,
+  type ListenerOptions,
+} from '../runner/listener.js';
 
 export interface RunnerActorDeps {
   readonly listener: ListenerOptions;
@@ -32,7 +38,11 @@ export function createRunnerActor({ listener: options, clock, logger }: RunnerAc
             return;
           case 'jobCompleted':
             if (job === undefined) return;
-            tell({ type: 'job.finished', job: { ...job, status: jobStatus(line.result) }, result: line.result });
+            tell({
+              type: 'job.finished',
+              job: { ...job, status: jobStatus(line.result) },
+              result: line.result,
+            });
             job = undefined;
         }
       },
@@ -96,4 +106,5 @@ const newJob = (runnerName: string, name: string, startedAt: number): JobStatus 
   startedAt,
 });
 
-const jobStatus = (result: string): JobStatus['status'] => (result.startsWith('Succeeded') ? 'completed' : 'failed');
+const jobStatus = (result: string): JobStatus['status'] =>
+  result.startsWith('Succeeded') ? 'completed' : 'failed';

@@ -28,7 +28,10 @@ const answerSchema = z.object({ grpc_endpoint: z.string().default('') });
  * Sends every event that is not yet acknowledged, in order, up to the newest, which is `vm_started`: the controller stores
  * events in their order, and would take one that comes after a later one for a duplicate.
  */
-export async function announce(options: AnnouncerOptions, signal: AbortSignal): Promise<Outcome<AnnounceAnswer>> {
+export async function announce(
+  options: AnnouncerOptions,
+  signal: AbortSignal,
+): Promise<Outcome<AnnounceAnswer>> {
   let answer: AnnounceAnswer = { grpcEndpoint: '' };
   for (const event of options.journal.pending()) {
     const outcome = await post(options, event, signal);
@@ -39,7 +42,11 @@ export async function announce(options: AnnouncerOptions, signal: AbortSignal): 
   return ok(answer);
 }
 
-async function post(options: AnnouncerOptions, event: JournaledEvent, signal: AbortSignal): Promise<Outcome<AnnounceAnswer>> {
+async function post(
+  options: AnnouncerOptions,
+  event: JournaledEvent,
+  signal: AbortSignal,
+): Promise<Outcome<AnnounceAnswer>> {
   const { identity, bootId, endpoint } = options;
   const url = `${endpoint.replace(/\/$/, '')}/api/v1/vms/${identity.vmId}/events`;
   try {

@@ -33,7 +33,11 @@ const refuse = (message: string, result: Record<string, string> = {}): IntakeVer
   outcome: { success: false, message, result },
 });
 
-export function createCommandIntake(journal: CommandJournal, execute: CommandExecutor, logger: Logger): CommandIntake {
+export function createCommandIntake(
+  journal: CommandJournal,
+  execute: CommandExecutor,
+  logger: Logger,
+): CommandIntake {
   return {
     take(command) {
       const { id, type, parameters } = command;

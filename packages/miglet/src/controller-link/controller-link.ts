@@ -8,7 +8,12 @@
 import { newId } from '@mig/common/domain/ids';
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
-import type { ConnectAck, ConnectRequest, ControllerMessage, DeregisterResult } from '@mig/common/domain/messages';
+import type {
+  ConnectAck,
+  ConnectRequest,
+  ControllerMessage,
+  DeregisterResult,
+} from '@mig/common/domain/messages';
 import type { VmIdentity, VmReport } from '@mig/common/domain/vm';
 import type { CommandJournal, EventJournal, JournaledCommand, JournaledEvent } from '../journal/journal.js';
 import type { DeregisterAnswer } from '../machine/types.js';
@@ -92,7 +97,8 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
     session = undefined;
     clock.clearTimer(resendTimer);
     resendTimer = undefined;
-    for (const answer of questions.values()) answer({ outcome: 'unavailable', message: 'the controller is not connected' });
+    for (const answer of questions.values())
+      answer({ outcome: 'unavailable', message: 'the controller is not connected' });
     questions.clear();
   }
 
@@ -101,7 +107,10 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
       case 'command': {
         const verdict = intake.take(message.command);
         if (verdict.kind === 'answer') {
-          session?.send({ kind: 'ack', ack: { commandId: message.command.id, phase: 'completed', ...verdict.outcome } });
+          session?.send({
+            kind: 'ack',
+            ack: { commandId: message.command.id, phase: 'completed', ...verdict.outcome },
+          });
           return;
         }
         if (!legacy) {
@@ -123,7 +132,10 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
         answerQuestion(message.result);
         return;
       case 'error':
-        logger.warn({ code: message.error.code, reason: message.error.message }, 'the controller reports an error');
+        logger.warn(
+          { code: message.error.code, reason: message.error.message },
+          'the controller reports an error',
+        );
         return;
       case 'connectAck':
       case 'unknown':
@@ -138,7 +150,10 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
   }
 
   function isFlushed(): boolean {
-    return events.pending().length === 0 && commands.all().every((command) => command.outcome === undefined || command.reported);
+    return (
+      events.pending().length === 0 &&
+      commands.all().every((command) => command.outcome === undefined || command.reported)
+    );
   }
 
   function checkFlushed(): void {
@@ -195,7 +210,10 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
 
     deregister(runnerName, signal) {
       if (legacy && session !== undefined) {
-        return Promise.resolve({ outcome: 'notManaged', message: 'a legacy controller deletes no registration' });
+        return Promise.resolve({
+          outcome: 'notManaged',
+          message: 'a legacy controller deletes no registration',
+        });
       }
       const requestId = newId('deregister', clock.now());
       return new Promise((resolve) => {

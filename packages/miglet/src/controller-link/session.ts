@@ -7,7 +7,12 @@
 import { ChannelCredentials, ClientError, Status, createChannel, createClient, type Client } from 'nice-grpc';
 import { errorMessage } from '@mig/common/errors';
 import { MAX_MESSAGE_BYTES, commandServiceDefinition } from '@mig/common/wire/command-service';
-import type { ConnectAck, ConnectRequest, ControllerMessage, MigletMessage } from '@mig/common/domain/messages';
+import type {
+  ConnectAck,
+  ConnectRequest,
+  ControllerMessage,
+  MigletMessage,
+} from '@mig/common/domain/messages';
 
 export interface SessionHandlers {
   /** The controller has accepted the stream. */
@@ -35,7 +40,11 @@ export interface SessionOptions {
 /** Messages that wait for a controller that does not read. Beyond it nothing more is taken. */
 const OUTBOX_LIMIT = 2_000;
 
-export function openSession(options: SessionOptions, hello: ConnectRequest, handlers: SessionHandlers): Session {
+export function openSession(
+  options: SessionOptions,
+  hello: ConnectRequest,
+  handlers: SessionHandlers,
+): Session {
   const channel = createChannel(`http://${options.endpoint}`, ChannelCredentials.createInsecure(), {
     'grpc.keepalive_time_ms': options.keepaliveMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
@@ -84,12 +93,14 @@ export function openSession(options: SessionOptions, hello: ConnectRequest, hand
   }
 
   function receive(message: ControllerMessage): string | undefined {
-    if (message.kind === 'malformed') return `a message of the controller could not be decoded: ${message.reason}`;
+    if (message.kind === 'malformed')
+      return `a message of the controller could not be decoded: ${message.reason}`;
     if (up) {
       handlers.onMessage(message);
       return undefined;
     }
-    if (message.kind !== 'connectAck') return `the controller sent ${message.kind} before it accepted the stream`;
+    if (message.kind !== 'connectAck')
+      return `the controller sent ${message.kind} before it accepted the stream`;
     if (!message.ack.accepted) return `the controller refused the stream: ${message.ack.message}`;
     up = true;
     handlers.onUp(message.ack);

@@ -63,7 +63,12 @@ function read(file: string): Content | undefined {
   try {
     const content = JSON.parse(readFileSync(file, 'utf8')) as Partial<Content>;
     return typeof content.boot_id === 'string' && typeof content.kernel_boot_id === 'string'
-      ? { boot_id: content.boot_id, kernel_boot_id: content.kernel_boot_id, drained: content.drained === true, ended: content.ended === true }
+      ? {
+          boot_id: content.boot_id,
+          kernel_boot_id: content.kernel_boot_id,
+          drained: content.drained === true,
+          ended: content.ended === true,
+        }
       : undefined;
   } catch {
     return undefined;

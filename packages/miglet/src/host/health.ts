@@ -27,7 +27,8 @@ interface Disk {
 
 /** The file system that is mounted nearest above the directory. */
 export function diskOf(disks: readonly Disk[], directory: string): Disk | undefined {
-  const holds = (mount: string): boolean => directory === mount || directory.startsWith(mount.endsWith('/') ? mount : `${mount}/`);
+  const holds = (mount: string): boolean =>
+    directory === mount || directory.startsWith(mount.endsWith('/') ? mount : `${mount}/`);
   return disks
     .filter((disk) => holds(disk.mount))
     .sort((a, b) => b.mount.length - a.mount.length)

@@ -70,7 +70,8 @@ function forgetOtherBoots(stateDirectory: string, bootId: string, logger: Logger
     const { log, entries } = openLogFile<unknown>(file);
     log.close();
     const lost = createEventJournal(undefined, entries).pending().length;
-    if (lost > 0) logger.warn({ file, lost }, 'events of an earlier boot were never acknowledged; they are given up');
+    if (lost > 0)
+      logger.warn({ file, lost }, 'events of an earlier boot were never acknowledged; they are given up');
     rmSync(file);
   }
 }

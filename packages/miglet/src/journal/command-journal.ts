@@ -9,7 +9,11 @@ import type { LogFile } from './log-file.js';
 
 type Entry =
   | { readonly kind: 'taken'; readonly id: string; readonly type: string; readonly parameters: Parameters }
-  | { readonly kind: 'finished'; readonly id: string; readonly outcome: NonNullable<JournaledCommand['outcome']> }
+  | {
+      readonly kind: 'finished';
+      readonly id: string;
+      readonly outcome: NonNullable<JournaledCommand['outcome']>;
+    }
   | { readonly kind: 'reported'; readonly id: string };
 
 const MAX_COMMANDS = 2_000;
@@ -20,14 +24,23 @@ const MAX_SURPLUS_LINES = 2_000;
  * @param log where it is kept; undefined keeps it in memory only
  * @param entries what the log held when it was opened
  */
-export function createCommandJournal(log: LogFile<unknown> | undefined, entries: readonly unknown[]): CommandJournal {
+export function createCommandJournal(
+  log: LogFile<unknown> | undefined,
+  entries: readonly unknown[],
+): CommandJournal {
   const commands = new Map<string, JournaledCommand>();
 
   function apply(entry: Entry): void {
     const before = commands.get(entry.id);
     switch (entry.kind) {
       case 'taken':
-        commands.set(entry.id, { id: entry.id, type: entry.type, parameters: entry.parameters, outcome: undefined, reported: false });
+        commands.set(entry.id, {
+          id: entry.id,
+          type: entry.type,
+          parameters: entry.parameters,
+          outcome: undefined,
+          reported: false,
+        });
         return;
       case 'finished':
         if (before !== undefined) commands.set(entry.id, { ...before, outcome: entry.outcome });
@@ -45,7 +58,8 @@ export function createCommandJournal(log: LogFile<unknown> | undefined, entries:
       if (commands.size <= MAX_COMMANDS) break;
       if (command.reported) commands.delete(id);
     }
-    if (log !== undefined && log.length > 3 * commands.size + MAX_SURPLUS_LINES) log.replace([...commands.values()].flatMap(entriesOf));
+    if (log !== undefined && log.length > 3 * commands.size + MAX_SURPLUS_LINES)
+      log.replace([...commands.values()].flatMap(entriesOf));
   }
 
   return {
@@ -60,7 +74,9 @@ export function createCommandJournal(log: LogFile<unknown> | undefined, entries:
 function entriesOf(command: JournaledCommand): Entry[] {
   return [
     { kind: 'taken', id: command.id, type: command.type, parameters: command.parameters },
-    ...(command.outcome === undefined ? [] : [{ kind: 'finished' as const, id: command.id, outcome: command.outcome }]),
+    ...(command.outcome === undefined
+      ? []
+      : [{ kind: 'finished' as const, id: command.id, outcome: command.outcome }]),
     ...(command.reported ? [{ kind: 'reported' as const, id: command.id }] : []),
   ];
 }

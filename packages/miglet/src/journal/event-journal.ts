@@ -71,7 +71,10 @@ export function createEventJournal(
     // One notice that counts: it takes the place of its last edition, at the end, where its number is new.
     if (notice !== undefined) record({ kind: 'dropped', sequence: notice.sequence });
     dropNotice = lastSequence + 1;
-    record({ kind: 'event', event: { sequence: dropNotice, type: 'events_dropped', data: { count: String(count) }, at } });
+    record({
+      kind: 'event',
+      event: { sequence: dropNotice, type: 'events_dropped', data: { count: String(count) }, at },
+    });
   }
 
   return {

@@ -83,8 +83,12 @@ describe('drain of an idle VM', () => {
       await harness.answer('deregister', unavailable);
       await harness.advance(3_600_000);
     }
-    expect(harness.requests).toEqual(['start']);
+    expect([harness.lifecycle(), harness.requests]).toEqual(['draining.deregistering', ['start']]);
     await harness.answer('deregister', unavailable);
+    while (!harness.isLinkOpen()) {
+      await harness.advance(1_000);
+      if (harness.isAsked('deregister')) await harness.answer('deregister', unavailable);
+    }
     await harness.linkTells(events.up());
     expect(harness.lifecycle()).toBe('draining.deregistering');
     await harness.answer('deregister', deleted);

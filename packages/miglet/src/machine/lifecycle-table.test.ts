@@ -153,9 +153,8 @@ function retiring(parent: 'registering.clearing' | 'draining'): Row[] {
       when: 'the process has ended and GitHub could not be asked often enough',
       given: given({ ...REGISTERED, deregisterFailures: 3 }),
       cells: {
-        // The answers to the drains are given once: this drain has none.
         'after deregisterRetry': done,
-        'link.up': done,
+        'link.up': draining ? done : 'registering.awaitingCommand',
       },
     },
     {

@@ -33,11 +33,18 @@ export async function configureRunner(
   options.directory.forgetRegistration();
   if (registration.jitConfig !== '') return ok(undefined);
 
-  const { code, output } = await run(configArguments(registration, options), registration.token, options, signal);
+  const { code, output } = await run(
+    configArguments(registration, options),
+    registration.token,
+    options,
+    signal,
+  );
   if (code === 0) return ok(undefined);
   const reason = `config.sh ended with ${code ?? 'a signal'}: ${lastLines(output, registration.token)}`;
   // GitHub's way to say that the token is not, or no longer, good for this URL.
-  return /Http response code: (NotFound|Unauthorized|Forbidden)/.test(output) ? fatal(reason) : retryable(reason);
+  return /Http response code: (NotFound|Unauthorized|Forbidden)/.test(output)
+    ? fatal(reason)
+    : retryable(reason);
 }
 
 function configArguments(registration: Registration, options: ConfigureOptions): string[] {
@@ -51,7 +58,9 @@ function configArguments(registration: Registration, options: ConfigureOptions):
     '--work',
     options.workFolder,
     // With labels of its own it has these and no others, so that they can be taken from it when it is drained.
-    ...(registration.labels.length > 0 ? ['--no-default-labels', '--labels', registration.labels.join(',')] : []),
+    ...(registration.labels.length > 0
+      ? ['--no-default-labels', '--labels', registration.labels.join(',')]
+      : []),
     ...(registration.runnerGroup === '' ? [] : ['--runnergroup', registration.runnerGroup]),
     ...(options.ephemeral ? ['--ephemeral'] : []),
     ...(options.disableUpdate ? ['--disableupdate'] : []),
@@ -91,7 +100,10 @@ function run(
 
 /** The end of what it said, on one line, without the token. */
 function lastLines(output: string, token: string): string {
-  const lines = output.split('\n').map((line) => line.trim()).filter((line) => line !== '');
+  const lines = output
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
   const text = lines.slice(-5).join(' | ');
   return printable(token === '' ? text : text.replaceAll(token, '[redacted]'), 600);
 }

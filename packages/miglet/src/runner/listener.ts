@@ -51,7 +51,8 @@ interface RunnerNote extends ProcessIdentity {
 const WATCH_MS = 500;
 
 const noteFile = (options: ListenerOptions): string => path.join(options.stateDirectory, 'runner.json');
-const outputFile = (options: ListenerOptions): string => path.join(options.stateDirectory, 'runner-output.log');
+const outputFile = (options: ListenerOptions): string =>
+  path.join(options.stateDirectory, 'runner-output.log');
 
 /** Starts the listener. Rejects if it cannot be run at all. */
 export async function startListener(
@@ -143,7 +144,8 @@ function watchListener(
 function readNote(file: string): RunnerNote | undefined {
   try {
     const note = JSON.parse(readFileSync(file, 'utf8')) as Partial<RunnerNote>;
-    if (typeof note.pid !== 'number' || typeof note.startedAt !== 'string' || note.runner === undefined) return undefined;
+    if (typeof note.pid !== 'number' || typeof note.startedAt !== 'string' || note.runner === undefined)
+      return undefined;
     return { pid: note.pid, startedAt: note.startedAt, runner: note.runner };
   } catch {
     return undefined;

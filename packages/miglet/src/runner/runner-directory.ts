@@ -3,7 +3,13 @@ import { accessSync, constants, rmSync } from 'node:fs';
 import path from 'node:path';
 
 /** Written by a registration; `config.sh remove --local` deletes the same (actions/runner, HostContext.GetConfigFile). */
-const REGISTRATION_FILES = ['.runner', '.credentials', '.credentials_rsaparams', '.runner_migrated', '.credentials_migrated'];
+const REGISTRATION_FILES = [
+  '.runner',
+  '.credentials',
+  '.credentials_rsaparams',
+  '.runner_migrated',
+  '.credentials_migrated',
+];
 
 export interface RunnerDirectory {
   readonly path: string;

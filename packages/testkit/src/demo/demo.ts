@@ -41,7 +41,11 @@ const RESTART_DELAY_MS = 1_000;
 const JOB_SECONDS = '4..10';
 
 /** @throws DemoFailedError */
-export async function startDemo(options: DemoOptions, narrator: Narrator, env: NodeJS.ProcessEnv): Promise<Demo> {
+export async function startDemo(
+  options: DemoOptions,
+  narrator: Narrator,
+  env: NodeJS.ProcessEnv,
+): Promise<Demo> {
   const data = path.resolve(options.dataDirectory);
   const files = prepareData(data);
   const children: Supervised[] = [];
@@ -73,11 +77,21 @@ export async function startDemo(options: DemoOptions, narrator: Narrator, env: N
         name: 'github',
         restartDelayMs: RESTART_DELAY_MS,
         restartAfter: (exit) => exit.code !== 0 && port !== '0',
-        onRestart: (exit) => narrator.say('github', `the stand-in GitHub died (${how(exit)}); it is started again`),
+        onRestart: (exit) =>
+          narrator.say('github', `the stand-in GitHub died (${how(exit)}); it is started again`),
         child: () => ({
           args: [
             PROGRAMS.github,
-            ...['--port', port, '--token-file', files.token, '--org', ORGANIZATION, '--job-seconds', JOB_SECONDS],
+            ...[
+              '--port',
+              port,
+              '--token-file',
+              files.token,
+              '--org',
+              ORGANIZATION,
+              '--job-seconds',
+              JOB_SECONDS,
+            ],
             ...(options.jobsEveryMs > 0 ? ['--jobs-every', formatDuration(options.jobsEveryMs)] : []),
             ...['--exit-with-parent', String(process.pid)],
           ],
@@ -95,7 +109,9 @@ export async function startDemo(options: DemoOptions, narrator: Narrator, env: N
     return { process: process_, url };
   }
 
-  async function startController(githubUrl: string): Promise<{ process: Supervised; http: string; grpc: string }> {
+  async function startController(
+    githubUrl: string,
+  ): Promise<{ process: Supervised; http: string; grpc: string }> {
     let ports = { http: options.httpPort, grpc: options.grpcPort };
     const listening = withResolvers<{ http: string; grpc: string }>();
     let isUp = false;
@@ -216,7 +232,11 @@ export async function startDemo(options: DemoOptions, narrator: Narrator, env: N
 /** What came first: the value, or the end of the process that should have given it. */
 async function firstOf<T>(value: Promise<T>, child: Supervised, what: string): Promise<T> {
   const failed = child.ended.then((exit) => {
-    throw new DemoFailedError(exit.lastError === '' ? `${what} ended at once (${how(exit)})` : exit.lastError.replace(/^controller: /, ''));
+    throw new DemoFailedError(
+      exit.lastError === ''
+        ? `${what} ended at once (${how(exit)})`
+        : exit.lastError.replace(/^controller: /, ''),
+    );
   });
   return Promise.race([value, failed]);
 }

@@ -20,13 +20,18 @@ async function main(): Promise<number> {
     return 2;
   }
 
-  const narrator = createNarrator((text) => process.stdout.write(text), () => new Date());
+  const narrator = createNarrator(
+    (text) => process.stdout.write(text),
+    () => new Date(),
+  );
   const signals = createSignals();
   let demo: Demo;
   try {
     demo = await startDemo(reading.options, narrator, process.env);
   } catch (error) {
-    process.stderr.write(`npm start: ${error instanceof DemoFailedError ? error.message : errorMessage(error)}\n`);
+    process.stderr.write(
+      `npm start: ${error instanceof DemoFailedError ? error.message : errorMessage(error)}\n`,
+    );
     return 1;
   }
 
@@ -35,7 +40,8 @@ async function main(): Promise<number> {
     demo.broken.then((exit) => ({ broken: exit.lastError || `exit code ${exit.code ?? 'unknown'}` })),
   ]);
   if (typeof reason === 'object') process.stderr.write(`npm start: the controller ended: ${reason.broken}\n`);
-  else narrator.print(`\n  ${reason}: the VMs drain (a running job ends first); once more ends the jobs too.\n`);
+  else
+    narrator.print(`\n  ${reason}: the VMs drain (a running job ends first); once more ends the jobs too.\n`);
   void signals.next().then(() => {
     narrator.print('\n  Once more: running jobs are ended.\n');
     void demo.stop();

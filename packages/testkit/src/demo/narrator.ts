@@ -47,7 +47,9 @@ export function describeMigletLog(entry: Entry): string | undefined {
     case 'job_completed':
       return `job "${text(entry['name'])}" ended: ${text(entry['result'])}`;
     case 'runner_crashed':
-      return pc.red(`the runner crashed (${text(entry['signal']) || `exit code ${text(entry['exit_code'])}`})`);
+      return pc.red(
+        `the runner crashed (${text(entry['signal']) || `exit code ${text(entry['exit_code'])}`})`,
+      );
     case 'disconnected':
       return pc.yellow(`lost the controller (${text(entry['reason'])}); goes on as it is, and tries again`);
     case 'announce_failed':

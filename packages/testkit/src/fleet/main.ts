@@ -45,7 +45,9 @@ async function main(): Promise<number> {
     return 0;
   }
   if (!/^[1-9]\d{0,5}$/.test(flags.count)) {
-    process.stderr.write(`fleet: --count ${JSON.stringify(flags.count)} is not valid: use a whole number from 1\n`);
+    process.stderr.write(
+      `fleet: --count ${JSON.stringify(flags.count)} is not valid: use a whole number from 1\n`,
+    );
     return 2;
   }
   const fleet = startFleet({

@@ -82,11 +82,18 @@ export function startSimulatedVm(options: SimulatedVmOptions): SimulatedVm {
     controller: {
       endpoint: options.endpoint,
       grpc_endpoint: options.grpcEndpoint ?? '',
-      reconnect_first: '500ms', reconnect_max: '5s',
+      reconnect_first: '500ms',
+      reconnect_max: '5s',
     },
     heartbeat: { interval: options.heartbeatInterval },
   });
-  const miglet = startMiglet({ config, host, clock: options.clock, logger: options.logger, random: options.random });
+  const miglet = startMiglet({
+    config,
+    host,
+    clock: options.clock,
+    logger: options.logger,
+    random: options.random,
+  });
   return {
     vmId: options.vmId,
     status: () => miglet.status(),

@@ -55,7 +55,8 @@ const isLabelList = (value: unknown): boolean =>
 
 /** The body of `set-custom-labels`: `{labels}`, 0 to 100 names. Undefined if it is anything else. */
 export function readLabels(body: unknown): readonly string[] | undefined {
-  const labels = typeof body === 'object' && body !== null ? (body as { labels?: unknown }).labels : undefined;
+  const labels =
+    typeof body === 'object' && body !== null ? (body as { labels?: unknown }).labels : undefined;
   if (Array.isArray(labels) && labels.length === 0) return [];
   return isLabelList(labels) ? (labels as string[]) : undefined;
 }

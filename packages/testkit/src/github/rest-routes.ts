@@ -88,7 +88,8 @@ export function createRestRoutes(deps: RestDeps): Route[] {
     const runner = findRunner(request, scope);
     if (runner === undefined) return notFound();
     const labels = readLabels(request.body);
-    if (labels === undefined) return invalidRequest(["For 'properties/labels', it is not a list of 0 to 100 names."]);
+    if (labels === undefined)
+      return invalidRequest(["For 'properties/labels', it is not a list of 0 to 100 names."]);
     registry.setCustomLabels(runner, labels);
     return json(200, { total_count: runner.labels.length, labels: toResource(runner).labels });
   }

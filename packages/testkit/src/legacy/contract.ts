@@ -15,7 +15,13 @@ export type LegacyStream = ClientDuplexStream<LegacyMessage, LegacyMessage>;
 const CONTRACT = fileURLToPath(new URL('../../legacy/contract.proto', import.meta.url));
 
 export function loadLegacyService(): ServiceClientConstructor {
-  const definition = loadSync(CONTRACT, { keepCase: true, longs: Number, enums: String, oneofs: true, defaults: true });
+  const definition = loadSync(CONTRACT, {
+    keepCase: true,
+    longs: Number,
+    enums: String,
+    oneofs: true,
+    defaults: true,
+  });
   const loaded = loadPackageDefinition(definition);
   const commands = (loaded['miglet'] as GrpcObject)['commands'] as GrpcObject;
   return commands['CommandService'] as ServiceClientConstructor;

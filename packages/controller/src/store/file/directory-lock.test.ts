@@ -13,7 +13,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-const holder = (fields: object) => writeFileSync(lockFile, JSON.stringify({ pid: process.pid, host: os.hostname(), startedAt: '', ...fields }));
+const holder = (fields: object) =>
+  writeFileSync(
+    lockFile,
+    JSON.stringify({ pid: process.pid, host: os.hostname(), startedAt: '', ...fields }),
+  );
 /** A process that has ended, and was waited for. */
 const deadPid = () => spawnSync(process.execPath, ['-e', '']).pid;
 

@@ -61,13 +61,19 @@ describe('the files of the default store', () => {
       'vm.json',
     ]);
     expect(await readdir(inVm('commands'))).toEqual(['cmd-1.json']);
-    expect(JSON.parse(await readFile(inVm('vm.json'), 'utf8'))).toMatchObject({ vm_id: 'vm-1', state: 'ready.idle' });
+    expect(JSON.parse(await readFile(inVm('vm.json'), 'utf8'))).toMatchObject({
+      vm_id: 'vm-1',
+      state: 'ready.idle',
+    });
   });
 
   it('a type with dashes is found again by its stamp', async () => {
     await fill();
     await open();
-    expect((await store.events('vm-1', { limit: 9 })).map((event) => event.type)).toEqual(['vm_started', 'job-started.x']);
+    expect((await store.events('vm-1', { limit: 9 })).map((event) => event.type)).toEqual([
+      'vm_started',
+      'job-started.x',
+    ]);
   });
 
   it('what a crash left half-written is removed, and never read', async () => {
@@ -81,18 +87,24 @@ describe('the files of the default store', () => {
 
   describe('a file that is torn or foreign is set aside as .bad and reported; others still load', () => {
     beforeEach(fill);
-    const setAside = () => log.lines().filter((line) => line['msg'] === 'a stored file is torn or foreign; it is set aside');
+    const setAside = () =>
+      log.lines().filter((line) => line['msg'] === 'a stored file is torn or foreign; it is set aside');
 
     it('a command', async () => {
       await writeFile(inVm('commands', 'cmd-2.json'), '{"id": "cmd-2", "vm_');
       await writeFile(inVm('commands', 'cmd-3.json'), '{"id": "cmd-3"}');
       await open();
       expect(store.loadedCommands().map((command) => command.id)).toEqual(['cmd-1']);
-      expect((await readdir(inVm('commands'))).sort()).toEqual(['cmd-1.json', 'cmd-2.json.bad', 'cmd-3.json.bad']);
-      expect(setAside().map((line) => line['file']).sort()).toEqual([
-        inVm('commands', 'cmd-2.json'),
-        inVm('commands', 'cmd-3.json'),
+      expect((await readdir(inVm('commands'))).sort()).toEqual([
+        'cmd-1.json',
+        'cmd-2.json.bad',
+        'cmd-3.json.bad',
       ]);
+      expect(
+        setAside()
+          .map((line) => line['file'])
+          .sort(),
+      ).toEqual([inVm('commands', 'cmd-2.json'), inVm('commands', 'cmd-3.json')]);
     });
 
     it('the record of a VM: its commands and events are still there (I1)', async () => {
@@ -128,9 +140,9 @@ describe('the files of the default store', () => {
   });
 
   it('a second store on the same folder is refused; closing the first frees it', async () => {
-    await expect(openFileStore({ directory, retention: RETENTION, clock, logger: log.logger })).rejects.toThrow(
-      DataDirectoryInUseError,
-    );
+    await expect(
+      openFileStore({ directory, retention: RETENTION, clock, logger: log.logger }),
+    ).rejects.toThrow(DataDirectoryInUseError);
     await store.close();
     await open();
   });
@@ -162,7 +174,9 @@ describe('the files of the default store', () => {
     it('the data directory itself is refused with the error of the system', async () => {
       const below = path.join(directory, 'vm-1', 'data');
       const opened = openFileStore({ directory: below, retention: RETENTION, clock, logger: log.logger });
-      await expect(opened).rejects.toMatchObject({ code: expect.stringMatching(/ENOTDIR|EEXIST/) as unknown });
+      await expect(opened).rejects.toMatchObject({
+        code: expect.stringMatching(/ENOTDIR|EEXIST/) as unknown,
+      });
     });
   });
 });

@@ -15,7 +15,11 @@ import pLimit from 'p-limit';
 import type { Clock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
-import { commandRecordSchema, fromCommandRecordResource, toCommandRecordResource } from '@mig/common/api/command-resource';
+import {
+  commandRecordSchema,
+  fromCommandRecordResource,
+  toCommandRecordResource,
+} from '@mig/common/api/command-resource';
 import {
   eventSchema,
   fromEventResource,
@@ -104,7 +108,10 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
   }
 
   /** Events are stored in their order, so the newest counted one has the highest sequence of its boot (I4). */
-  async function findPosition(folderPath: string, events: readonly { name: string; stamp: string }[]): Promise<EventPosition> {
+  async function findPosition(
+    folderPath: string,
+    events: readonly { name: string; stamp: string }[],
+  ): Promise<EventPosition> {
     for (const file of [...events].reverse()) {
       const event = await readRecord(path.join(folderPath, file.name), eventSchema, logger);
       if (event !== undefined && event.sequence > 0) {
@@ -162,7 +169,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
   /** Counts are exact but for what was pruned by age; a tenth over the limit is allowed so that pruning is rare. */
   function pruneIfLarge(folder: Folder): void {
     const over =
-      folder.eventCount > retention.maxEvents * 1.1 + 10 || folder.heartbeatCount > retention.maxHeartbeats * 1.1 + 10;
+      folder.eventCount > retention.maxEvents * 1.1 + 10 ||
+      folder.heartbeatCount > retention.maxHeartbeats * 1.1 + 10;
     if (over) void prune(folder);
   }
 
@@ -282,14 +290,18 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
       const { lastEventId } = folder.position;
       if (after !== undefined && (lastEventId === undefined || lastEventId <= after)) return [];
       const files = (await listHistory(folder.path)).filter((file) => file.kind === 'event');
-      const wanted = after === undefined ? files.slice(-limit) : files.filter((file) => file.stamp > after).slice(0, limit);
+      const wanted =
+        after === undefined
+          ? files.slice(-limit)
+          : files.filter((file) => file.stamp > after).slice(0, limit);
       const events = await Promise.all(
         wanted.map((file) => readRecord(path.join(folder.path, file.name), eventSchema, logger)),
       );
       return events.filter((event) => event !== undefined).map(fromEventResource);
     },
 
-    eventPosition: (vmId) => folders.get(vmId)?.position ?? { lastEventId: undefined, bootId: '', sequence: 0 },
+    eventPosition: (vmId) =>
+      folders.get(vmId)?.position ?? { lastEventId: undefined, bootId: '', sequence: 0 },
 
     keepHeartbeat(vm, report) {
       const folder = folders.get(vm.vmId);
@@ -301,9 +313,13 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
     async heartbeats(vmId, limit) {
       const folder = folders.get(vmId);
       if (folder === undefined) return [];
-      const files = (await listHistory(folder.path)).filter((file) => file.kind === 'heartbeat').slice(-limit);
+      const files = (await listHistory(folder.path))
+        .filter((file) => file.kind === 'heartbeat')
+        .slice(-limit);
       const heartbeats = await Promise.all(
-        files.map((file) => readRecord<HeartbeatResource>(path.join(folder.path, file.name), heartbeatSchema, logger)),
+        files.map((file) =>
+          readRecord<HeartbeatResource>(path.join(folder.path, file.name), heartbeatSchema, logger),
+        ),
       );
       return heartbeats.filter((heartbeat) => heartbeat !== undefined);
     },

@@ -1,7 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createManualClock, TEST_START } from '../../../../common/src/manual-clock.contract.js';
-import { eventFileName, heartbeatFileName, parseHistoryFile, selectExpired, type HistoryFile } from './history.js';
+import {
+  eventFileName,
+  heartbeatFileName,
+  parseHistoryFile,
+  selectExpired,
+  type HistoryFile,
+} from './history.js';
 import { createStamper, isStamp, stampTime } from './stamp.js';
 
 describe('stamps', () => {
@@ -38,20 +44,29 @@ const stamp = '20261121T020000.000000Z';
 describe('names of files', () => {
   it('say what they are, whatever the type of the event', () => {
     fc.assert(
-      fc.property(fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/), fc.constantFrom('http', 'grpc'), (type, via) => {
-        const name = eventFileName(via, type, stamp);
-        expect(parseHistoryFile(name)).toEqual({ name, kind: 'event', stamp });
-      }),
+      fc.property(
+        fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/),
+        fc.constantFrom('http', 'grpc'),
+        (type, via) => {
+          const name = eventFileName(via, type, stamp);
+          expect(parseHistoryFile(name)).toEqual({ name, kind: 'event', stamp });
+        },
+      ),
       { seed: 21 },
     );
     const beat = heartbeatFileName(stamp);
     expect(parseHistoryFile(beat)).toEqual({ name: beat, kind: 'heartbeat', stamp });
   });
 
-  it.each(['vm.json', 'commands', `${stamp}.json`, 'event-x.json', `event-x-${stamp}.json.bad`, `.event-x-${stamp}.json.1.tmp`, `grpc-${stamp}.json`])(
-    '%s is none',
-    (name) => expect(parseHistoryFile(name)).toBeUndefined(),
-  );
+  it.each([
+    'vm.json',
+    'commands',
+    `${stamp}.json`,
+    'event-x.json',
+    `event-x-${stamp}.json.bad`,
+    `.event-x-${stamp}.json.1.tmp`,
+    `grpc-${stamp}.json`,
+  ])('%s is none', (name) => expect(parseHistoryFile(name)).toBeUndefined());
 });
 
 describe('what retention gives up (I12)', () => {
@@ -69,7 +84,10 @@ describe('what retention gives up (I12)', () => {
 
   it('the oldest beyond the count, of each kind for itself', () => {
     const [events, beats] = [files('event', 5), files('heartbeat', 3)];
-    expect(selectExpired([...events, ...beats], retention, now)).toEqual([...events.slice(0, 2), ...beats.slice(0, 1)]);
+    expect(selectExpired([...events, ...beats], retention, now)).toEqual([
+      ...events.slice(0, 2),
+      ...beats.slice(0, 1),
+    ]);
   });
 
   it('all that is older than the age, and nothing that is just as old', () => {

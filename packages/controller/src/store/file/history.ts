@@ -53,7 +53,11 @@ export interface Retention {
 }
 
 /** The files that retention gives up: too old, or too many with the oldest first. */
-export function selectExpired(files: readonly HistoryFile[], retention: Retention, nowMs: number): HistoryFile[] {
+export function selectExpired(
+  files: readonly HistoryFile[],
+  retention: Retention,
+  nowMs: number,
+): HistoryFile[] {
   const surplus = {
     event: files.filter((file) => file.kind === 'event').length - retention.maxEvents,
     heartbeat: files.filter((file) => file.kind === 'heartbeat').length - retention.maxHeartbeats,

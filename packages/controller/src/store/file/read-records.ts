@@ -11,7 +11,11 @@ import { TEMPORARY_SUFFIX } from './file-writer.js';
 const ASIDE_SUFFIX = '.bad';
 
 /** The parsed content, or undefined if there is no such file or it is not what it should be. */
-export async function readRecord<T>(file: string, schema: z.ZodType<T>, logger: Logger): Promise<T | undefined> {
+export async function readRecord<T>(
+  file: string,
+  schema: z.ZodType<T>,
+  logger: Logger,
+): Promise<T | undefined> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -25,7 +29,10 @@ export async function readRecord<T>(file: string, schema: z.ZodType<T>, logger: 
     return schema.parse(JSON.parse(text));
   } catch (error) {
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : errorMessage(error);
-    logger.warn({ file, setAsideAs: file + ASIDE_SUFFIX, reason }, 'a stored file is torn or foreign; it is set aside');
+    logger.warn(
+      { file, setAsideAs: file + ASIDE_SUFFIX, reason },
+      'a stored file is torn or foreign; it is set aside',
+    );
     await rename(file, file + ASIDE_SUFFIX).catch(() => undefined);
     return undefined;
   }
