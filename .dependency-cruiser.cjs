@@ -1,6 +1,8 @@
 /** Imports point one way: docs/architecture.md. `npm run verify` holds it. */
 const TESTS = '\\.(test|contract)\\.ts$|/e2e/';
 const SOURCE = (name) => `^packages/${name}/src/`;
+/** Another package is reached by its compiled files. */
+const COMMON = (folder) => `^packages/common/(src|dist)/${folder}/`;
 const PACKAGE = (names) => `^(packages|@mig)/(${names})(/|$)`;
 
 module.exports = {
@@ -22,8 +24,8 @@ module.exports = {
     {
       name: 'only-wire-knows-generated-code',
       severity: 'error',
-      from: { pathNot: SOURCE('common') + '(wire|gen)/' },
-      to: { path: SOURCE('common') + 'gen/' },
+      from: { pathNot: COMMON('(wire|gen)') },
+      to: { path: COMMON('gen') },
     },
     {
       name: 'the-domain-does-no-io',
@@ -33,7 +35,7 @@ module.exports = {
         path: [
           '^(node:)?(fs|fs/promises|child_process|net|http|https)$',
           'node_modules/(nice-grpc|@grpc|fastify|undici|@octokit|systeminformation)',
-          SOURCE('common') + '(gen|wire)/',
+          COMMON('(gen|wire)'),
         ],
       },
     },
@@ -52,7 +54,6 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: ['node_modules', 'dist'] },
-    exclude: { path: ['/dist/', '/bundle/'] },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.base.json' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },

@@ -10,7 +10,7 @@ const steps = [
   ['proto: format', bin('buf'), ['format', '-d', '--exit-code', 'proto']],
   ['types of the tests', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json']],
   ['lint', bin('eslint'), ['packages', 'scripts', '--cache', '--cache-location', '.cache/eslint']],
-  ['layers', bin('depcruise'), ['packages', '--config', '.dependency-cruiser.cjs']],
+  ['layers', bin('depcruise'), ['packages/*/src', 'packages/*/e2e', '--config', '.dependency-cruiser.cjs']],
   ['unused code', bin('knip'), []],
   ['tests', process.execPath, ['scripts/test.mjs']],
 ];

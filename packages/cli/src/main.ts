@@ -1,5 +1,6 @@
 /** The process: what it is given, its signals, its exit code. Everything else is in run.ts. */
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { createOutput } from './output/output.js';
 import { systemCliClock, type Io } from './io.js';
 import { runMigctl } from './run.js';
@@ -7,6 +8,8 @@ import { runMigctl } from './run.js';
 const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 const interrupted = new AbortController();
+// Every request that is under way listens to it.
+setMaxListeners(0, interrupted.signal);
 let signalled: keyof typeof SIGNAL_CODES | undefined;
 
 function onSignal(signal: keyof typeof SIGNAL_CODES): void {
@@ -18,15 +21,19 @@ function onSignal(signal: keyof typeof SIGNAL_CODES): void {
 process.on('SIGINT', () => onSignal('SIGINT'));
 process.on('SIGTERM', () => onSignal('SIGTERM'));
 
-/** Resolves to an empty answer at the end of the input. @throws AbortError on Ctrl-C */
+/** Resolves to an empty answer at the end of the input and on Ctrl-C. */
 async function ask(question: string): Promise<string> {
   const { createInterface } = await import('node:readline/promises');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   // readline takes Ctrl-C for itself.
-  terminal.on('SIGINT', () => onSignal('SIGINT'));
+  terminal.on('SIGINT', () => {
+    process.stderr.write('\n');
+    onSignal('SIGINT');
+    terminal.close();
+  });
   const ended = new Promise<string>((resolve) => terminal.once('close', () => resolve('')));
   try {
-    return await Promise.race([terminal.question(question, { signal: interrupted.signal }), ended]);
+    return await Promise.race([terminal.question(question), ended]);
   } finally {
     terminal.close();
   }

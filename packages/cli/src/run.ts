@@ -42,7 +42,9 @@ function report(error: unknown, io: Io): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   const { red, dim } = createColours(io.env, io.stderr);
   if (error instanceof CliError) {
-    io.stderr.write(`${red('error:')} ${safe(error.message)}\n`);
+    // Who pressed Ctrl-C knows that it was no error.
+    const prefix = error.exitCode === EXIT.interrupted ? '' : `${red('error:')} `;
+    io.stderr.write(`${prefix}${safe(error.message)}\n`);
     if (error.hint !== undefined) io.stderr.write(`${dim('hint:')} ${safe(error.hint)}\n`);
     return error.exitCode;
   }

@@ -43,11 +43,13 @@ export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+// eslint-disable-next-line no-control-regex -- control characters are what it is for
+const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/g;
+
 /** The text with control characters made visible and cut at `maxLength` (default 200), for messages and logs. */
 export function printable(text: string, maxLength = 200): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what this replaces
   const clean = text.replace(
-    /[\u0000-\u001f\u007f-\u009f]/g,
+    CONTROL_CHARACTERS,
     (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
   return clean.length > maxLength ? `${clean.slice(0, maxLength)}…` : clean;

@@ -118,9 +118,9 @@ async function main(): Promise<number> {
  */
 function collectStartUpGarbage(): void {
   setFlagsFromString('--expose-gc');
-  const collect: unknown = runInNewContext('gc');
+  const collect = runInNewContext('gc') as (() => void) | undefined;
   setFlagsFromString('--no-expose-gc');
-  if (typeof collect === 'function') collect();
+  collect?.();
 }
 
 process.exitCode = await main();

@@ -6,14 +6,14 @@
  * nobody reads would hang it. `--yes` answers beforehand.
  */
 import type { VmResource } from '@mig/common/api/vm-resource';
-import { RefusedError } from '../errors.js';
+import { InterruptedError, RefusedError } from '../errors.js';
 import { mapConcurrently } from '../concurrency.js';
 import { count, safe } from '../output/text.js';
 import type { Session } from '../session.js';
 import type { Operation } from './operation.js';
 import type { Selection, Targets } from './targets.js';
 
-/** Resolves to false if the person said no. */
+/** Resolves to false if the person said no. @throws InterruptedError */
 export async function confirm(
   session: Session,
   operation: Operation,
@@ -28,6 +28,7 @@ export async function confirm(
   if (!wholeFleet && jobs.length === 0) return true;
   const what = `${operation.noun} ${wholeFleet ? 'all ' : ''}${count(targets.vmIds.length, 'VM')} of ${session.server}`;
   const answer = await ask(`${what}${jobs.length === 0 ? '' : `, and end at once ${listOf(jobs)}`}? [y/N] `);
+  if (session.io.interrupted.aborted) throw new InterruptedError();
   return ['y', 'yes'].includes(answer.trim().toLowerCase());
 }
 

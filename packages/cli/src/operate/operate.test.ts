@@ -209,6 +209,13 @@ describe('questions at a terminal', () => {
     ]);
   });
 
+  it('when Ctrl-C is the answer, then nothing is sent and the exit code is 130', async () => {
+    const interrupt = new AbortController();
+    const answers = { shift: () => void interrupt.abort() } as unknown as string[];
+    expect((await run('drain --all', { answers, interrupt })).code).toBe(130);
+    expect(controller.submissions()).toEqual({});
+  });
+
   it('when one VM is drained, or a log level set on all, then nothing is asked', async () => {
     expect((await run('drain vm-1', { answers: [] })).asked).toEqual([]);
     expect((await run('set-log-level --all info', { answers: [] })).asked).toEqual([]);

@@ -105,7 +105,7 @@ describe('drain --wait', () => {
     expect(await run('drain vm-1 --wait', { interrupt })).toMatchObject({
       code: 130,
       stderr: expect.stringMatching(
-        /^error: no longer waiting for vm-1\nhint: the drain goes on; look at it with: migctl get commands --vm vm-1$/m,
+        /^no longer waiting for vm-1\nhint: the drain goes on; look at it with: migctl get commands --vm vm-1$/m,
       ),
     });
   });

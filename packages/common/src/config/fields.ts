@@ -16,7 +16,7 @@ export function duration(defaultText: string, minMs: number, maxMs: number): z.Z
       }
       return durationMs;
     }),
-  ) as z.ZodType<number>;
+  );
 }
 
 /** A TCP port; 0 = any free one. */

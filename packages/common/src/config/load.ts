@@ -116,7 +116,7 @@ function assign(values: Record<string, unknown>, path: Path, value: unknown): vo
   const inner = values[head];
   const next = typeof inner === 'object' && inner !== null && !Array.isArray(inner) ? { ...inner } : {};
   values[head] = next;
-  assign(next as Record<string, unknown>, rest, value);
+  assign(next, rest, value);
 }
 
 interface ConfigFile {

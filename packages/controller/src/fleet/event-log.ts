@@ -52,20 +52,23 @@ export function createEventLog(
     if (counted && log.failed?.bootId === event.bootId && event.sequence > log.failed.sequence) {
       return { kind: 'refused', reason: `event ${log.failed.sequence} must be stored first` };
     }
+    let stored: StoredEvent;
     try {
-      const stored = await store.appendEvent(event, via);
-      if (log.failed !== undefined && event.sequence >= log.failed.sequence) log.failed = undefined;
-      apply(event);
-      feed.publish({ kind: 'event', event: stored });
-      return { kind: 'stored' };
+      stored = await store.appendEvent(event, via);
     } catch (error) {
       if (counted) log.failed = { bootId: event.bootId, sequence: event.sequence };
-      logger.error(
-        { vmId: event.vmId, type: event.type, reason: errorMessage(error) },
-        'an event could not be stored',
-      );
+      logger.error({ vmId: event.vmId, type: event.type, reason: errorMessage(error) }, 'an event could not be stored');
       return { kind: 'refused', reason: errorMessage(error) };
     }
+    if (log.failed !== undefined && event.sequence >= log.failed.sequence) log.failed = undefined;
+    try {
+      apply(event);
+      feed.publish({ kind: 'event', event: stored });
+    } catch (error) {
+      // It is stored: refusing it now would only bring it again.
+      logger.error({ vmId: event.vmId, type: event.type, err: error }, 'an event could not be applied');
+    }
+    return { kind: 'stored' };
   }
 
   return {
@@ -73,7 +76,9 @@ export function createEventLog(
       const log = logs.get(event.vmId) ?? { tail: Promise.resolve(), waiting: 0, failed: undefined };
       logs.set(event.vmId, log);
       if (log.waiting >= MAX_WAITING) {
-        if (event.sequence > 0) log.failed ??= { bootId: event.bootId, sequence: event.sequence };
+        if (event.sequence > 0 && log.failed?.bootId !== event.bootId) {
+          log.failed = { bootId: event.bootId, sequence: event.sequence };
+        }
         return Promise.resolve({
           kind: 'refused',
           reason: `${MAX_WAITING} events of this VM wait to be stored`,

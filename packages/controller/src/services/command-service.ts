@@ -53,7 +53,14 @@ export function createCommandService(deps: CommandServiceDeps): Service {
       const messages = incoming[Symbol.asyncIterator]();
       const request = await firstMessage(messages);
       const outbox = createOutbox<ControllerMessage>(OUTBOX_LIMIT);
-      const link = createLink(request, outbox, deps);
+      // Once, as soon as the end is decided: a peer that does not read keeps its call open until it reads again.
+      const leave = (): void => {
+        if (!deps.links.close(link)) return;
+        deps.queue.requeueSent(link.vmId);
+        deps.fleet.disconnect(link.vmId);
+        deps.feed.publish({ kind: 'link', vmId: link.vmId, connected: false });
+      };
+      const link = createLink(request, outbox, deps, leave);
       const log = logger.child({ vmId: request.vmId, session: link.sessionId });
       context.signal.addEventListener('abort', () => outbox.close(), { once: true });
 
@@ -85,11 +92,7 @@ export function createCommandService(deps: CommandServiceDeps): Service {
         yield* outbox;
       } finally {
         outbox.close();
-        if (deps.links.close(link)) {
-          deps.queue.requeueSent(link.vmId);
-          deps.fleet.disconnect(link.vmId);
-          deps.feed.publish({ kind: 'link', vmId: link.vmId, connected: false });
-        }
+        leave();
         log.info({ event: 'disconnected' }, 'the stream of a VM ended');
         void messages.return?.();
         void reading;
@@ -159,7 +162,10 @@ function createLink(
       });
       return false;
     },
-    close: (reason) => outbox.close(closeError(reason)),
+    close(reason) {
+      outbox.close(closeError(reason));
+      leave();
+    },
   };
   return link;
 }

@@ -120,8 +120,11 @@ export function createWorld(options: HarnessOptions = {}): World {
   /** When the deadlines of the present drain end. */
   let deadlinesAt: number[] = [];
   let process: 'none' | 'asked' | 'alive' | 'busy' = 'none';
+  let listened = false;
   /** GitHub may give the process a job. */
   let registered = false;
+  /** The machine was told that it may not, or that there is nobody to say so. */
+  let cleared = false;
 
   const harness = createHarness({
     ...options,
@@ -129,12 +132,14 @@ export function createWorld(options: HarnessOptions = {}): World {
       if (type === 'start') {
         if (process !== 'none') crimes.push('started a second runner');
         process = 'asked';
+        listened = false;
         registered = true;
+        cleared = false;
         return;
       }
       const mayCut = forced || deadlinesAt.some((at) => at <= harness.clock.now());
       if (process === 'busy' && !mayCut) crimes.push(`${type} while a job runs (I5)`);
-      if (process === 'alive' && registered && !mayCut)
+      if (process === 'alive' && !cleared && !mayCut)
         crimes.push(`${type} while GitHub may hand out a job (I5)`);
     },
   });
@@ -176,13 +181,10 @@ export function createWorld(options: HarnessOptions = {}): World {
     if (does === 'comes up' && process === 'asked') {
       process = 'alive';
       await harness.runnerTells(events.started());
-    } else if (does === 'listens' && process === 'alive') await harness.runnerTells(events.listening());
-    else if (
-      does === 'takes a job' &&
-      process === 'alive' &&
-      registered &&
-      harness.runner() === 'alive.idle'
-    ) {
+    } else if (does === 'listens' && process === 'alive' && !listened) {
+      listened = true;
+      await harness.runnerTells(events.listening());
+    } else if (does === 'takes a job' && process === 'alive' && registered && listened) {
       process = 'busy';
       await harness.runnerTells(events.jobStarted());
     } else if (does === 'ends its job' && process === 'busy') {
@@ -209,8 +211,8 @@ export function createWorld(options: HarnessOptions = {}): World {
         if (!harness.isAsked('deregister')) return;
         if (move.how === 'breaks') return harness.reject('deregister', 'broke');
         const outcome = move.how !== 'asGitHub' ? move.how : process === 'busy' ? 'busy' : 'deleted';
-        // Without a GitHub there is nobody who hands out jobs either.
-        if (outcome === 'deleted' || outcome === 'notManaged') registered = false;
+        if (outcome === 'deleted') registered = false;
+        cleared ||= outcome === 'deleted' || outcome === 'notManaged';
         return harness.answer('deregister', deregisterAnswer(outcome));
       }
       case 'flush':

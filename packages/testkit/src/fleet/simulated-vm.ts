@@ -131,7 +131,7 @@ function createSimulatedRunner(clock: Clock): SimulatedRunner {
 
   return {
     logic: fromCallback<RunnerRequest>(({ receive, sendBack }) => {
-      tell = sendBack as (event: MigletEvent) => void;
+      tell = sendBack;
       receive((request) => {
         switch (request.type) {
           case 'start':
