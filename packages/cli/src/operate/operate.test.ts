@@ -100,7 +100,7 @@ describe('what is said of it', () => {
     });
   });
 
-  it('when a fleet of 1,000 gets a command, then at most 16 requests run at once and one line sums them up', async () => {
+  it('when a fleet of 200 gets a command, then at most 16 requests run at once and one line sums them up', async () => {
     let open = 0;
     let most = 0;
     controller.intercept = (request, response) => {
@@ -111,13 +111,13 @@ describe('what is said of it', () => {
       }
       return false;
     };
-    for (let index = 0; index < 997; index += 1) controller.addVm(`fleet-${index}`);
+    for (let index = 0; index < 197; index += 1) controller.addVm(`fleet-${index}`);
     expect(await run('drain --all')).toMatchObject({
       code: 0,
-      stdout: 'drain submitted to 1000 VMs\n',
+      stdout: 'drain submitted to 200 VMs\n',
       stderr: '',
     });
-    expect(Object.keys(controller.submissions())).toHaveLength(1_000);
+    expect(Object.keys(controller.submissions())).toHaveLength(200);
     expect(most).toBeLessThanOrEqual(16);
   });
 });
