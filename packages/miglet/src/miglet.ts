@@ -83,7 +83,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     logger,
   });
 
-  const status = (): MigletStatus => statusOf(actor.getSnapshot(), clock.now());
+  const status = (): MigletStatus => statusOf(actor.getSnapshot());
 
   function beat(): void {
     host.sampleHealth().then(

@@ -76,11 +76,14 @@ function waitsInQueue(command: CommandResource, vm: VmResource | undefined): Wai
 }
 
 function vmState(vm: VmResource, nowMs: number): Waiting {
-  const reason = vm.state_reason === undefined || vm.state_reason === '' ? '' : ` (${safe(vm.state_reason)})`;
   const link = vm.link === 'disconnected' ? ', disconnected' : '';
-  const base = `${safe(vm.state)}${reason}${link}`;
   const job = vm.current_job;
-  if (job?.status !== 'running') return same(base);
+  if (job?.status !== 'running') {
+    const reason = vm.state_reason === undefined || vm.state_reason === '' ? '' : ` (${safe(vm.state_reason)})`;
+    return same(`${safe(vm.state)}${reason}${link}`);
+  }
+  // The job, and for how long it runs, is the better reason.
+  const base = `${safe(vm.state)}${link}`;
   const named = `${base}: job ${safe(job.name)}`;
   return {
     key: `${named}#${job.job_id}`,

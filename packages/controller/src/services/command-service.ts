@@ -147,6 +147,7 @@ function createLink(
   request: ConnectRequest,
   outbox: Outbox<ControllerMessage>,
   deps: CommandServiceDeps,
+  leave: () => void,
 ): VmLink {
   const link: VmLink = {
     vmId: request.vmId,

@@ -514,6 +514,8 @@ export function createMigletMachine(effects: MigletEffects) {
             target: 'alive',
             actions: { type: 'takeRunner', params: ({ event }) => ({ runner: event.runner }) },
           },
+          // It could not be started at all: the lifecycle waits for it, or has gone on.
+          'runner.exited': {},
         },
       },
       alive: {

@@ -5,14 +5,13 @@ import { EVENT_TYPES, sampleOf } from './table.contract.js';
 import { COMES_UP, createWorld, moves, type Move } from './world.contract.js';
 
 /** Fixed: the same lists in every run. */
-const RUNS = { seed: 20260702, numRuns: 250 };
+const RUNS = { seed: 20260702, numRuns: 150 };
 const lists = fc
   .tuple(fc.boolean(), moves)
   .map(([up, list]): readonly Move[] => (up ? [...COMES_UP, ...list] : list));
-const settings = fc.record({ drainDeadlineMs: fc.constant(0) });
 
 describe('whatever comes, in whatever order', () => {
-  it('the machine ends, every command is settled exactly once (I2), and no job is ended without force or deadline (I5)', async () => {
+  it('the machine ends, settles every command once (I2), ends no job without force or deadline (I5), and hears every event', async () => {
     const reached = new Set<string>();
     await fc.assert(
       fc.asyncProperty(lists, fc.boolean(), async (list, drained) => {
@@ -25,6 +24,7 @@ describe('whatever comes, in whatever order', () => {
         expect(world.harness.output()).toBeDefined();
         expect(world.harness.settled.map(({ id }) => id).sort()).toEqual([...world.commandIds].sort());
         expect(world.crimes).toEqual([]);
+        expect(world.harness.dropped).toEqual([]);
         expect(world.harness.timesEnded()).toBe(1);
         expect(world.harness.emittedTypes().filter((type) => type === 'vm_shutting_down')).toHaveLength(1);
       }),
@@ -48,19 +48,7 @@ describe('whatever comes, in whatever order', () => {
     );
   });
 
-  it('what happens in a world that can be is never dropped unseen', async () => {
-    await fc.assert(
-      fc.asyncProperty(lists, settings, async (list, options) => {
-        const world = createWorld({ settings: options });
-        await world.play(list);
-        await world.end();
-        expect(world.harness.dropped).toEqual([]);
-      }),
-      { ...RUNS, numRuns: 150 },
-    );
-  });
-
-  it('even a world that cannot be breaks nothing: a shutdown by force still ends the machine', async () => {
+  it('even a world that cannot be breaks nothing, and leaves a context that can be written down', async () => {
     const soup = fc.array(fc.constantFrom(...EVENT_TYPES.filter((type) => type !== 'lifecycle.ended')), {
       maxLength: 40,
     });
@@ -74,7 +62,7 @@ describe('whatever comes, in whatever order', () => {
         expect(typeof random).toBe('function');
         expect(JSON.parse(JSON.stringify(plain))).toEqual(withoutUndefined(plain));
       }),
-      RUNS,
+      { ...RUNS, numRuns: 60 },
     );
   });
 });

@@ -14,13 +14,13 @@ export interface MigletStatus {
   readonly job: JobStatus | undefined;
 }
 
-export function statusOf(snapshot: MigletSnapshot, now: number): MigletStatus {
+export function statusOf(snapshot: MigletSnapshot): MigletStatus {
   const { context } = snapshot;
   const state = pathOf((snapshot.value as { lifecycle: StateValue }).lifecycle);
   const listening = context.processAlive && !state.startsWith('registering');
   return {
     state,
-    reason: reasonOf(snapshot, state, now),
+    reason: reasonOf(snapshot, state),
     runner: {
       state: context.job !== undefined ? 'running' : listening ? 'idle' : 'offline',
       configured: context.runner !== undefined,
@@ -39,9 +39,9 @@ export function pathOf(value: StateValue): string {
   return entry === undefined ? '' : `${entry[0]}.${pathOf(entry[1])}`;
 }
 
-function reasonOf({ context }: MigletSnapshot, state: string, now: number): string {
+function reasonOf({ context }: MigletSnapshot, state: string): string {
   if (state.endsWith('finishingJob') && context.job !== undefined) {
-    return `job ${context.job.name} runs for ${Math.round((now - context.job.startedAt) / 1000)} s`;
+    return `waits for job ${context.job.name} to end`;
   }
   if (state.endsWith('waitingToAsk') || state.endsWith('backingOff')) return context.note;
   if (state.startsWith('draining') && context.drain !== undefined) return context.drain.reason;

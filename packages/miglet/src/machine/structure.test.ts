@@ -25,7 +25,7 @@ const source = (file: string): string => readFileSync(path.join(import.meta.dirn
 const chart = source('miglet-machine.ts');
 const vocabulary = source('setup.ts');
 
-/** Takes a node, or a region and a path in it. */
+/** Is there an arrow, of its own or of a state around it? */
 const hears = (node: AnyStateNode | undefined, type: string): boolean =>
   node !== undefined && (node.transitions.has(type) || hears(node.parent, type));
 
@@ -168,7 +168,6 @@ describe('events', () => {
     'runner.listening': ({ runner }) => runner !== 'alive.starting',
     'job.started': ({ runner }) => runner === 'none',
     'job.finished': ({ runner }) => runner !== 'alive.busy',
-    'runner.exited': ({ runner }) => runner === 'none',
     'drain.deadlineReached': ({ lifecycle }) => !lifecycle.startsWith('draining'),
   };
 
