@@ -36,8 +36,9 @@ export function openLogFile<T>(file: string): { readonly log: LogFile<T>; readon
         length += 1;
       },
       replace(next) {
-        closeSync(descriptor);
+        const before = descriptor;
         descriptor = rewrite(file, next);
+        closeSync(before);
         length = next.length;
       },
       get length() {

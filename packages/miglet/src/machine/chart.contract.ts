@@ -5,7 +5,6 @@ import {
   type AnyStateNode,
   type AnyTransitionDefinition,
   type EventFromLogic,
-  type SnapshotFrom,
 } from 'xstate';
 import { idleEffects, inputOf, pathIn } from './harness.contract.js';
 import { createMigletMachine, type MigletMachine } from './miglet-machine.js';
@@ -37,6 +36,9 @@ export const leavesOf = (region: Region): ReadonlyMap<string, AnyStateNode> =>
       .map((node) => [pathWithin(node), node]),
   );
 
+/** Every actor of the machine is invoked by name. */
+export const nameOf = (src: unknown): string => (typeof src === 'string' ? src : 'not by name');
+
 export const transitionsOf = (node: AnyStateNode): AnyTransitionDefinition[] => [
   ...[...node.transitions.values()].flat(),
   ...(node.always ?? []),
@@ -50,12 +52,14 @@ export const isTransient = (node: AnyStateNode): boolean =>
 export function privateEventsOf(leaf: AnyStateNode): Map<string, string> {
   const found = new Map<string, string>();
   for (const node of [leaf, ...ancestorsOf(leaf)]) {
-    for (const { delay, eventType } of node.after) found.set(`after ${String(delay)}`, eventType);
-    for (const { src, id } of node.invoke) {
-      found.set(`error ${String(src)}`, `xstate.error.actor.${id}`);
+    for (const { delay, eventType } of node.after as readonly { delay: unknown; eventType: string }[]) {
+      found.set(`after ${nameOf(delay)}`, eventType);
+    }
+    for (const { src, id } of node.invoke as readonly { src: unknown; id: string }[]) {
+      found.set(`error ${nameOf(src)}`, `xstate.error.actor.${id}`);
       // A callback never ends by itself.
       if (node.transitions.has(`xstate.done.actor.${id}`))
-        found.set(`done ${String(src)}`, `xstate.done.actor.${id}`);
+        found.set(`done ${nameOf(src)}`, `xstate.done.actor.${id}`);
     }
   }
   return found;
@@ -96,9 +100,9 @@ export function step(
   (snapshot as { children: unknown }).children = initial.children;
   const [next, actions] = transition(machine, snapshot, event as EventFromLogic<MigletMachine>);
   return {
-    lifecycle: pathIn(next as SnapshotFrom<MigletMachine>, 'lifecycle'),
-    link: pathIn(next as SnapshotFrom<MigletMachine>, 'link'),
-    runner: pathIn(next as SnapshotFrom<MigletMachine>, 'runner'),
+    lifecycle: pathIn(next, 'lifecycle'),
+    link: pathIn(next, 'link'),
+    runner: pathIn(next, 'runner'),
     did: actions.flatMap((action) => deedOf(action as unknown as Deed)),
     context: next.context,
   };
@@ -118,7 +122,7 @@ function deedOf({ type, params = {} }: Deed): string[] {
   const ending = params.result?.success === true ? 'ok' : 'failed';
   switch (type) {
     case 'settle':
-      return params['commandId'] === undefined ? [] : [`settle ${String(params['commandId'])} ${ending}`];
+      return params['commandId'] === undefined ? [] : [`settle ${params['commandId'] as string} ${ending}`];
     case 'settleAll':
       return (params['commandIds'] as string[]).map((id) => `settle ${id} ${ending}`);
     case 'emitEvent':

@@ -278,8 +278,9 @@ describe('backoff', () => {
     await harness.answer('announce', ok(undefined));
     expect(harness.context().announceFailures).toBe(0);
     await harness.linkTells(events.up({ announceAgain: true }));
-    await harness.answer('announce', fatal('not known'));
     await harness.advance(5_000);
+    await harness.answer('announce', fatal('not known'));
+    await harness.advance(10_000);
     expect(harness.link()).toBe('announcing.asking');
   });
 

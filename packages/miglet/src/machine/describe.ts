@@ -15,7 +15,9 @@ export const reasonOf = (outcome: Outcome<unknown>): string => (outcome.kind ===
 export const messageOf = (error: unknown): string => errorMessage(error);
 
 /** The answer to the registration that is being given up. */
-export const refusal = (context: MigletContext): { commandId: string | undefined; result: CommandResult } => ({
+export const refusal = (
+  context: MigletContext,
+): { commandId: string | undefined; result: CommandResult } => ({
   commandId: context.registration?.commandId,
   result: failure(context.note),
 });

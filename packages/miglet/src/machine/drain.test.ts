@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { ok } from '@mig/common/outcome';
 import { createHarness, deregisterAnswer, events, LIMITS, ROAD, type Harness } from './harness.contract.js';
 
 const deleted = deregisterAnswer('deleted');
@@ -190,6 +191,42 @@ describe('drain of a busy VM', () => {
     await harness.answer('deregister', unavailable);
     await harness.advance(LIMITS.deregisterRetryMs);
     expect(harness.lifecycle()).toBe('draining.drained');
+  });
+
+  it('force is not taken back by a calm drain that follows', async () => {
+    const harness = await ROAD.busy();
+    await harness.send(events.drain('drain-1', { force: true }), events.drain('drain-2'));
+    expect(harness.lifecycle()).toBe('draining.stoppingRunner');
+    await harness.runnerTells(events.exited(0));
+    await harness.answer('deregister', deleted);
+    expect(harness.resultsOf('drain-2')).toMatchObject([{ message: 'drained by force' }]);
+  });
+
+  it('force ends with its drain: the next job of a VM that was brought back is let finish', async () => {
+    const harness = await ROAD.busy();
+    await harness.send(events.drain('drain-1', { force: true }));
+    await harness.runnerTells(events.exited(0));
+    await harness.answer('deregister', deleted);
+    await harness.send(events.register('register-2'));
+    await harness.answer('configureRunner', ok(undefined));
+    await harness.runnerTells(events.started(), events.listening(), events.jobStarted());
+    await harness.send(events.drain('drain-2'));
+    await harness.answer('deregister', busy);
+    expect([harness.lifecycle(), harness.requests]).toEqual([
+      'draining.finishingJob',
+      ['start', 'stop', 'start'],
+    ]);
+  });
+
+  it('a runner that was told to end once can still crash when it is brought back', async () => {
+    const harness = await ROAD.drained();
+    await harness.send(events.register('register-2'));
+    await harness.answer('configureRunner', ok(undefined));
+    await harness.runnerTells(events.started(), events.listening(), events.exited(1));
+    expect([harness.lifecycle(), harness.emittedTypes().at(-1)]).toEqual([
+      'registering.backingOff',
+      'runner_crashed',
+    ]);
   });
 
   it('a second force asks the runner again, and it is killed a grace later', async () => {

@@ -224,7 +224,7 @@ export function createHarness(options: HarnessOptions = {}) {
         };
       }),
       runner: fromCallback<RunnerRequest>(({ receive, sendBack }) => {
-        tellRunner = sendBack as (event: MigletEvent) => void;
+        tellRunner = sendBack;
         receive((request) => {
           if (options.brokenRunner) throw new Error('no process');
           requests.push(request.type);

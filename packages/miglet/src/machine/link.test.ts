@@ -84,16 +84,17 @@ describe('link lost', () => {
 });
 
 describe('a controller that does not know the boot', () => {
-  it('is announced to again, by the same boot, without a change of the lifecycle', async () => {
+  it('is announced to again after a wait, by the same boot, without a change of the lifecycle', async () => {
     const harness = await ROAD.busy();
     await harness.linkTells(events.down());
     await harness.advance(5_000);
     await harness.linkTells(events.up({ announceAgain: true }));
     expect([harness.lifecycle(), harness.link(), harness.isLinkOpen()]).toEqual([
       'ready.busy',
-      'announcing.asking',
+      'announcing.waiting',
       false,
     ]);
+    await harness.advance(5_000);
     await harness.answer('announce', ok(undefined));
     await harness.linkTells(events.up());
     expect([harness.lifecycle(), harness.link()]).toEqual(['ready.busy', 'open.online']);
@@ -104,9 +105,10 @@ describe('a controller that does not know the boot', () => {
     await harness.linkTells(events.down());
     await harness.advance(5_000);
     await harness.linkTells(events.up({ announceAgain: true }));
+    await harness.advance(5_000);
     await harness.answer('announce', fatal('not known'));
     expect([harness.lifecycle(), harness.link()]).toEqual(['ready.busy', 'announcing.refused']);
-    await harness.advance(5_000);
+    await harness.advance(10_000);
     expect(harness.link()).toBe('announcing.asking');
   });
 });
@@ -162,15 +164,29 @@ describe('heartbeats', () => {
     expect(harness.beatsAt).toHaveLength(4);
   });
 
-  it('come as configured when the next controller asks for nothing, or an operator sets an interval', async () => {
+  it('come as an operator sets them, whatever the controller of the stream asked for', async () => {
     const harness = await ROAD.announced();
     await harness.linkTells(events.up({ heartbeatIntervalMs: 4_000 }));
     await harness.send(events.settings('settings-1', { heartbeatIntervalMs: 7_000 }));
-    await harness.advance(7_000);
+    await harness.advance(6_999);
+    expect(harness.beatsAt).toEqual([0, 0]);
+    await harness.advance(1);
     expect(harness.beatsAt).toEqual([0, 0, 7_000]);
     await harness.send(events.settings('settings-2', { drainDeadlineMs: 1 }));
     await harness.advance(7_000);
     expect(harness.beatsAt).toEqual([0, 0, 7_000, 7_000, 14_000]);
+  });
+
+  it('of the last stream are not those of the next: one that asks for nothing gets what is configured', async () => {
+    const harness = await ROAD.announced();
+    await harness.linkTells(events.up({ heartbeatIntervalMs: 4_000 }));
+    await harness.linkTells(events.down());
+    await harness.advance(LIMITS.reconnectBackoff.firstMs);
+    await harness.linkTells(events.up());
+    await harness.advance(SETTINGS.heartbeatIntervalMs - 1);
+    expect(harness.beatsAt).toEqual([0, 5_000]);
+    await harness.advance(1);
+    expect(harness.beatsAt).toHaveLength(3);
   });
 
   it('the settings of a VM that is not connected are changed too', async () => {

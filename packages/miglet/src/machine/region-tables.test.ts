@@ -57,7 +57,7 @@ const LINK: Row[] = [
       ...UNMOVED,
       'lifecycle.ended': 'closed',
       'link.up': 'open.online | heartbeat',
-      'link.up announceAgain': 'announcing.asking',
+      'link.up announceAgain': 'announcing.waiting',
       'link.down': 'backingOff',
       'error link': 'backingOff',
       'after connectTimeout': 'backingOff',

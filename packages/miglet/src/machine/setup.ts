@@ -4,6 +4,7 @@
 import { backoffDelayMs } from '@mig/common/backoff';
 import { assign, cancel, enqueueActions, fromCallback, fromPromise, raise, sendTo, setup } from 'xstate';
 import type { JobStatus } from '@mig/common/domain/vm';
+import { endingOf } from './describe.js';
 import type {
   AnnounceOutcome,
   CommandResult,
@@ -48,6 +49,9 @@ const actorPlaceholders = {
 
 /** The actors that a MIGlet provides. */
 export type MigletActors = typeof actorPlaceholders;
+
+/** What the regions of the machine are made with. */
+export type MachineParts = ReturnType<typeof createMachineSetup>;
 
 /** @param effects what the actions do to the world */
 export function createMachineSetup(effects: MigletEffects) {
@@ -103,7 +107,8 @@ export function createMachineSetup(effects: MigletEffects) {
       outcomeIs: (_, params: { actual: string; wanted: string }) => params.actual === params.wanted,
       isTrue: (_, params: { value: boolean }) => params.value,
       /** It ended as it should: by itself after its work, or because it was told to. */
-      endedWell: ({ context }, params: { exit: RunnerExited }) => params.exit.code === 0 || context.stopRequested,
+      endedWell: ({ context }, params: { exit: RunnerExited }) =>
+        params.exit.code === 0 || context.stopRequested,
     },
     actions: {
       emitEvent: (_, params: { type: string; data: Readonly<Record<string, string>> }) =>
@@ -194,6 +199,9 @@ export function createMachineSetup(effects: MigletEffects) {
       }),
       fail: assign(({ context }, params: { reason: string }) => ({
         ending: context.ending ?? { outcome: 'failed' as const, reason: params.reason, poweroff: false },
+      })),
+      wantPoweroff: assign(({ context }, params: { poweroff: boolean }) => ({
+        ending: { ...endingOf(context), poweroff: endingOf(context).poweroff || params.poweroff },
       })),
       force: assign({ forced: true }),
       forgetDrain: assign({ drain: undefined, forced: false }),

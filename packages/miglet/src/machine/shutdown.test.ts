@@ -144,6 +144,14 @@ describe('shutdown', () => {
     }
   });
 
+  it('powers the VM off if any of the shutdowns asked for it', async () => {
+    const harness = await ROAD.idle();
+    await harness.send(events.shutdown('shutdown-1', { poweroff: true }), events.shutdown('shutdown-2'));
+    await letItEnd(harness);
+    expect(harness.output()).toMatchObject({ poweroff: true });
+    expect(harness.timesAsked('powerOff')).toBe(1);
+  });
+
   it('a flush that breaks does not keep the MIGlet from ending', async () => {
     const harness = await ROAD.flushing();
     await harness.reject('flush', 'disk full');

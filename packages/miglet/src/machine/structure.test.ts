@@ -7,6 +7,7 @@ import {
   isTransient,
   leavesOf,
   machine,
+  nameOf,
   nodesBelow,
   pathWithin,
   regionNode,
@@ -22,7 +23,15 @@ import type { MigletEvent } from './types.js';
 const REGIONS: readonly Region[] = ['lifecycle', 'link', 'runner'];
 const nodes = nodesBelow(root);
 const source = (file: string): string => readFileSync(path.join(import.meta.dirname, file), 'utf8');
-const chart = source('miglet-machine.ts');
+const chart = [
+  'miglet-machine.ts',
+  'lifecycle-region.ts',
+  'retirement.ts',
+  'link-region.ts',
+  'runner-region.ts',
+]
+  .map(source)
+  .join('\n');
 const vocabulary = source('setup.ts');
 
 /** Is there an arrow, of its own or of a state around it? */
@@ -32,7 +41,7 @@ const hears = (node: AnyStateNode | undefined, type: string): boolean =>
 describe('structure', () => {
   it('every invoke handles its error', () => {
     const invokes = nodes.flatMap((node) => node.invoke.map((invoke) => ({ node, invoke })));
-    expect(invokes.map(({ invoke }) => String(invoke.src)).sort()).toEqual([
+    expect(invokes.map(({ invoke }) => nameOf(invoke.src)).sort()).toEqual([
       'announce',
       'configureRunner',
       'deregister', // of a runner that an earlier MIGlet left
@@ -53,7 +62,7 @@ describe('structure', () => {
   it('every port that answers once is listened to, whatever it answers', () => {
     const callbacks = ['link', 'runner'];
     for (const node of nodes) {
-      for (const invoke of node.invoke.filter(({ src }) => !callbacks.includes(String(src)))) {
+      for (const invoke of node.invoke.filter(({ src }) => !callbacks.includes(nameOf(src)))) {
         const handlers = node.transitions.get(`xstate.done.actor.${invoke.id}`) ?? [];
         expect([node.id, handlers.at(-1)?.guard]).toEqual([node.id, undefined]);
         expect(handlers.length).toBeGreaterThan(0);
@@ -114,7 +123,7 @@ describe('structure', () => {
       delays: new Set<string>(),
       actors: new Set<string>(),
     };
-    const nameOf = (thing: unknown): string | undefined =>
+    const typeOf = (thing: unknown): string | undefined =>
       typeof thing === 'string' ? thing : (thing as { type?: string } | undefined)?.type;
     for (const node of nodes) {
       for (const action of [
@@ -122,13 +131,13 @@ describe('structure', () => {
         ...node.exit,
         ...transitionsOf(node).flatMap((transition) => transition.actions),
       ]) {
-        const name = typeof action === 'function' ? undefined : nameOf(action);
+        const name = typeof action === 'function' ? undefined : typeOf(action);
         if (name !== undefined) used.actions.add(name);
       }
       for (const { guard } of transitionsOf(node))
-        if (typeof guard !== 'function' && guard) used.guards.add(nameOf(guard) ?? '');
+        if (typeof guard !== 'function' && guard) used.guards.add(typeOf(guard) ?? '');
       for (const { delay } of node.after) used.delays.add(String(delay));
-      for (const { src } of node.invoke) used.actors.add(String(src));
+      for (const { src } of node.invoke) used.actors.add(nameOf(src));
     }
     expect(Object.keys(actions)).toEqual(expect.arrayContaining([...used.actions]));
     expect(Object.keys(guards)).toEqual(expect.arrayContaining([...used.guards]));

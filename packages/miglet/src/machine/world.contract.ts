@@ -27,12 +27,16 @@ export type Move =
   | { readonly kind: 'announce' | 'configure'; readonly how: 'ok' | 'retryable' | 'fatal' | 'breaks' }
   | { readonly kind: 'deregister'; readonly how: 'asGitHub' | 'unavailable' | 'notManaged' | 'breaks' }
   | { readonly kind: 'linkUp'; readonly announceAgain: boolean }
-  | { readonly kind: 'linkDown' | 'flush' | 'powerOff' }
+  | { readonly kind: 'linkDown' }
+  | { readonly kind: 'flush' | 'powerOff' }
   | {
       readonly kind: 'runner';
       readonly does: 'comes up' | 'listens' | 'takes a job' | 'ends its job' | 'ends' | 'crashes';
     }
   | { readonly kind: 'wait'; readonly ms: number };
+
+type Order = Extract<Move, { kind: 'register' | 'drain' | 'shutdown' }>;
+type Answer = Extract<Move, { kind: 'announce' | 'configure' | 'deregister' | 'flush' | 'powerOff' }>;
 
 const how = fc.constantFrom('ok', 'ok', 'ok', 'retryable', 'fatal', 'breaks');
 const rarely = fc.nat(7).map((n) => n === 0);
@@ -86,7 +90,7 @@ export const moves: fc.Arbitrary<Move[]> = fc.array(
         ms: fc.constantFrom(1, 1_000, 7_000, 35_000, 140_000),
       }),
     },
-  ) as fc.Arbitrary<Move>,
+  ),
   { minLength: 10, maxLength: 60 },
 );
 
@@ -150,7 +154,7 @@ export function createWorld(options: HarnessOptions = {}): World {
     return id;
   };
 
-  async function takeOrder(move: Move): Promise<void> {
+  async function takeOrder(move: Order): Promise<void> {
     const before = harness.drainedMemory.length;
     switch (move.kind) {
       case 'register':
@@ -167,8 +171,6 @@ export function createWorld(options: HarnessOptions = {}): World {
           events.shutdown(move.signal ? undefined : newId(), { force: move.force, poweroff: move.poweroff }),
         );
         break;
-      default:
-        return;
     }
     // Brought back: what was said before counts no more.
     if (harness.drainedMemory.slice(before).includes(false)) {
@@ -196,7 +198,7 @@ export function createWorld(options: HarnessOptions = {}): World {
     }
   }
 
-  async function answer(move: Move): Promise<void> {
+  async function answer(move: Answer): Promise<void> {
     switch (move.kind) {
       case 'announce':
       case 'configure': {

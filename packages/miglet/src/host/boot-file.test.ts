@@ -1,0 +1,74 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { isValidId } from '@mig/common/domain/ids';
+import { openBootFile } from './boot-file.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'miglet-boot-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const open = (kernelBootId = 'kernel-1') => openBootFile(path.join(folder, 'state'), kernelBootId);
+
+describe('boot', () => {
+  it('a MIGlet that starts for the first time begins a boot, with an id that may be a key', () => {
+    const { boot } = open();
+    expect(boot).toEqual({ bootId: expect.any(String), drained: false, resumed: false });
+    expect(isValidId(boot.bootId)).toBe(true);
+  });
+
+  it('a MIGlet that was killed finds its boot again, also one that was drained', () => {
+    const first = open();
+    expect(open().boot).toEqual({ ...first.boot, resumed: true });
+    first.rememberDrained(true);
+    expect(open().boot).toEqual({ bootId: first.boot.bootId, drained: true, resumed: true });
+    open().rememberDrained(false);
+    expect(open().boot.drained).toBe(false);
+  });
+
+  it('a MIGlet that ended in order begins another boot, which is not drained', () => {
+    const first = open();
+    first.rememberDrained(true);
+    first.rememberEnded();
+    const second = open();
+    expect(second.boot.bootId).not.toBe(first.boot.bootId);
+    expect(second.boot).toMatchObject({ drained: false, resumed: false });
+  });
+
+  it('a machine that was restarted begins another boot', () => {
+    const first = open('kernel-1');
+    first.rememberDrained(true);
+    const second = open('kernel-2');
+    expect(second.boot.bootId).not.toBe(first.boot.bootId);
+    expect(second.boot).toMatchObject({ drained: false, resumed: false });
+  });
+
+  it('where the kernel says nothing, a restart of the process alone is one boot', () => {
+    expect(open('').boot.bootId).toBe(open('').boot.bootId);
+  });
+
+  it.each(['', '{"boot_id":"x"', '[]', '{"boot_id":7,"kernel_boot_id":"kernel-1"}', 'null'])(
+    'a file that holds %j is no boot: another is begun and written',
+    (content) => {
+      open();
+      writeFileSync(path.join(folder, 'state', 'boot.json'), content);
+      const { boot } = open();
+      expect(boot.resumed).toBe(false);
+      expect(open().boot.bootId).toBe(boot.bootId);
+    },
+  );
+
+  it('is kept for this user only, and leaves no half-written file', () => {
+    open().rememberDrained(true);
+    const state = path.join(folder, 'state');
+    expect(readdirSync(state)).toEqual(['boot.json']);
+    expect(statSync(path.join(state, 'boot.json')).mode & 0o777).toBe(0o600);
+    expect(JSON.parse(readFileSync(path.join(state, 'boot.json'), 'utf8'))).toMatchObject({
+      drained: true,
+      ended: false,
+    });
+  });
+});
