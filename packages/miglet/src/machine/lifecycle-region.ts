@@ -344,13 +344,16 @@ export function createLifecycleRegion(parts: MachineParts) {
         },
       },
       'shutdown.request': {
-        actions: {
-          type: 'settle',
-          params: ({ event }) => ({
-            commandId: event.commandId,
-            result: success('the MIGlet is ending already'),
-          }),
-        },
+        actions: [
+          { type: 'wantPoweroff', params: ({ event }) => ({ poweroff: event.poweroff }) },
+          {
+            type: 'settle',
+            params: ({ event }) => ({
+              commandId: event.commandId,
+              result: success('the MIGlet is ending already'),
+            }),
+          },
+        ],
       },
     },
   });
