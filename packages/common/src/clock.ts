@@ -22,5 +22,12 @@ export const systemClock: Clock = {
   clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
 };
 
-/** RFC 3339 in UTC with milliseconds, the one form of a time on the operator API and in files. */
-export const toRfc3339 = (epochMs: number): string => new Date(epochMs).toISOString();
+/** The last millisecond of the year 9999: RFC 3339 has no later one. */
+const MAX_TIME_MS = 253_402_300_799_999;
+
+/**
+ * RFC 3339 in UTC with milliseconds, the one form of a time on the operator API and in files. A time that it cannot say
+ * (a VM may report any number) becomes the nearest that it can, from 1970 to 9999.
+ */
+export const toRfc3339 = (epochMs: number): string =>
+  new Date(Number.isNaN(epochMs) ? 0 : Math.min(Math.max(epochMs, 0), MAX_TIME_MS)).toISOString();

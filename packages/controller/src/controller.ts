@@ -80,7 +80,13 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     logger: logger.child({ part: 'delivery' }),
     random: deps.random,
   });
-  const autoRegistration = createAutoRegistration({ queue, fleet, links });
+  const autoRegistration = createAutoRegistration({
+    queue,
+    fleet,
+    links,
+    clock,
+    logger: logger.child({ part: 'registration' }),
+  });
   feed.subscribe((change) => {
     const vmId = vmToRegister(change);
     if (vmId !== undefined) {

@@ -108,7 +108,7 @@ export function createParts(
   const queue = createCommandQueue({ store, feed, clock, logger }, limits);
   const registrar = createScriptedRegistrar();
   const delivery = createDelivery({ queue, fleet, links, registrar, clock, logger, random: () => 0.5 });
-  const registration = createAutoRegistration({ queue, fleet, links });
+  const registration = createAutoRegistration({ queue, fleet, links, clock, logger });
 
   return {
     store,

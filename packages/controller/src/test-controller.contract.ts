@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { systemClock, type Clock } from '@mig/common/clock';
 import { createStandInGitHub, type StandInGitHub } from '@mig/testkit/github/stand-in-github';
-import * as z from 'zod';
+import type * as z from 'zod';
 import { controllerConfigSchema } from './config.js';
 import { startController, type Controller } from './controller.js';
 import type { ConnectRequest } from '@mig/common/domain/messages';
@@ -35,6 +35,8 @@ export interface TestController {
   controller: Controller;
   /** The path goes out as it is, without any clean-up. A body that is a text goes out as it is. */
   call<T = Record<string, unknown>>(method: string, path: string, options?: CallOptions): Promise<Answer<T>>;
+  /** Asks again and again until the answer is as it should be; its last answer. Fails after 5 s, and names `what`. */
+  eventually<T = Record<string, unknown>>(what: string, path: string, isSo: (json: T) => boolean): Promise<T>;
   /** Opens a stream that says nothing yet. */
   stream(): TestMiglet;
   /** Opens a stream and connects. */
@@ -70,7 +72,13 @@ export async function startTestController(options: TestControllerOptions = {}): 
     ...options.config,
   });
   const start = () =>
-    startController({ config, clock: options.clock ?? systemClock, logger: log.logger, random: () => 0.5, version: '0.1.0' });
+    startController({
+      config,
+      clock: options.clock ?? systemClock,
+      logger: log.logger,
+      random: () => 0.5,
+      version: '0.1.0',
+    });
   const agent = new http.Agent({ keepAlive: false });
   const streams: TestMiglet[] = [];
   const test: TestController = {
@@ -107,6 +115,14 @@ export async function startTestController(options: TestControllerOptions = {}): 
         request.on('error', reject);
         request.end(content);
       }),
+    async eventually<T>(what: string, target: string, isSo: (json: T) => boolean) {
+      const deadline = performance.now() + 5_000;
+      for (;;) {
+        const { json } = await test.call<T>('GET', target);
+        if (isSo(json)) return json;
+        if (performance.now() > deadline) throw new Error(`${what}: not so after 5 s`);
+      }
+    },
     stream() {
       const stream = openStream(test.controller.grpcPort);
       streams.push(stream);

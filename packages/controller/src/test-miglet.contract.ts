@@ -1,6 +1,11 @@
 /** A MIGlet for tests: a bare gRPC stream on which bytes go out as the test says, and everything that comes in is kept. */
-import { Client, credentials, type ClientDuplexStream, type ServiceError, type StatusObject } from '@grpc/grpc-js';
-import type { CommandMessage, ConnectRequest, ControllerMessage, MigletMessage } from '@mig/common/domain/messages';
+import { Client, credentials, type ClientDuplexStream, type StatusObject } from '@grpc/grpc-js';
+import type {
+  CommandMessage,
+  ConnectRequest,
+  ControllerMessage,
+  MigletMessage,
+} from '@mig/common/domain/messages';
 import { commandServiceDefinition } from '@mig/common/wire/command-service';
 import { decodeControllerMessage } from '@mig/common/wire/controller-message';
 import { encodeMigletMessage } from '@mig/common/wire/miglet-message';
@@ -38,7 +43,7 @@ export function openStream(grpcPort: number): TestMiglet {
   );
   const received: ControllerMessage[] = [];
   call.on('data', (bytes: Buffer) => received.push(decodeControllerMessage(bytes)));
-  call.on('error', (_: ServiceError) => undefined);
+  call.on('error', () => undefined); // `ended` tells it
   const ended = new Promise<StatusObject>((resolve) => call.on('status', resolve));
   return {
     received,
@@ -62,7 +67,10 @@ export function openStream(grpcPort: number): TestMiglet {
 }
 
 /** Opens a stream, connects, and waits until that is acknowledged. */
-export async function connectMiglet(grpcPort: number, request: Partial<ConnectRequest> = {}): Promise<TestMiglet> {
+export async function connectMiglet(
+  grpcPort: number,
+  request: Partial<ConnectRequest> = {},
+): Promise<TestMiglet> {
   const miglet = openStream(grpcPort);
   miglet.send({ kind: 'connect', request: connectRequest(request) });
   await miglet.next('connectAck');

@@ -90,6 +90,43 @@ describe('one registration at a time', () => {
     expect(states(parts)).toEqual(['failed', 'queued']);
   });
 
+  it('when it fails again and again there are pauses, from 1 s to 1 min, until the VM is ready (I12)', async () => {
+    const parts = createParts();
+    parts.connect({ state: AWAITING });
+    const { onChange } = parts.registration;
+    const failLast = async () => {
+      parts.queue.end(registrations(parts).at(-1)?.id ?? '', 'failed', 'no');
+      await onChange('vm-1');
+    };
+    await onChange('vm-1');
+    await failLast();
+    expect(states(parts)).toEqual(['failed', 'queued']);
+    for (const pauseMs of [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]) {
+      await failLast();
+      const before = registrations(parts).length;
+      parts.clock.advance(pauseMs - 1);
+      await onChange('vm-1');
+      expect(registrations(parts)).toHaveLength(before);
+      parts.clock.advance(1);
+      await settled();
+      expect(states(parts).slice(before)).toEqual(['queued']);
+    }
+    const commandId = registrations(parts).at(-1)?.id ?? '';
+    await parts.queue.acknowledge('vm-1', {
+      commandId,
+      phase: 'completed',
+      success: true,
+      message: '',
+      result: {},
+    });
+    parts.connect({ state: 'ready.idle' });
+    await onChange('vm-1');
+    parts.connect({ state: AWAITING });
+    await onChange('vm-1');
+    await failLast();
+    expect(states(parts).slice(-2)).toEqual(['failed', 'queued']);
+  });
+
   it('one that could not be stored is reported, and does not stand in the way of the next', async () => {
     const parts = createParts();
     parts.connect({ state: AWAITING });

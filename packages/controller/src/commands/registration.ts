@@ -4,13 +4,34 @@
  * By state, not by occasion: whenever a VM says that it awaits its command (on connect, or later, after its runner ended),
  * and has none under way. A legacy MIGlet says no state when it connects: it gets one at every connect, as from the
  * original controller, unless a job runs on it.
+ *
+ * A registration that failed is repeated at once; when that fails too, after a pause that grows from 1 s to 1 min. What
+ * fails at once (no organization, labels that the VM refuses) would go round without end otherwise (I12).
  */
+import type { Clock } from '@mig/common/clock';
+import { errorMessage } from '@mig/common/errors';
+import type { Logger } from '@mig/common/logger';
+import { phaseOf } from '@mig/common/domain/vm-state';
 import type { CommandQueue } from './command-queue.js';
 import type { Fleet } from '../fleet/fleet.js';
 import type { Links } from '../fleet/links.js';
 
 /** The state in which a MIGlet waits for `register_runner`. */
 const AWAITING = 'registering.awaitingCommand';
+
+/** Bounds of the pause after the second failure in a row, milliseconds. */
+const FIRST_PAUSE_MS = 1_000;
+const MAX_PAUSE_MS = 60_000;
+
+/** What became of the registrations of a VM that is not ready yet. */
+interface Tries {
+  /** The last one, until its end has been looked at. */
+  commandId: string | undefined;
+  /** Failures in a row. */
+  failures: number;
+  /** Set while the next one waits. */
+  pause: unknown;
+}
 
 export interface AutoRegistration {
   /** The VM has connected. Resolves when its registration, if it gets one, is queued. */
@@ -23,19 +44,68 @@ export function createAutoRegistration(deps: {
   readonly queue: CommandQueue;
   readonly fleet: Fleet;
   readonly links: Links;
+  readonly clock: Clock;
+  readonly logger: Logger;
 }): AutoRegistration {
-  const { queue, fleet, links } = deps;
+  const { queue, fleet, links, clock, logger } = deps;
+  const tries = new Map<string, Tries>();
   /** Being submitted: the queue does not list them before they are durable. */
   const submitting = new Set<string>();
 
   async function register(vmId: string): Promise<void> {
     if (submitting.has(vmId)) return;
     submitting.add(vmId);
+    let commandId: string;
     try {
-      await queue.submit({ vmId, type: 'register_runner', parameters: {}, createdBy: 'controller' });
+      const command = await queue.submit({
+        vmId,
+        type: 'register_runner',
+        parameters: {},
+        createdBy: 'controller',
+      });
+      commandId = command.id;
+      const { failures = 0, pause } = tries.get(vmId) ?? {};
+      tries.set(vmId, { commandId, failures, pause });
     } finally {
       submitting.delete(vmId);
     }
+    // It may have failed before it was entered here: nothing else would look at it again.
+    if (hasFailed(commandId)) await onChange(vmId);
+  }
+
+  function hasFailed(commandId: string): boolean {
+    try {
+      return queue.get(commandId).state === 'failed';
+    } catch {
+      return false; // forgotten since
+    }
+  }
+
+  /** True if the next registration has to wait; it comes by itself. */
+  function pauses(vmId: string): boolean {
+    const last = tries.get(vmId);
+    if (last === undefined) return false;
+    if (last.pause !== undefined) return true;
+    if (last.commandId === undefined) return false;
+    last.failures = hasFailed(last.commandId) ? last.failures + 1 : 0;
+    last.commandId = undefined;
+    if (last.failures < 2) return false;
+    const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (last.failures - 2));
+    last.pause = clock.setTimer(() => {
+      last.pause = undefined;
+      onChange(vmId).catch((error: unknown) =>
+        logger.error({ vmId, reason: errorMessage(error) }, 'a registration could not be queued'),
+      );
+    }, pauseMs);
+    return true;
+  }
+
+  async function onChange(vmId: string): Promise<void> {
+    if (links.get(vmId)?.legacy !== false) return;
+    const vm = fleet.get(vmId)?.record;
+    if (phaseOf(vm?.state ?? '') === 'ready' && tries.get(vmId)?.pause === undefined) tries.delete(vmId);
+    if (vm?.state !== AWAITING || submitting.has(vmId) || underWay(vmId) || pauses(vmId)) return;
+    await register(vmId);
   }
 
   const underWay = (vmId: string): boolean =>
@@ -56,11 +126,7 @@ export function createAutoRegistration(deps: {
       if (isWaiting(vm.state) && !underWay(vmId)) await register(vmId);
     },
 
-    async onChange(vmId) {
-      if (links.get(vmId)?.legacy !== false) return;
-      const vm = fleet.get(vmId)?.record;
-      if (vm?.state === AWAITING && !underWay(vmId)) await register(vmId);
-    },
+    onChange,
   };
 }
 

@@ -82,17 +82,18 @@ export function createGitHubRegistrar(
     return fresh;
   }
 
-  /** False if GitHub refused because a job runs on it: the arbiter's word (I5). */
-  async function deleteRunner(octokit: Octokit, org: string, runnerId: number): Promise<boolean> {
+  /** `refused`: a job runs on it, by the arbiter's word (I5). */
+  async function deleteRunner(octokit: Octokit, org: string, runnerId: number): Promise<'gone' | 'refused'> {
     try {
       await octokit.rest.actions.deleteSelfHostedRunnerFromOrg({
         org,
         runner_id: runnerId,
         request: request(),
       });
-      return true;
+      return 'gone';
     } catch (error) {
-      if (statusOf(error) === 422) return false;
+      if (statusOf(error) === 404) return 'gone';
+      if (statusOf(error) === 422) return 'refused';
       throw error;
     }
   }
@@ -101,13 +102,19 @@ export function createGitHubRegistrar(
    * Takes the labels of a runner that is to go when its job ends. A runner that is not ephemeral would be given the next
    * matching job in the same moment, and the next, and never be free to be deleted.
    */
-  async function fence(octokit: Octokit, org: string, runnerId: number): Promise<void> {
-    await octokit.rest.actions.setCustomLabelsForSelfHostedRunnerForOrg({
-      org,
-      runner_id: runnerId,
-      labels: [FENCE_LABEL],
-      request: request(),
-    });
+  async function fence(octokit: Octokit, org: string, runnerId: number): Promise<'gone' | 'fenced'> {
+    try {
+      await octokit.rest.actions.setCustomLabelsForSelfHostedRunnerForOrg({
+        org,
+        runner_id: runnerId,
+        labels: [FENCE_LABEL],
+        request: request(),
+      });
+      return 'fenced';
+    } catch (error) {
+      if (statusOf(error) === 404) return 'gone';
+      throw error;
+    }
   }
 
   const orgOf = (vm: VmRecord): string => (vm.orgId === '' ? options.defaultOrg : vm.orgId);
@@ -150,12 +157,14 @@ export function createGitHubRegistrar(
         });
         const runner = found.data.runners.find((candidate) => candidate.name === name);
         if (runner === undefined) return { outcome: 'deleted', message: `GitHub has no runner ${name}` };
-        if (await deleteRunner(octokit, org, runner.id))
-          return { outcome: 'deleted', message: `runner ${name} is deleted` };
-        await fence(octokit, org, runner.id);
-        return { outcome: 'busy', message: `GitHub refused to delete runner ${name}: a job runs on it` };
+        const gone =
+          (await deleteRunner(octokit, org, runner.id)) === 'gone' ||
+          (await fence(octokit, org, runner.id)) === 'gone';
+        return gone
+          ? { outcome: 'deleted', message: `runner ${name} is deleted` }
+          : { outcome: 'busy', message: `GitHub refused to delete runner ${name}: a job runs on it` };
       } catch (error) {
-        if (statusOf(error) === 404) return { outcome: 'deleted', message: `GitHub has no runner ${name}` };
+        // Also a 404 of the list: GitHub answers so when the token lacks the right, and the runner is still there (I5).
         deps.logger.warn(
           { vmId: vm.vmId, runner: name, reason: describe(error) },
           'a runner could not be deleted',
@@ -172,10 +181,12 @@ function runnerName(vm: VmRecord): string {
   return boot === '' ? vm.vmId : `${vm.vmId.slice(0, 55)}-${boot}`;
 }
 
-const statusOf = (error: unknown): number | undefined =>
-  typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number'
-    ? error.status
-    : undefined;
+/** What GitHub answered. Octokit calls a request that had no answer a 500 as well; that one has no response. */
+function statusOf(error: unknown): number | undefined {
+  if (typeof error !== 'object' || error === null || !('status' in error)) return undefined;
+  const answered = 'response' in error && error.response !== undefined;
+  return answered && typeof error.status === 'number' ? error.status : undefined;
+}
 
 function describe(error: unknown): string {
   const status = statusOf(error);

@@ -35,9 +35,12 @@ export async function createHttpServer(
   deps: HttpServerDeps,
   limits: { readonly bodyBytes: number },
 ): Promise<HttpServer> {
+  const handleError = createErrorHandler(deps.logger);
   const app = withTypes(
     fastify({
       logger: false,
+      // A path that cannot be decoded, or has a part that is too long, is refused before any route is chosen.
+      frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
       bodyLimit: limits.bodyBytes,
       requestTimeout: 30_000,
       // On stop, idle keep-alive connections do not hold the end up.
@@ -47,7 +50,7 @@ export async function createHttpServer(
   );
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  app.setErrorHandler(createErrorHandler(deps.logger));
+  app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) =>
     sendProblem(reply, {
       type: problemType('not-found'),

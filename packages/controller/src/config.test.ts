@@ -1,0 +1,49 @@
+/** How the controller's own schema joins with loading: names in the environment, and what it does not allow. */
+import { describe, expect, it } from '@jest/globals';
+import { ConfigError, loadConfig } from '@mig/common/config/load';
+import { controllerConfigSchema } from './config.js';
+
+const load = (env: Record<string, string> = {}) =>
+  loadConfig(controllerConfigSchema, { envPrefix: 'CONTROLLER', env });
+
+describe('the configuration of the controller', () => {
+  it('listens where the contract says, on this machine alone, and keeps what issue 2 says', () => {
+    const { config } = load();
+    expect(config.http).toEqual({ host: '127.0.0.1', port: 8080 });
+    expect(config.grpc).toMatchObject({ host: '127.0.0.1', port: 50051, tls: { enabled: false } });
+    expect(config.retention).toMatchObject({ age: 7 * 86_400_000, events: 10_000, heartbeats: 100 });
+  });
+
+  it('takes every kind of key from the environment', () => {
+    const { config, unknownVariables } = load({
+      CONTROLLER_GRPC_PORT: '0',
+      CONTROLLER_DATA_DIR: '/srv/mig',
+      CONTROLLER_HEARTBEAT_INTERVAL: '5s',
+      CONTROLLER_POOLS: '{pool-a: {labels: [gpu], runner_group: large}}',
+      CONTROLLER_GRCP_PORT: '1',
+    });
+    expect(config).toMatchObject({
+      data_dir: '/srv/mig',
+      grpc: { port: 0 },
+      heartbeat: { interval: 5_000 },
+      pools: { 'pool-a': { labels: ['gpu'], runner_group: 'large' } },
+    });
+    expect(unknownVariables).toEqual(['CONTROLLER_GRCP_PORT']);
+  });
+
+  it.each([
+    [
+      { CONTROLLER_GITHUB_AUTH: 'token' },
+      /token_file.*expected the path of a file, because github\.auth is token/,
+    ],
+    [
+      { CONTROLLER_GRPC_TLS_ENABLED: 'true' },
+      /^CONTROLLER_GRPC_TLS_ENABLED .*TLS is not available yet: .*, got true$/,
+    ],
+    [{ CONTROLLER_GITHUB_API_URL: 'github' }, /^CONTROLLER_GITHUB_API_URL .*expected a URL, got "github"$/],
+    [{ CONTROLLER_GITHUB_ORG: 'a/b' }, /^CONTROLLER_GITHUB_ORG .*expected 1 to 63 of .*, got "a\/b"$/],
+  ])('refuses %j', (env, fault) => {
+    expect(() => load(env)).toThrow(ConfigError);
+    expect(() => load(env)).toThrow(fault);
+  });
+});
