@@ -5,6 +5,7 @@ import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { createAutoRegistration } from './commands/registration.js';
 import { createCommandQueue } from './commands/command-queue.js';
+import { createDeregistration } from './commands/deregistration.js';
 import { createDelivery } from './commands/delivery.js';
 import type { RunnerRegistrar } from './commands/registrar.js';
 import type { ControllerConfig } from './config.js';
@@ -101,7 +102,19 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
 
   let stopping = false;
   let grpcPort = 0;
-  const parts = { fleet, links, events, queue, delivery, autoRegistration, registrar, feed, store };
+  const deregistration = createDeregistration({ fleet, queue, registrar });
+  const parts = {
+    fleet,
+    links,
+    events,
+    queue,
+    delivery,
+    autoRegistration,
+    deregistration,
+    registrar,
+    feed,
+    store,
+  };
   const http = await createHttpServer(
     {
       ...parts,
@@ -148,7 +161,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   every(SWEEP_MS, () => queue.sweep());
   every(FORGET_MS, () => {
     fleet
-      .forgetOld(config.retention.vms)
+      .forgetOld(config.retention.vms, (vmId) => queue.open(vmId).length > 0) // I1
       .then((vmIds) => vmIds.forEach((vmId) => logger.info({ vmId }, 'a VM that is long gone was forgotten')))
       .catch((error: unknown) =>
         logger.warn({ reason: errorMessage(error) }, 'old VMs could not be removed'),

@@ -80,6 +80,16 @@ describe('precedence: flags > environment > file > defaults', () => {
   });
 });
 
+describe('a section', () => {
+  it('whose keys are all commented out has their defaults, at every depth', () => {
+    expect(loadYaml('grpc:\n  tls:\nheartbeat:\n').config).toEqual(load().config);
+  });
+
+  it('that is a text or a list is a fault', () => {
+    expect(() => loadYaml('grpc: [50051]\n')).toThrow(/app\.yaml:1:1 grpc/);
+  });
+});
+
 describe('the environment', () => {
   it('has a name for every key', () => {
     const names = leaves(schema).map((leaf) => variableName('APP', leaf.path));

@@ -41,7 +41,7 @@ export function loadConfig<S extends z.ZodObject>(
   sources: ConfigSources,
 ): LoadedConfig<z.infer<S>> {
   const file = readConfigFile(sources.file);
-  const values: Record<string, unknown> = file.values;
+  const values = fillSections(schema, file.values);
   const origins = new Map<string, string>();
   const faults: string[] = [];
 
@@ -68,6 +68,24 @@ export function loadConfig<S extends z.ZodObject>(
     (name) => name.startsWith(`${sources.envPrefix}_`) && !names.has(name),
   );
   return { config: parsed.data, unknownVariables };
+}
+
+/** A section whose keys are all left out (`http:` and nothing below) has their defaults. */
+function fillSections(
+  schema: z.ZodObject,
+  values: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const filled: Record<string, unknown> = { ...values };
+  for (const [key, inner] of Object.entries(schema.shape as Record<string, z.ZodType>)) {
+    const section = unwrap(inner);
+    if (!(section instanceof z.ZodObject) || !Object.hasOwn(filled, key)) continue;
+    const value = filled[key];
+    if (value === null) filled[key] = {};
+    else if (typeof value === 'object' && !Array.isArray(value)) {
+      filled[key] = fillSections(section, value as Record<string, unknown>);
+    }
+  }
+  return filled;
 }
 
 /** Every key of a schema with the schema of its value, in order. */

@@ -1,5 +1,5 @@
 /** What a MIGlet says: bytes <-> domain. */
-import type { ConnectRequest as WireConnect} from '../gen/commands.js';
+import type { ConnectRequest as WireConnect } from '../gen/commands.js';
 import { AckPhase, MIGletMessage as Wire } from '../gen/commands.js';
 import { errorMessage } from '../errors.js';
 import type { CommandAck } from '../domain/command.js';

@@ -131,6 +131,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     const vm = fleet.get(vmId)?.record;
     if (vm === undefined) return undefined;
     const minted = await within(registrar.mint(vm, command.parameters), MINT_PATIENCE_MS);
+    if (stopped) return undefined;
     switch (minted.kind) {
       case 'ok':
         pump.mintFailures = 0;

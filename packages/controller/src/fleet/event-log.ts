@@ -57,7 +57,10 @@ export function createEventLog(
       stored = await store.appendEvent(event, via);
     } catch (error) {
       if (counted) log.failed = { bootId: event.bootId, sequence: event.sequence };
-      logger.error({ vmId: event.vmId, type: event.type, reason: errorMessage(error) }, 'an event could not be stored');
+      logger.error(
+        { vmId: event.vmId, type: event.type, reason: errorMessage(error) },
+        'an event could not be stored',
+      );
       return { kind: 'refused', reason: errorMessage(error) };
     }
     if (log.failed !== undefined && event.sequence >= log.failed.sequence) log.failed = undefined;

@@ -35,8 +35,8 @@ export interface Fleet {
   heartbeat(message: HeartbeatMessage): void;
   /** Learns from an event what it says of the VM; `vm_started` begins a life, or brings a MIGlet back in the same one. */
   apply(event: VmEvent): void;
-  /** Forgets VMs of which nothing was heard for `retentionMs`; resolves with their ids. */
-  forgetOld(retentionMs: number): Promise<string[]>;
+  /** Forgets VMs of which nothing was heard for `retentionMs`, but those that `keep` names; resolves with their ids. */
+  forgetOld(retentionMs: number, keep: (vmId: string) => boolean): Promise<string[]>;
 }
 
 /** A heartbeat that brings no news is stored this often. */
@@ -229,10 +229,10 @@ export function createFleet(deps: FleetDeps): Fleet {
       }
     },
 
-    async forgetOld(retentionMs) {
+    async forgetOld(retentionMs, keep) {
       const now = clock.now();
       const old = [...vms.values()].filter(
-        (vm) => links.get(vm.vmId) === undefined && now - vm.lastSeenAt > retentionMs,
+        (vm) => links.get(vm.vmId) === undefined && now - vm.lastSeenAt > retentionMs && !keep(vm.vmId),
       );
       for (const vm of old) {
         vms.delete(vm.vmId);

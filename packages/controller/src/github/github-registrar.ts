@@ -16,6 +16,7 @@ import { fatal, ok, retryable, type Outcome } from '@mig/common/outcome';
 import type { Parameters } from '@mig/common/domain/command';
 import type { VmRecord } from '@mig/common/domain/vm';
 import type { RunnerRegistrar } from '../commands/registrar.js';
+import { runnerName } from '../commands/runner-name.js';
 
 export interface PoolRegistration {
   readonly labels: readonly string[];
@@ -175,13 +176,6 @@ export function createGitHubRegistrar(
   };
 }
 
-/** Unique per boot, so that two lives of one VM never share a runner; at most 64 characters. */
-function runnerName(vm: VmRecord): string {
-  const boot = vm.bootId.replaceAll('-', '').slice(0, 8);
-  return boot === '' ? vm.vmId : `${vm.vmId.slice(0, 55)}-${boot}`;
-}
-
-/** What GitHub answered. Octokit calls a request that had no answer a 500 as well; that one has no response. */
 function statusOf(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null || !('status' in error)) return undefined;
   const answered = 'response' in error && error.response !== undefined;

@@ -10,7 +10,7 @@ import { isFinal } from '@mig/common/domain/command-state';
 import type { Parameters } from '@mig/common/domain/command';
 import { isValidEventType } from '@mig/common/domain/event';
 import type { JobStatus, VmIdentity, VmReport } from '@mig/common/domain/vm';
-import type { CommandQueue } from '../commands/command-queue.js';
+import { UnknownCommandError, type CommandQueue } from '../commands/command-queue.js';
 import type { RunnerRegistrar } from '../commands/registrar.js';
 import type { EventLog } from '../fleet/event-log.js';
 import type { Fleet } from '../fleet/fleet.js';
@@ -242,7 +242,8 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
     async (request) => {
       const { vm_id: vmId, id } = request.params;
       requireVm(fleet, vmId);
-      queue.get(id);
+      // A VM speaks only for itself (I10): of another's command it knows nothing.
+      if (queue.get(id).vmId !== vmId) throw new UnknownCommandError(id);
       await queue.acknowledge(vmId, { commandId: id, phase: 'completed', ...request.body });
       return { status: 'acknowledged' as const };
     },

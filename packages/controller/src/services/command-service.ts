@@ -15,7 +15,7 @@ import type { VmIdentity } from '@mig/common/domain/vm';
 import type { commandServiceDefinition } from '@mig/common/wire/command-service';
 import type { CommandQueue } from '../commands/command-queue.js';
 import type { Delivery } from '../commands/delivery.js';
-import type { RunnerRegistrar } from '../commands/registrar.js';
+import type { Deregistration } from '../commands/deregistration.js';
 import type { AutoRegistration } from '../commands/registration.js';
 import type { EventLog } from '../fleet/event-log.js';
 import type { Feed } from '../fleet/feed.js';
@@ -30,7 +30,7 @@ export interface CommandServiceDeps {
   readonly queue: CommandQueue;
   readonly delivery: Delivery;
   readonly autoRegistration: AutoRegistration;
-  readonly registrar: RunnerRegistrar;
+  readonly deregistration: Deregistration;
   readonly feed: Feed;
   readonly logger: Logger;
   readonly version: string;
@@ -244,7 +244,9 @@ function handle(
       return;
     }
     case 'deregister':
-      void deregister(message.requestId, message.runnerName, link, deps);
+      void deps.deregistration.remove(link.vmId, message.runnerName).then((result) => {
+        link.send({ kind: 'deregisterResult', result: { requestId: message.requestId, ...result } });
+      });
       return;
     case 'error':
       log.warn(
@@ -259,18 +261,6 @@ function handle(
     case 'unknown':
       log.debug('a message of a kind that this version does not know was ignored');
   }
-}
-
-async function deregister(
-  requestId: string,
-  runnerName: string,
-  link: VmLink,
-  deps: CommandServiceDeps,
-): Promise<void> {
-  const vm = deps.fleet.get(link.vmId)?.record;
-  if (vm === undefined) return;
-  const result = await deps.registrar.remove(vm, runnerName);
-  link.send({ kind: 'deregisterResult', result: { requestId, ...result } });
 }
 
 const identityOf = (request: ConnectRequest): VmIdentity => ({

@@ -118,10 +118,16 @@ describe('a stream', () => {
 
   it('a deregistration is answered with what GitHub said (I5)', async () => {
     const miglet = await test.miglet();
-    miglet.send({ kind: 'deregister', requestId: 'r-1', runnerName: 'nobody' });
+    miglet.send({ kind: 'deregister', requestId: 'r-1', runnerName: 'vm-1' });
     expect((await miglet.next('deregisterResult')).result).toMatchObject({
       requestId: 'r-1',
       outcome: 'deleted',
+    });
+    miglet.send({ kind: 'deregister', requestId: 'r-2', runnerName: 'somebody-elses' });
+    expect((await miglet.next('deregisterResult')).result).toMatchObject({
+      requestId: 'r-2',
+      outcome: 'unavailable',
+      message: expect.stringContaining('somebody-elses'),
     });
   });
 

@@ -174,7 +174,7 @@ describe('shutdown', () => {
   it('asked for again with poweroff while it is flushing, powers the VM off', async () => {
     const harness = await ROAD.drained();
     await harness.send(events.shutdown('shutdown-1'));
-    await harness.send({ ...events.shutdown('shutdown-2'), poweroff: true });
+    await harness.send(events.shutdown('shutdown-2', { poweroff: true }));
     expect(harness.resultsOf('shutdown-2')).toMatchObject([{ success: true }]);
     await harness.answer('flush', undefined);
     expect(harness.isAsked('powerOff')).toBe(true);

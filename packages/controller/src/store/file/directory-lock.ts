@@ -4,7 +4,7 @@
  * A lock whose process is gone (`kill -9`, power cut) is taken over. A process is told from a later one with the same
  * number by its start time, where the system gives it (/proc/PID/stat, field 22, proc(5)).
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { MigError } from '@mig/common/errors';
@@ -35,13 +35,18 @@ const LOCK_FILE = 'controller.lock';
  */
 export function lockDirectory(directory: string): () => void {
   const file = path.join(directory, LOCK_FILE);
+  const draft = `${file}.${process.pid}`;
   const self: LockHolder = { pid: process.pid, host: os.hostname(), startedAt: startTime(process.pid) };
   for (;;) {
     try {
-      writeFileSync(file, `${JSON.stringify(self)}\n`, { flag: 'wx', mode: 0o600 });
+      // Linked into its place when it is whole: nobody ever sees it empty.
+      writeFileSync(draft, `${JSON.stringify(self)}\n`, { mode: 0o600 });
+      linkSync(draft, file);
       return () => rmSync(file, { force: true });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    } finally {
+      rmSync(draft, { force: true });
     }
     const holder = readHolder(file);
     if (holder !== undefined && isAlive(holder)) throw new DataDirectoryInUseError(directory, holder);

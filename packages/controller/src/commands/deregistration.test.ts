@@ -1,0 +1,66 @@
+import { describe, expect, test } from '@jest/globals';
+import type { CommandQueue } from './command-queue.js';
+import { createDeregistration } from './deregistration.js';
+import type { Fleet } from '../fleet/fleet.js';
+import type { RunnerRegistrar } from './registrar.js';
+import { isRunnerNameOf, runnerName } from './runner-name.js';
+
+const VM = { vmId: 'vm-1', bootId: '0123abcd-4567-4000-8000-000000000000' };
+
+function create() {
+  const asked: string[] = [];
+  const answers: (() => void)[] = [];
+  const registrar: RunnerRegistrar = {
+    mint: () => Promise.reject(new Error('not asked for here')),
+    remove: (_, name) => {
+      asked.push(name);
+      return new Promise((resolve) => answers.push(() => resolve({ outcome: 'deleted', message: '' })));
+    },
+  };
+  const fleet = { get: (id: string) => (id === VM.vmId ? { record: VM } : undefined) } as unknown as Fleet;
+  const queue = {
+    list: () => [{ type: 'register_runner', parameters: { runner_name: 'named-by-an-operator' } }],
+  } as unknown as CommandQueue;
+  return { asked, answers, deregistration: createDeregistration({ fleet, queue, registrar }) };
+}
+
+describe('a VM that asks for the deletion of a runner', () => {
+  test.each(['vm-2-0123abcd', 'vm-10', 'production', 'vm-1-0123abcd-4567abcd', 'vm-1-prod'])(
+    'when %s was never given to it, nothing is asked of GitHub (I10)',
+    async (name) => {
+      const { asked, deregistration } = create();
+      const answer = await deregistration.remove('vm-1', name);
+      expect(answer).toMatchObject({ outcome: 'unavailable', message: expect.stringContaining(name) });
+      expect(asked).toEqual([]);
+    },
+  );
+
+  test.each([runnerName(VM), 'vm-1-ffffffff', 'vm-1', 'named-by-an-operator'])(
+    'when %s is its own, of this boot or an earlier one, it is deleted',
+    async (name) => {
+      const { asked, answers, deregistration } = create();
+      const answer = deregistration.remove('vm-1', name);
+      answers[0]?.();
+      expect(await answer).toMatchObject({ outcome: 'deleted' });
+      expect(asked).toEqual([name]);
+    },
+  );
+
+  test('when it asks again before the answer, it is told to wait, and GitHub is asked once (I12)', async () => {
+    const { asked, answers, deregistration } = create();
+    const first = deregistration.remove('vm-1', 'vm-1');
+    expect(await deregistration.remove('vm-1', 'vm-1')).toMatchObject({ outcome: 'unavailable' });
+    answers[0]?.();
+    await first;
+    const third = deregistration.remove('vm-1', 'vm-1');
+    answers[1]?.();
+    expect(await third).toMatchObject({ outcome: 'deleted' });
+    expect(asked).toHaveLength(2);
+  });
+
+  test('when the VM id is long, its runner is still recognised', () => {
+    const vm = { vmId: 'v'.repeat(63), bootId: VM.bootId };
+    expect(isRunnerNameOf(vm, runnerName(vm))).toBe(true);
+    expect(runnerName(vm)).toHaveLength(64);
+  });
+});
