@@ -7,7 +7,12 @@ const PACKAGE = (names) => `^(packages|@mig)/(${names})(/|$)`;
 
 module.exports = {
   forbidden: [
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     { name: 'everything-resolves', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'common-is-a-leaf',
@@ -30,7 +35,14 @@ module.exports = {
     {
       name: 'the-domain-does-no-io',
       severity: 'error',
-      from: { path: [SOURCE('common') + 'domain/', SOURCE('miglet') + 'machine/', SOURCE('controller') + '(fleet|commands)/'], pathNot: TESTS },
+      from: {
+        path: [
+          SOURCE('common') + 'domain/',
+          SOURCE('miglet') + 'machine/',
+          SOURCE('controller') + '(fleet|commands)/',
+        ],
+        pathNot: TESTS,
+      },
       to: {
         path: [
           '^(node:)?(fs|fs/promises|child_process|net|http|https)$',
@@ -56,6 +68,9 @@ module.exports = {
     doNotFollow: { path: ['node_modules', 'dist'] },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.base.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
   },
 };

@@ -79,7 +79,8 @@ function vmState(vm: VmResource, nowMs: number): Waiting {
   const link = vm.link === 'disconnected' ? ', disconnected' : '';
   const job = vm.current_job;
   if (job?.status !== 'running') {
-    const reason = vm.state_reason === undefined || vm.state_reason === '' ? '' : ` (${safe(vm.state_reason)})`;
+    const reason =
+      vm.state_reason === undefined || vm.state_reason === '' ? '' : ` (${safe(vm.state_reason)})`;
     return same(`${safe(vm.state)}${reason}${link}`);
   }
   // The job, and for how long it runs, is the better reason.
