@@ -76,7 +76,7 @@ function fillSections(
   values: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const filled: Record<string, unknown> = { ...values };
-  for (const [key, inner] of Object.entries(schema.shape as Record<string, z.ZodType>)) {
+  for (const [key, inner] of Object.entries(schema.shape)) {
     const section = unwrap(inner);
     if (!(section instanceof z.ZodObject) || !Object.hasOwn(filled, key)) continue;
     const value = filled[key];
