@@ -76,7 +76,8 @@ function fillSections(
   values: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const filled: Record<string, unknown> = { ...values };
-  for (const [key, inner] of Object.entries(schema.shape)) {
+  const shape: Record<string, z.ZodType> = schema.shape;
+  for (const [key, inner] of Object.entries(shape)) {
     const section = unwrap(inner);
     if (!(section instanceof z.ZodObject) || !Object.hasOwn(filled, key)) continue;
     const value = filled[key];
