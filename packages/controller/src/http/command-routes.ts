@@ -12,7 +12,7 @@ import type { CommandQueue } from '../commands/command-queue.js';
 import type { Delivery } from '../commands/delivery.js';
 import type { Fleet } from '../fleet/fleet.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
-import type { App } from './server.js';
+import type { App } from './app.js';
 import { requireVm, vmParams } from './vm-routes.js';
 
 export interface CommandRoutesDeps {

@@ -1,7 +1,7 @@
 /** Liveness, readiness, and the short status that MIGlets and people ask for. */
 import * as z from 'zod';
 import type { Links } from '../fleet/links.js';
-import type { App } from './server.js';
+import type { App } from './app.js';
 
 export interface HealthDeps {
   readonly links: Links;

@@ -16,7 +16,7 @@ import type { EventLog } from '../fleet/event-log.js';
 import type { Fleet } from '../fleet/fleet.js';
 import { StoreUnavailableError } from '../store/store.js';
 import { BadRequestError } from './problems.js';
-import type { App } from './server.js';
+import type { App } from './app.js';
 import { requireVm, vmParams } from './vm-routes.js';
 
 export interface MigletRoutesDeps {

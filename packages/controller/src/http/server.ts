@@ -1,14 +1,10 @@
 /** The HTTP server: MIGlet routes, operator API, health. Every error leaves as a problem; the API describes itself. */
 import swagger from '@fastify/swagger';
-import fastify, { type FastifyInstance } from 'fastify';
-import {
-  jsonSchemaTransform,
-  serializerCompiler,
-  validatorCompiler,
-  type ZodTypeProvider,
-} from 'fastify-type-provider-zod';
+import fastify from 'fastify';
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from '@mig/common/logger';
 import { problemType } from '@mig/common/api/problem';
+import { withTypes } from './app.js';
 import { createErrorHandler, sendProblem } from './problems.js';
 import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
@@ -19,11 +15,6 @@ export type HttpServerDeps = HealthDeps &
   MigletRoutesDeps &
   VmRoutesDeps &
   CommandRoutesDeps & { readonly logger: Logger };
-
-/** A fastify app whose routes are typed by their zod schemas. */
-export type App = ReturnType<typeof withTypes>;
-
-const withTypes = (app: FastifyInstance) => app.withTypeProvider<ZodTypeProvider>();
 
 export interface HttpServer {
   /** @returns the port that is listened on; rejects with the system's error if it cannot be had */

@@ -8,7 +8,7 @@ import type { Fleet, VmView } from '../fleet/fleet.js';
 import type { Store } from '../store/store.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
 import { UnknownVmError } from './problems.js';
-import type { App } from './server.js';
+import type { App } from './app.js';
 
 export interface VmRoutesDeps {
   readonly fleet: Fleet;
