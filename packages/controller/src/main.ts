@@ -1,8 +1,7 @@
 #!/usr/bin/env node
 /** The controller as a process: reads its configuration, runs until a signal, says how it ended by its exit code. */
-import { parseArgs } from 'node:util';
 import { systemClock } from '@mig/common/clock';
-import { ConfigError, loadConfig } from '@mig/common/config/load';
+import { readCommandLine } from '@mig/common/config/command-line';
 import { MigError, errorMessage } from '@mig/common/errors';
 import { createLogger } from '@mig/common/logger';
 import { VERSION } from '@mig/common/version';
@@ -20,53 +19,24 @@ Example:
   controller --config /etc/mig/controller.yaml --log-level debug
 `;
 
+const PROGRAM = {
+  name: 'controller',
+  help: HELP,
+  envPrefix: 'CONTROLLER',
+  schema: controllerConfigSchema,
+  flags: {
+    'data-dir': 'data_dir',
+    'http-port': 'http.port',
+    'grpc-port': 'grpc.port',
+    'log-level': 'log.level',
+  },
+};
+
 async function main(): Promise<number> {
-  let flags;
-  try {
-    flags = parseArgs({
-      options: {
-        config: { type: 'string' },
-        'data-dir': { type: 'string' },
-        'http-port': { type: 'string' },
-        'grpc-port': { type: 'string' },
-        'log-level': { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean' },
-      },
-    }).values;
-  } catch (error) {
-    process.stderr.write(`controller: ${errorMessage(error)}\n\n${HELP}`);
-    return 2;
-  }
-  if (flags.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  if (flags.version) {
-    process.stdout.write(`${VERSION}\n`);
-    return 0;
-  }
-
-  let loaded;
-  try {
-    loaded = loadConfig(controllerConfigSchema, {
-      envPrefix: 'CONTROLLER',
-      env: process.env,
-      ...(flags.config === undefined ? {} : { file: flags.config }),
-      flags: {
-        data_dir: flags['data-dir'],
-        'http.port': toNumber(flags['http-port']),
-        'grpc.port': toNumber(flags['grpc-port']),
-        'log.level': flags['log-level'],
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    for (const fault of error.faults) process.stderr.write(`controller: ${fault}\n`);
-    return 2;
-  }
-
-  const { config, unknownVariables } = loaded;
+  const { env, stdout, stderr } = process;
+  const commandLine = readCommandLine(PROGRAM, { args: process.argv.slice(2), env, stdout, stderr });
+  if (commandLine.kind === 'exit') return commandLine.code;
+  const { config, unknownVariables } = commandLine;
   const logger = createLogger({ name: 'controller', level: config.log.level });
   for (const name of unknownVariables)
     logger.warn({ variable: name }, 'an environment variable names no setting; it is ignored');
@@ -125,9 +95,6 @@ function startFailure(
   }
   return `could not start: ${message}`;
 }
-
-const toNumber = (text: string | undefined): unknown =>
-  text === undefined ? undefined : /^\d+$/.test(text) ? Number(text) : text;
 
 process.exitCode = await main();
 // Nothing is left to do; a library's idle socket must not hold the process.

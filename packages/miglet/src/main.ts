@@ -1,15 +1,13 @@
 #!/usr/bin/env node
 /** The MIGlet as a process: reads its configuration, runs the machine to its end, says how it ended by its exit code. */
 import os from 'node:os';
-import { parseArgs } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { systemClock } from '@mig/common/clock';
-import { ConfigError, loadConfig } from '@mig/common/config/load';
+import { readCommandLine } from '@mig/common/config/command-line';
 import { isValidId } from '@mig/common/domain/ids';
 import { errorMessage } from '@mig/common/errors';
 import { createLogger } from '@mig/common/logger';
-import { VERSION } from '@mig/common/version';
 import { migletConfigSchema } from './config.js';
 import { createHost } from './host/host.js';
 import { startMiglet } from './miglet.js';
@@ -32,48 +30,20 @@ const SETTLE_MS = 5_000;
 /** npm and a terminal may both pass on the one Ctrl-C of a person: signals this close together are one. */
 const SAME_SIGNAL_MS = 500;
 
+const hostName = os.hostname();
+const PROGRAM = {
+  name: 'miglet',
+  help: HELP,
+  envPrefix: 'MIGLET',
+  schema: migletConfigSchema(isValidId(hostName) ? hostName : 'vm'),
+  flags: { 'vm-id': 'vm_id', 'pool-id': 'pool_id', 'log-level': 'log.level' },
+};
+
 async function main(): Promise<number> {
-  let flags;
-  try {
-    flags = parseArgs({
-      options: {
-        config: { type: 'string' },
-        'vm-id': { type: 'string' },
-        'pool-id': { type: 'string' },
-        'log-level': { type: 'string' },
-        help: { type: 'boolean', short: 'h' },
-        version: { type: 'boolean' },
-      },
-    }).values;
-  } catch (error) {
-    process.stderr.write(`miglet: ${errorMessage(error)}\n\n${HELP}`);
-    return 2;
-  }
-  if (flags.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  if (flags.version) {
-    process.stdout.write(`${VERSION}\n`);
-    return 0;
-  }
-
-  const hostName = os.hostname();
-  let loaded;
-  try {
-    loaded = loadConfig(migletConfigSchema(isValidId(hostName) ? hostName : 'vm'), {
-      envPrefix: 'MIGLET',
-      env: process.env,
-      ...(flags.config === undefined ? {} : { file: flags.config }),
-      flags: { vm_id: flags['vm-id'], pool_id: flags['pool-id'], 'log.level': flags['log-level'] },
-    });
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    for (const fault of error.faults) process.stderr.write(`miglet: ${fault}\n`);
-    return 2;
-  }
-
-  const { config, unknownVariables } = loaded;
+  const { env, stdout, stderr } = process;
+  const commandLine = readCommandLine(PROGRAM, { args: process.argv.slice(2), env, stdout, stderr });
+  if (commandLine.kind === 'exit') return commandLine.code;
+  const { config, unknownVariables } = commandLine;
   const logger = createLogger({ name: 'miglet', level: config.log.level, bindings: { vmId: config.vm_id } });
   for (const name of unknownVariables)
     logger.warn({ variable: name }, 'an environment variable names no setting; it is ignored');

@@ -23,8 +23,10 @@ export interface ConfigSources {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** A YAML file. A file that is named must exist. */
   readonly file?: string;
-  /** Values by path (`grpc.port`), already of the right type; they win. */
+  /** Values by path (`grpc.port`), as text or of the right type; they win. */
   readonly flags?: Readonly<Record<string, unknown>>;
+  /** How the flag of a path is called, where it is not the path: `http.port` -> `http-port`. */
+  readonly flagNames?: Readonly<Record<string, string>>;
 }
 
 export interface LoadedConfig<T> {
@@ -46,6 +48,7 @@ export function loadConfig<S extends z.ZodObject>(
   const faults: string[] = [];
 
   const names = new Map(leaves(schema).map((leaf) => [variableName(sources.envPrefix, leaf.path), leaf]));
+  const byKey = new Map([...names.values()].map((leaf) => [leaf.path.join('.'), leaf]));
   for (const [name, leaf] of names) {
     const text = sources.env[name];
     if (text === undefined) continue;
@@ -54,8 +57,9 @@ export function loadConfig<S extends z.ZodObject>(
   }
   for (const [key, value] of Object.entries(sources.flags ?? {})) {
     if (value === undefined) continue;
-    assign(values, key.split('.'), value);
-    origins.set(key, `--${key}`);
+    const leaf = byKey.get(key);
+    assign(values, key.split('.'), typeof value === 'string' && leaf ? fromText(leaf.schema, value) : value);
+    origins.set(key, `--${sources.flagNames?.[key] ?? key}`);
   }
 
   const parsed = schema.safeParse(values);

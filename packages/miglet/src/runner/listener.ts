@@ -8,10 +8,11 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { identify, isAlive, type ProcessIdentity } from '@mig/common/process-identity';
 import type { Registration, RunnerFacts } from '../machine/types.js';
 import { writeFileDurably } from '../host/write-file.js';
 import { parseRunnerLine, type RunnerLine } from './output.js';
-import { identify, isAlive, killGroup, signal, type ProcessIdentity } from './processes.js';
+import { killGroup, signal } from './processes.js';
 import type { RunnerDirectory } from './runner-directory.js';
 import { tailFile } from './tail.js';
 

@@ -1,13 +1,13 @@
 /**
  * One controller per data directory: a lock file that names the process that holds it.
  *
- * A lock whose process is gone (`kill -9`, power cut) is taken over. A process is told from a later one with the same
- * number by its start time, where the system gives it (/proc/PID/stat, field 22, proc(5)).
+ * A lock whose process is gone (`kill -9`, power cut) is taken over.
  */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { MigError } from '@mig/common/errors';
+import { identify, isAlive, type ProcessIdentity } from '@mig/common/process-identity';
 
 export class DataDirectoryInUseError extends MigError {
   constructor(
@@ -21,10 +21,8 @@ export class DataDirectoryInUseError extends MigError {
   }
 }
 
-interface LockHolder {
-  readonly pid: number;
+interface LockHolder extends ProcessIdentity {
   readonly host: string;
-  readonly startedAt: string;
 }
 
 const LOCK_FILE = 'controller.lock';
@@ -36,7 +34,7 @@ const LOCK_FILE = 'controller.lock';
 export function lockDirectory(directory: string): () => void {
   const file = path.join(directory, LOCK_FILE);
   const draft = `${file}.${process.pid}`;
-  const self: LockHolder = { pid: process.pid, host: os.hostname(), startedAt: startTime(process.pid) };
+  const self: LockHolder = { ...identify(process.pid), host: os.hostname() };
   for (;;) {
     try {
       // Linked into its place when it is whole: nobody ever sees it empty.
@@ -49,7 +47,7 @@ export function lockDirectory(directory: string): () => void {
       rmSync(draft, { force: true });
     }
     const holder = readHolder(file);
-    if (holder !== undefined && isAlive(holder)) throw new DataDirectoryInUseError(directory, holder);
+    if (holder !== undefined && isHeld(holder)) throw new DataDirectoryInUseError(directory, holder);
     // Moved aside, not removed: of two that take over at once, only one finds the stale file to move.
     try {
       renameSync(file, `${file}.stale-${process.pid}`);
@@ -71,22 +69,4 @@ function readHolder(file: string): LockHolder | undefined {
 }
 
 /** A holder on another host cannot be asked, so it counts as alive: a shared directory must not be written by two. */
-function isAlive(holder: LockHolder): boolean {
-  if (holder.host !== os.hostname()) return true;
-  try {
-    process.kill(holder.pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-  return holder.startedAt === startTime(holder.pid);
-}
-
-/** Clock ticks after boot at which the process started; empty where /proc does not say. */
-function startTime(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-  } catch {
-    return '';
-  }
-}
+const isHeld = (holder: LockHolder): boolean => holder.host !== os.hostname() || isAlive(holder);
