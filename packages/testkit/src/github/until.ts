@@ -3,12 +3,12 @@ const INTERVAL_MS = 5;
 
 /**
  * Resolves to what `condition` returns as soon as that is neither false nor undefined. Rejects after `deadlineMs`
- * (default 5 s) with a message that names `what`.
+ * (default 10 s) with a message that names `what`.
  */
 export async function until<T>(
   what: string,
   condition: () => T | false | undefined | Promise<T | false | undefined>,
-  deadlineMs = 5_000,
+  deadlineMs = 10_000,
 ): Promise<T> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
