@@ -52,6 +52,8 @@ export interface ControllerLinkDeps {
 
 /** How long an orderly end of a session may take. */
 const CLOSE_DEADLINE_MS = 2_000;
+/** Just over the least time between two probes that grpc-go allows (keepalive.EnforcementPolicy.MinTime, 5 minutes). */
+const LEGACY_KEEPALIVE_MS = 310_000;
 /** Events that were sent and are not acknowledged within this time are sent again. */
 const RESEND_MS = 30_000;
 
@@ -63,6 +65,12 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
   let resendTimer: unknown;
   const questions = new Map<string, (answer: DeregisterAnswer) => void>();
   const flushWaiters = new Set<() => void>();
+
+  /** A legacy controller (grpc-go by default) ends a connection that is probed more often than every 5 minutes. */
+  function sessionOptions(): SessionOptions {
+    const options = deps.session();
+    return legacy ? { ...options, keepaliveMs: Math.max(options.keepaliveMs, LEGACY_KEEPALIVE_MS) } : options;
+  }
 
   function sendEvent(event: JournaledEvent): void {
     const sent = session?.send({
@@ -165,7 +173,7 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
   return {
     open(hello, handlers) {
       let current = true;
-      const opened = openSession(deps.session(), hello, {
+      const opened = openSession(sessionOptions(), hello, {
         onUp(ack) {
           if (!current) return;
           session = opened;
