@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { until } from '@mig/testkit/github/until';
 import { startDemoProcess, startSystem } from './system.js';
 
 let folder = '';
@@ -46,6 +47,25 @@ describe('what is in the way of a start', () => {
     expect(errorLines(stderr)).toHaveLength(1);
     expect(stderr).toContain('--data-dir');
   }, 30_000);
+
+  test('when an earlier start was killed, what it left behind is ended, and the new one runs', async () => {
+    const first = await startSystem({ dataDirectory: folder });
+    await until('the VM is ready', () => first.demo.output().includes('ready: waits for a job'), 20_000);
+    const left = first.processes('controller.mjs');
+    first.demo.signal('SIGKILL');
+    await first.demo.finished;
+    const second = await startSystem({ dataDirectory: folder });
+    await until(
+      'the VM is ready again',
+      () => second.demo.output().includes('ready: waits for a job'),
+      30_000,
+    );
+    expect(second.demo.output()).toMatch(/Ended \d+ processes that an earlier start left behind/);
+    expect(second.processes('controller.mjs')).not.toEqual(left);
+    expect(second.processes('controller.mjs')).toHaveLength(1);
+    expect((await second.stop()).code).toBe(0);
+    expect(second.processes('')).toEqual([]);
+  }, 90_000);
 
   test('when another controller uses the data directory, it is named, and goes on', async () => {
     const system = await startSystem({ dataDirectory: folder, vms: 0 });

@@ -10,6 +10,7 @@ import { formatDuration } from '@mig/common/config/duration';
 import { MigError } from '@mig/common/errors';
 import { installStandInRunner } from '../runner/install.js';
 import type { ChildExit } from './child-process.js';
+import { createLedger } from './ledger.js';
 import { describeControllerLog, describeMigletLog, type Narrator } from './narrator.js';
 import type { DemoOptions } from './options.js';
 import { supervise, type Supervised } from './supervised.js';
@@ -48,6 +49,10 @@ export async function startDemo(
 ): Promise<Demo> {
   const data = path.resolve(options.dataDirectory);
   const files = prepareData(data);
+  const ledger = createLedger(files.ledger);
+  const leftovers = ledger.endLeftovers();
+  if (leftovers > 0)
+    narrator.print(`  Ended ${leftovers} processes that an earlier start left behind when it was killed.`);
   const children: Supervised[] = [];
   const stopAll = (): void => {
     for (const child of children) {
@@ -76,6 +81,7 @@ export async function startDemo(
       supervise({
         name: 'github',
         restartDelayMs: RESTART_DELAY_MS,
+        onStart: ledger.record,
         restartAfter: (exit) => exit.code !== 0 && port !== '0',
         onRestart: (exit) =>
           narrator.say('github', `the stand-in GitHub died (${how(exit)}); it is started again`),
@@ -119,6 +125,7 @@ export async function startDemo(
       supervise({
         name: 'controller',
         restartDelayMs: RESTART_DELAY_MS,
+        onStart: ledger.record,
         restartAfter: (exit) => isUp && exit.code !== 0,
         onRestart: (exit) => narrator.say('controller', `died (${how(exit)}); it is started again`),
         child: () => ({
@@ -159,6 +166,7 @@ export async function startDemo(
       supervise({
         name: vmId,
         restartDelayMs: RESTART_DELAY_MS,
+        onStart: ledger.record,
         // A MIGlet that ended as it was asked to has done its work; any other end is one to recover from.
         restartAfter: (exit) => exit.code !== 0,
         onRestart: (exit) => narrator.say(vmId, `the MIGlet died (${how(exit)}); it is started again`),
@@ -216,6 +224,7 @@ export async function startDemo(
         child.signal('SIGTERM');
         await child.ended;
       }
+      ledger.clear();
     }
     return {
       broken: controller.ended,
@@ -244,7 +253,7 @@ async function firstOf<T>(value: Promise<T>, child: Supervised, what: string): P
 const how = (exit: ChildExit): string => exit.signal ?? `exit code ${exit.code ?? 'unknown'}`;
 
 /** Folders and the token of the stand-in GitHub; what an earlier start left is used again. */
-function prepareData(data: string): { controller: string; token: string } {
+function prepareData(data: string): { controller: string; token: string; ledger: string } {
   const token = path.join(data, 'github-token');
   try {
     mkdirSync(data, { recursive: true, mode: 0o700 });
@@ -256,7 +265,7 @@ function prepareData(data: string): { controller: string; token: string } {
       `the data directory ${data} cannot be used (${(error as Error).message}): give this user the right to write there, or choose another with --data-dir`,
     );
   }
-  return { controller: path.join(data, 'controller_data'), token };
+  return { controller: path.join(data, 'controller_data'), token, ledger: path.join(data, 'processes.json') };
 }
 
 function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {

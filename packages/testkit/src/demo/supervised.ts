@@ -17,6 +17,7 @@ export interface SupervisedOptions {
   readonly child: () => ChildOptions;
   /** Is this end one after which it is started again? */
   readonly restartAfter: (exit: ChildExit) => boolean;
+  readonly onStart: (pid: number) => void;
   readonly onRestart: (exit: ChildExit) => void;
   readonly restartDelayMs: number;
 }
@@ -29,6 +30,7 @@ export function supervise(options: SupervisedOptions): Supervised {
   async function run(): Promise<ChildExit> {
     for (;;) {
       child = startChild(options.child());
+      options.onStart(child.pid);
       const exit = await child.exited;
       child = undefined;
       if (released || !options.restartAfter(exit)) return exit;
