@@ -35,6 +35,38 @@ describe('accepting', () => {
     expect(changes).toEqual([{ kind: 'command', command }]);
   });
 
+  it('a command that is on disk first does not overtake one that was submitted before it', async () => {
+    const { store, queue, submit } = createParts();
+    const releaseFirst = store.hold();
+    const first = submit();
+    const releaseSecond = store.hold();
+    const second = submit();
+    releaseSecond();
+    await second;
+    expect(queue.deliverable('vm-1')).toEqual([]);
+    releaseFirst();
+    const order = [(await first).id, (await second).id];
+    expect(queue.deliverable('vm-1').map((command) => command.id)).toEqual(order);
+  });
+
+  it('a command that waited behind one that could not be stored is announced again, so that it goes out', async () => {
+    const { store, queue, submit, changes } = createParts();
+    store.failNext(1);
+    const releaseFirst = store.hold();
+    const first = submit();
+    const releaseSecond = store.hold();
+    const second = submit();
+    releaseSecond();
+    const command = await second;
+    releaseFirst();
+    await expect(first).rejects.toThrow('disk full');
+    expect(queue.deliverable('vm-1')).toEqual([command]);
+    expect(changes).toEqual([
+      { kind: 'command', command },
+      { kind: 'command', command },
+    ]);
+  });
+
   it('a command that cannot be stored is refused and forgotten, and can be submitted again', async () => {
     const { store, queue, submit, changes } = createParts();
     store.failNext(1);

@@ -88,6 +88,8 @@ export interface CommandQueue {
   }): CommandRecord[];
   /** Unfinished, durable commands of a VM in their order. */
   open(vmId: string): CommandRecord[];
+  /** Those that may go out now, in their order. */
+  deliverable(vmId: string): CommandRecord[];
   /** @throws UnknownCommandError, NotCancellableError, StoreUnavailableError */
   cancel(commandId: string): Promise<CommandRecord>;
   /** It went onto the stream of this boot. */
@@ -248,16 +250,26 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     } catch (error) {
       commands.delete(record.id);
       openByVm.get(record.vmId)?.delete(record.id);
-      throw error;
-    } finally {
       notDurable.delete(record.id);
+      // Those that waited behind it need not wait any more.
+      const next = durablePrefix(record.vmId).at(-1);
+      if (next !== undefined) feed.publish({ kind: 'command', command: next });
+      throw error;
     }
+    notDurable.delete(record.id);
     feed.publish({ kind: 'command', command: record });
     return record;
   }
 
   function openRecords(vmId: string): CommandRecord[] {
     return [...(openByVm.get(vmId) ?? [])].map(required).filter((record) => !notDurable.has(record.id));
+  }
+
+  /** Up to the first that is not yet on disk: what was submitted after it must not overtake it. */
+  function durablePrefix(vmId: string): CommandRecord[] {
+    const open = [...(openByVm.get(vmId) ?? [])].map(required);
+    const end = open.findIndex((record) => notDurable.has(record.id));
+    return end < 0 ? open : open.slice(0, end);
   }
 
   function sweepOpen(record: CommandRecord, now: number): void {
@@ -322,6 +334,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       ),
 
     open: openRecords,
+    deliverable: durablePrefix,
 
     async cancel(commandId) {
       const record = required(commandId);

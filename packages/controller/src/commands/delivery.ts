@@ -78,10 +78,10 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   }
 
   async function run(vmId: string, pump: Pump): Promise<void> {
-    for (const { id } of registrationFirst(queue.open(vmId))) {
+    for (const { id } of registrationFirst(queue.deliverable(vmId))) {
       const link = links.get(vmId);
       if (link === undefined || !attached.has(link)) return;
-      const command = queue.open(vmId).find((record) => record.id === id);
+      const command = queue.deliverable(vmId).find((record) => record.id === id);
       if (command?.state !== 'queued') continue;
       await sendQueued(link, command, pump);
     }
@@ -105,7 +105,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     const parameters = await complete(link.vmId, command, pump);
     if (parameters === undefined) return;
     // The world may have changed while a token was minted.
-    const current = queue.open(link.vmId).find((record) => record.id === command.id);
+    const current = queue.deliverable(link.vmId).find((record) => record.id === command.id);
     if (current?.state !== 'queued' || links.get(link.vmId) !== link) return;
     send(link, current, parameters, command.executionDeadlineAt - clock.now());
   }

@@ -200,7 +200,7 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
     async (request) => {
       const { record } = requireVm(fleet, request.params.vm_id);
       const commands = [];
-      for (const { id } of queue.open(record.vmId)) {
+      for (const { id } of queue.deliverable(record.vmId)) {
         const parameters = await pollable(id, record.vmId);
         if (parameters === undefined) continue;
         const command = queue.get(id);
