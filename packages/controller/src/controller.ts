@@ -122,7 +122,10 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       version: deps.version,
       now: () => clock.now(),
       monotonicMs: () => clock.monotonicMs(),
-      notReady: () => (stopping ? ['the controller is stopping'] : []),
+      notReady: () =>
+        [stopping ? 'the controller is stopping' : undefined, store.problem()].filter(
+          (reason) => reason !== undefined,
+        ),
       grpcEndpoint: () =>
         config.grpc.advertised_endpoint ||
         (isLoopback(config.grpc.host) ? `${config.grpc.host}:${grpcPort}` : ''),

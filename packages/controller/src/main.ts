@@ -93,6 +93,8 @@ function startFailure(
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR' || code === 'EEXIST') {
     return `the data directory ${config.data_dir} cannot be used (${message}): give this user the right to write there, or choose another with --data-dir`;
   }
+  if (code === 'ENOSPC')
+    return `the disk of the data directory ${config.data_dir} is full: make room, or choose another with --data-dir`;
   return `could not start: ${message}`;
 }
 

@@ -39,3 +39,9 @@ export interface StoredEvent extends VmEvent {
 
 /** A type becomes part of a file name, so it obeys the rule for ids. */
 export const isValidEventType = (type: string): boolean => isValidId(type);
+
+/** Largest data of one event, in characters of its keys and values. A larger one is refused. */
+export const MAX_EVENT_DATA = 256 * 1024;
+
+export const dataSize = (data: Readonly<Record<string, string>>): number =>
+  Object.entries(data).reduce((size, [key, value]) => size + key.length + value.length, 0);

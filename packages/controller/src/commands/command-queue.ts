@@ -92,8 +92,11 @@ export interface CommandQueue {
   deliverable(vmId: string): CommandRecord[];
   /** @throws UnknownCommandError, NotCancellableError, StoreUnavailableError */
   cancel(commandId: string): Promise<CommandRecord>;
-  /** It went onto the stream of this boot. */
-  markSent(commandId: string, bootId: string): void;
+  /**
+   * It goes onto the stream of this boot. Resolves when that is durable; if it cannot be, it stays queued.
+   * @throws StoreUnavailableError
+   */
+  markSent(commandId: string, bootId: string): Promise<void>;
   /** Says on the record why the command has not gone out. */
   note(commandId: string, message: string): void;
   /** The stream ended: what was sent and not acknowledged waits for the next. */
@@ -347,16 +350,22 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       return required(commandId);
     },
 
-    markSent(commandId, bootId) {
+    async markSent(commandId, bootId) {
       const record = required(commandId);
       if (record.state === 'received') return;
-      change(record, {
-        state: 'sent',
-        attempts: record.attempts + 1,
-        sentAt: clock.now(),
-        sentToBoot: bootId,
-        message: undefined,
-      }).catch(() => undefined);
+      try {
+        await change(record, {
+          state: 'sent',
+          attempts: record.attempts + 1,
+          sentAt: clock.now(),
+          sentToBoot: bootId,
+          message: undefined,
+        });
+      } catch (error) {
+        const now = commands.get(commandId);
+        if (now?.state === 'sent') change(now, { state: 'queued' }).catch(() => undefined);
+        throw error;
+      }
     },
 
     note(commandId, message) {
@@ -423,7 +432,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     if (record.state !== 'cancelled' && record.state !== 'expired') return;
     const late = `; the VM had already taken it: ${ack.success ? 'done' : `failed (${ack.message})`}`;
     if (ack.result['code'] === RESULT_EXPIRED || record.message?.endsWith(late)) return;
-    await change(record, { message: `${record.message ?? record.state}${late}` });
+    await change(record, { message: `${record.message ?? record.state}${late}`, result: ack.result });
   }
 }
 

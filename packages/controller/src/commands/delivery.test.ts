@@ -102,7 +102,7 @@ describe('delivering', () => {
     link.taking = false;
     parts.delivery.attach('vm-1');
     await settled();
-    expect(parts.queue.get(id)).toMatchObject({ state: 'queued', attempts: 0 });
+    expect(parts.queue.get(id)).toMatchObject({ state: 'queued', attempts: 1 });
   });
 
   it('a command that was cancelled is not sent', async () => {
@@ -171,10 +171,33 @@ describe('a registration', () => {
     expect(parts.clock.timerCount).toBe(0);
   });
 
-  it('goes first, whatever was queued before it', async () => {
+  it("of the controller's own goes first, whatever was queued before it", async () => {
+    const parts = createParts();
+    const own = { ...REGISTER, createdBy: 'controller' };
+    const [earlier, register] = [await parts.submit(), await parts.submit(own)];
+    expect(sentIds(await attach(parts))).toEqual([register.id, earlier.id]);
+  });
+
+  it('that an operator submitted keeps its place', async () => {
     const parts = createParts();
     const [earlier, register] = [await parts.submit(), await parts.submit(REGISTER)];
-    expect(sentIds(await attach(parts))).toEqual([register.id, earlier.id]);
+    expect(sentIds(await attach(parts))).toEqual([earlier.id, register.id]);
+  });
+
+  it('and any other command is on disk as sent before it goes out (I2)', async () => {
+    const parts = createParts();
+    const { id } = await parts.submit();
+    const release = parts.store.hold();
+    const link = await attach(parts);
+    expect(sentIds(link)).toEqual([]);
+    release();
+    await settled();
+    expect(sentIds(link)).toEqual([id]);
+    expect(parts.store.commands.get(id)).toMatchObject({
+      state: 'sent',
+      attempts: 1,
+      sentToBoot: link.bootId,
+    });
   });
 
   it('does not hold the others up for longer than 3 s when GitHub is slow, and follows when it has answered', async () => {

@@ -8,6 +8,7 @@
  */
 import { backoffDelayMs } from '@mig/common/backoff';
 import type { Clock } from '@mig/common/clock';
+import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { retryable, type Outcome } from '@mig/common/outcome';
 import type { CommandRecord, Parameters } from '@mig/common/domain/command';
@@ -94,12 +95,21 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       if (command.attempts === 0 || link.legacy) {
         queue.end(command.id, 'expired', 'the VM was not reached before the delivery deadline');
       } else {
-        send(link, command, command.parameters, TOO_LATE);
+        await send(link, command, command.parameters, TOO_LATE);
       }
       return;
     }
     if (isForAnotherBoot(command, link)) {
-      send(link, command, command.parameters, TOO_LATE);
+      await send(link, command, command.parameters, TOO_LATE);
+      return;
+    }
+    if (link.legacy && endsVm(command) && command.attempts > 0) {
+      // It has no boot to tell one life from the next, and no journal to ask: it is not ended twice (I2).
+      queue.end(
+        command.id,
+        'failed',
+        'it was sent, and the VM left without an answer: whether it took effect is not known',
+      );
       return;
     }
     const parameters = await complete(link.vmId, command, pump);
@@ -107,10 +117,31 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     // The world may have changed while a token was minted.
     const current = queue.deliverable(link.vmId).find((record) => record.id === command.id);
     if (current?.state !== 'queued' || links.get(link.vmId) !== link) return;
-    send(link, current, parameters, command.executionDeadlineAt - clock.now());
+    await send(link, current, parameters, command.executionDeadlineAt - clock.now());
   }
 
-  function send(link: VmLink, command: CommandRecord, parameters: Parameters, startWithinMs: number): void {
+  /**
+   * That it goes out, and to which boot, is on disk before it does: after a crash it is asked for, not ordered again (I2).
+   * While nothing can be stored, nothing goes out.
+   */
+  async function send(
+    link: VmLink,
+    command: CommandRecord,
+    parameters: Parameters,
+    startWithinMs: number,
+  ): Promise<void> {
+    try {
+      await queue.markSent(command.id, link.bootId);
+    } catch (error) {
+      logger.warn(
+        { vmId: link.vmId, commandId: command.id, reason: errorMessage(error) },
+        'a command has to wait',
+      );
+      const pump = pumps.get(link.vmId);
+      if (pump !== undefined) retryLater(link.vmId, pump, undefined);
+      return;
+    }
+    if (links.get(link.vmId) !== link) return;
     const sent = link.send({
       kind: 'command',
       command: {
@@ -122,7 +153,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
         attempt: command.attempts + 1,
       },
     });
-    if (sent) queue.markSent(command.id, link.bootId);
+    if (!sent) queue.requeueSent(link.vmId);
   }
 
   /** The parameters as they go out: a registration gets its token. Undefined if it has to wait for one. */
@@ -174,7 +205,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       attached.add(link);
       // What the VM took before: it says the result again, or that it does not know it any more.
       for (const command of queue.open(vmId)) {
-        if (command.state === 'received') send(link, command, command.parameters, TOO_LATE);
+        if (command.state === 'received') void send(link, command, command.parameters, TOO_LATE);
       }
       kick(vmId);
     },
@@ -187,13 +218,13 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
 
 /** A drain or shutdown that went to an earlier boot ended that one, as far as anyone knows; it must not end this one. */
 const isForAnotherBoot = (command: CommandRecord, link: VmLink): boolean =>
-  (command.type === 'drain' || command.type === 'shutdown') &&
-  command.attempts > 0 &&
-  !link.legacy &&
-  command.sentToBoot !== link.bootId;
+  endsVm(command) && command.attempts > 0 && !link.legacy && command.sentToBoot !== link.bootId;
 
-/** register_runner, then the others in their order. */
-const registrationFirst = (commands: readonly CommandRecord[]): CommandRecord[] => [
-  ...commands.filter((command) => command.type === 'register_runner'),
-  ...commands.filter((command) => command.type !== 'register_runner'),
-];
+const endsVm = ({ type }: CommandRecord): boolean => type === 'drain' || type === 'shutdown';
+
+/** The controller's own register_runner, then what was submitted, in its order. */
+function registrationFirst(commands: readonly CommandRecord[]): CommandRecord[] {
+  const isOwn = ({ type, createdBy }: CommandRecord): boolean =>
+    type === 'register_runner' && createdBy === 'controller';
+  return [...commands.filter(isOwn), ...commands.filter((command) => !isOwn(command))];
+}

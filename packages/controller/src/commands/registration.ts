@@ -118,7 +118,8 @@ export function createAutoRegistration(deps: {
       if (link === undefined || vm === undefined) return;
       if (link.legacy) {
         for (const older of queue.open(vmId)) {
-          if (older.type === 'register_runner') queue.end(older.id, 'superseded', 'the VM connected anew');
+          if (older.type === 'register_runner' && older.createdBy === 'controller')
+            queue.end(older.id, 'superseded', 'the VM connected anew');
         }
         if (vm.currentJob === undefined) await register(vmId);
         return;

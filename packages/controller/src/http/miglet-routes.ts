@@ -8,7 +8,7 @@ import { MigError } from '@mig/common/errors';
 import { fromHealthResource, idSchema } from '@mig/common/api/vm-resource';
 import { isFinal } from '@mig/common/domain/command-state';
 import type { Parameters } from '@mig/common/domain/command';
-import { isValidEventType } from '@mig/common/domain/event';
+import { MAX_EVENT_DATA, dataSize, isValidEventType } from '@mig/common/domain/event';
 import type { JobStatus, VmIdentity, VmReport } from '@mig/common/domain/vm';
 import { UnknownCommandError, type CommandQueue } from '../commands/command-queue.js';
 import type { RunnerRegistrar } from '../commands/registrar.js';
@@ -40,7 +40,17 @@ class GitHubUnavailableError extends MigError {
 /** Canonical JSON of protobuf writes an int64 as text; both forms are taken. */
 const int64 = z.coerce.number().catch(0);
 const number = z.coerce.number().catch(0);
-const text = z.string().max(4096).default('');
+/** Peers in other languages write null for what they do not have. */
+const text = z
+  .string()
+  .max(4096)
+  .nullish()
+  .transform((value) => value ?? '');
+
+const labelList = z
+  .array(z.string())
+  .nullish()
+  .transform((value) => value ?? []);
 
 const identityFields = {
   vm_id: idSchema.optional(),
@@ -51,7 +61,10 @@ const identityFields = {
 const eventBody = z.object({
   ...identityFields,
   type: z.string().refine(isValidEventType, 'expected 1 to 63 of a-z A-Z 0-9 . _ -'),
-  data: z.record(z.string(), z.unknown()).default({}),
+  data: z
+    .record(z.string(), z.unknown())
+    .nullish()
+    .transform((value) => value ?? {}),
   timestamp: z.union([z.number(), z.string()]).optional().describe('unix seconds, or RFC 3339'),
   boot_id: z.union([idSchema, z.literal('')]).default(''),
   sequence: z.int().min(0).default(0),
@@ -88,7 +101,7 @@ const heartbeatBody = z.object({
       state: z.enum(['idle', 'running', 'offline']).catch('offline'),
       configured: z.boolean().default(false),
       runner_name: text,
-      labels: z.array(z.string()).default([]),
+      labels: labelList,
     })
     .nullish(),
   current_job: z
@@ -108,14 +121,17 @@ const heartbeatBody = z.object({
 const ackBody = z.object({
   success: z.boolean(),
   message: text,
-  result: z.record(z.string(), z.coerce.string()).default({}),
+  result: z
+    .record(z.string(), z.coerce.string())
+    .nullish()
+    .transform((value) => value ?? {}),
 });
 
 const tokenBody = z.object({
   org_id: z.union([idSchema, z.literal('')]).default(''),
   pool_id: idSchema.optional(),
   runner_group: text,
-  labels: z.array(z.string()).default([]),
+  labels: labelList,
 });
 
 export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
@@ -134,11 +150,15 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
     async (request) => {
       const { body } = request;
       const identity = identityOf(request.params.vm_id, body);
+      const data = Object.fromEntries(Object.entries(body.data).map(([key, value]) => [key, asText(value)]));
+      if (dataSize(data) > MAX_EVENT_DATA) {
+        throw new BadRequestError(`data has ${dataSize(data)} characters: ${MAX_EVENT_DATA} are allowed`);
+      }
       const outcome = await events.record(
         {
           ...identity,
           type: body.type,
-          data: Object.fromEntries(Object.entries(body.data).map(([key, value]) => [key, asText(value)])),
+          data,
           at: eventTime(body.timestamp) ?? deps.now(),
           bootId: body.boot_id,
           sequence: body.sequence,
@@ -204,7 +224,7 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
         const parameters = await pollable(id, record.vmId);
         if (parameters === undefined) continue;
         const command = queue.get(id);
-        queue.markSent(id, record.bootId);
+        await queue.markSent(id, record.bootId);
         commands.push({
           id,
           type: command.type,

@@ -9,7 +9,7 @@ import { Status, ServerError, type CallContext, type ServiceImplementation } fro
 import { InvalidIdError, errorMessage, printable } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { assertId, newId } from '@mig/common/domain/ids';
-import { isValidEventType } from '@mig/common/domain/event';
+import { MAX_EVENT_DATA, dataSize, isValidEventType } from '@mig/common/domain/event';
 import type { ConnectRequest, ControllerMessage, MigletMessage } from '@mig/common/domain/messages';
 import type { VmIdentity } from '@mig/common/domain/vm';
 import type { commandServiceDefinition } from '@mig/common/wire/command-service';
@@ -214,6 +214,13 @@ function handle(
         throw new ServerError(
           Status.INVALID_ARGUMENT,
           `event type ${JSON.stringify(printable(message.event.type))} is not valid`,
+        );
+      }
+      const size = dataSize(message.event.data);
+      if (size > MAX_EVENT_DATA) {
+        throw new ServerError(
+          Status.RESOURCE_EXHAUSTED,
+          `an event with ${size} characters of data: ${MAX_EVENT_DATA} are allowed`,
         );
       }
       const event = { ...message.event, ...identityOf(request), bootId: request.bootId };

@@ -53,6 +53,7 @@ export function createMemoryStore(before?: { vms?: VmRecord[]; commands?: Comman
     failNext(count) {
       failures = count;
     },
+    problem: () => undefined,
     loadedVms: () => loadedVms,
     loadedCommands: () => loadedCommands,
     saveVm: (record) =>

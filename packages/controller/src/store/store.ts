@@ -57,7 +57,7 @@ export interface Store {
 
   /** Durable when it resolves (I4). @throws StoreUnavailableError */
   appendEvent(event: VmEvent, via: StoredEvent['via']): Promise<StoredEvent>;
-  /** The newest `limit` events, or the first `limit` after the id `after`; oldest first. */
+  /** The newest `limit` events, or the first `limit` after the id `after`; oldest first. Fewer if they are very large. */
   events(vmId: string, query: { readonly after?: string; readonly limit: number }): Promise<StoredEvent[]>;
   eventPosition(vmId: string): EventPosition;
 
@@ -65,6 +65,9 @@ export interface Store {
   keepHeartbeat(vm: VmIdentity, report: VmReport): void;
   /** The newest `limit`, oldest first. */
   heartbeats(vmId: string, limit: number): Promise<HeartbeatResource[]>;
+
+  /** Why nothing can be stored now, by the last write; undefined if it succeeded. */
+  problem(): string | undefined;
 
   /** Resolves when everything that was handed over is written. */
   close(): Promise<void>;

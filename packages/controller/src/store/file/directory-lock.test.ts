@@ -9,7 +9,7 @@ let directory: string;
 let lockFile: string;
 beforeEach(() => {
   directory = mkdtempSync(path.join(os.tmpdir(), 'mig-lock-'));
-  lockFile = path.join(directory, 'controller.lock');
+  lockFile = path.join(directory, '.controller.lock');
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 

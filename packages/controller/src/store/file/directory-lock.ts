@@ -25,7 +25,8 @@ interface LockHolder extends ProcessIdentity {
   readonly host: string;
 }
 
-const LOCK_FILE = 'controller.lock';
+/** No id begins with a dot, so no VM's folder is ever called so. */
+const LOCK_FILE = '.controller.lock';
 
 /**
  * @returns releases the lock

@@ -1,7 +1,7 @@
 /**
  * The default store: JSON files, one folder per VM.
  *
- *   {data_dir}/controller.lock
+ *   {data_dir}/.controller.lock
  *   {data_dir}/{vm_id}/vm.json
  *   {data_dir}/{vm_id}/commands/{command_id}.json
  *   {data_dir}/{vm_id}/[grpc-]event-{type}-{stamp}.json, grpc-heartbeat-{stamp}.json
@@ -31,13 +31,20 @@ import {
 import { fromVmRecordResource, toVmRecordResource, vmRecordSchema } from '@mig/common/api/vm-resource';
 import { assertCommandTransition, type CommandState } from '@mig/common/domain/command-state';
 import type { CommandRecord } from '@mig/common/domain/command';
-import type { StoredEvent } from '@mig/common/domain/event';
+import { dataSize, type StoredEvent } from '@mig/common/domain/event';
 import { assertVmTransition } from '@mig/common/domain/vm-state';
 import { isSameLife, type VmIdentity, type VmRecord, type VmReport } from '@mig/common/domain/vm';
 import { StoreUnavailableError, type EventPosition, type Store } from '../store.js';
 import { lockDirectory } from './directory-lock.js';
 import { createFileWriter } from './file-writer.js';
-import { eventFileName, heartbeatFileName, listHistory, selectExpired, type Retention } from './history.js';
+import {
+  eventFileName,
+  heartbeatFileName,
+  listHistory,
+  selectExpired,
+  type HistoryFile,
+  type Retention,
+} from './history.js';
 import { listRecordFiles, listVmDirectories, readRecord } from './read-records.js';
 import { createStamper } from './stamp.js';
 
@@ -52,7 +59,9 @@ export interface FileStoreOptions {
 const HEARTBEAT_WINDOW_MS = 1_000;
 /** Every history is looked through for files that grew too old this often. */
 const RETENTION_SWEEP_MS = 60 * 60_000;
-/** VM folders that are read at a time at start. */
+/** A page of events ends early when their data is this long: 8 Mi characters. */
+const MAX_PAGE_CHARACTERS = 8 * 1024 * 1024;
+/** Files that are read at a time. */
 const PARALLEL_READS = 16;
 
 /** What is remembered of a VM's folder, so that it need not be listed for every write. */
@@ -83,6 +92,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
   const commandStates = new Map<string, CommandState>();
   const pruneQueue = pLimit(1);
   let closed = false;
+  /** Why the last write failed; undefined after one that did not. */
+  let problem: string | undefined;
   let sweepTimer: unknown;
 
   async function openFolder(vmId: string): Promise<Folder> {
@@ -141,10 +152,49 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
 
   async function guarded<T>(what: string, operation: () => Promise<T>): Promise<T> {
     try {
-      return await operation();
+      const result = await operation();
+      problem = undefined;
+      return result;
     } catch (error) {
-      throw new StoreUnavailableError(what, error);
+      const unavailable = new StoreUnavailableError(what, error);
+      problem = unavailable.message;
+      throw unavailable;
     }
+  }
+
+  /** Reads events in the order of the files, until the page is full. */
+  async function readPage(folder: Folder, files: readonly HistoryFile[]): Promise<StoredEvent[]> {
+    const page: StoredEvent[] = [];
+    let size = 0;
+    for (let start = 0; start < files.length && size < MAX_PAGE_CHARACTERS; start += PARALLEL_READS) {
+      const chunk = await Promise.all(
+        files
+          .slice(start, start + PARALLEL_READS)
+          .map((file) => readRecord(path.join(folder.path, file.name), eventSchema, logger)),
+      );
+      for (const event of chunk) {
+        if (event === undefined) continue;
+        page.push(fromEventResource(event));
+        size += dataSize(event.data);
+      }
+    }
+    return page;
+  }
+
+  /**
+   * Runs a write; a folder that vanished under us (somebody emptied the data directory) is made anew, once.
+   * @throws StoreUnavailableError
+   */
+  async function guardedIn<T>(what: string, vmId: string, operation: () => Promise<T>): Promise<T> {
+    return guarded(what, async () => {
+      try {
+        return await operation();
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        made.delete(vmId);
+        return operation();
+      }
+    });
   }
 
   const commandFile = (record: CommandRecord): string =>
@@ -235,7 +285,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
         assertVmTransition(record.vmId, before.state, record.state);
       }
       vms.set(record.vmId, record);
-      await guarded(`the record of VM ${record.vmId}`, async () => {
+      await guardedIn(`the record of VM ${record.vmId}`, record.vmId, async () => {
         const folder = await ensureFolder(record.vmId);
         await writer.write(path.join(folder.path, 'vm.json'), toJson(toVmRecordResource(record)), true);
       });
@@ -255,7 +305,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
       const before = commandStates.get(record.id);
       if (before !== undefined) assertCommandTransition(record.id, before, record.state); // I6
       commandStates.set(record.id, record.state);
-      await guarded(`command ${record.id}`, async () => {
+      await guardedIn(`command ${record.id}`, record.vmId, async () => {
         await ensureFolder(record.vmId);
         await writer.write(commandFile(record), toJson(toCommandRecordResource(record)), true);
       });
@@ -267,7 +317,7 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
     },
 
     async appendEvent(event, via) {
-      return guarded(`an event of VM ${event.vmId}`, async () => {
+      return guardedIn(`an event of VM ${event.vmId}`, event.vmId, async () => {
         const folder = await ensureFolder(event.vmId);
         const stored: StoredEvent = { ...event, id: folder.nextStamp(), receivedAt: clock.now(), via };
         const file = path.join(folder.path, eventFileName(via, event.type, stored.id));
@@ -290,14 +340,9 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
       const { lastEventId } = folder.position;
       if (after !== undefined && (lastEventId === undefined || lastEventId <= after)) return [];
       const files = (await listHistory(folder.path)).filter((file) => file.kind === 'event');
-      const wanted =
-        after === undefined
-          ? files.slice(-limit)
-          : files.filter((file) => file.stamp > after).slice(0, limit);
-      const events = await Promise.all(
-        wanted.map((file) => readRecord(path.join(folder.path, file.name), eventSchema, logger)),
-      );
-      return events.filter((event) => event !== undefined).map(fromEventResource);
+      return after === undefined
+        ? (await readPage(folder, files.slice(-limit).reverse())).reverse()
+        : readPage(folder, files.filter((file) => file.stamp > after).slice(0, limit));
     },
 
     eventPosition: (vmId) =>
@@ -323,6 +368,8 @@ export async function openFileStore(options: FileStoreOptions): Promise<Store> {
       );
       return heartbeats.filter((heartbeat) => heartbeat !== undefined);
     },
+
+    problem: () => problem,
 
     async close() {
       if (closed) return;
