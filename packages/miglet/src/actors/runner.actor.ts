@@ -1,7 +1,6 @@
 /** Owns the runner's process for the life of the machine: starts, watches and ends it, and tells what it does. */
 import { fromCallback } from 'xstate';
 import { errorMessage } from '@mig/common/errors';
-import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import type { JobStatus } from '@mig/common/domain/vm';
 import type { MigletEvent, Registration, RunnerRequest } from '../machine/types.js';
@@ -15,11 +14,10 @@ import {
 
 export interface RunnerActorDeps {
   readonly listener: ListenerOptions;
-  readonly clock: Clock;
   readonly logger: Logger;
 }
 
-export function createRunnerActor({ listener: options, clock, logger }: RunnerActorDeps) {
+export function createRunnerActor({ listener: options, logger }: RunnerActorDeps) {
   return fromCallback<RunnerRequest>(({ receive, sendBack }) => {
     const tell = sendBack as (event: MigletEvent) => void;
     let listener: Listener | undefined;
@@ -27,14 +25,14 @@ export function createRunnerActor({ listener: options, clock, logger }: RunnerAc
     let stopped = false;
 
     const handlers: ListenerHandlers = {
-      onLine(line) {
+      onLine(line, known, ordinal) {
         switch (line.kind) {
           case 'listening':
             tell({ type: 'runner.listening' });
             return;
           case 'jobStarted':
-            job = newJob(listener?.runner.name ?? '', line.name, clock.now());
-            tell({ type: 'job.started', job });
+            job = newJob(listener?.runner.name ?? '', line.name, line.at, ordinal);
+            tell({ type: 'job.started', job, known });
             return;
           case 'jobCompleted':
             if (job === undefined) return;
@@ -94,9 +92,9 @@ export function createRunnerActor({ listener: options, clock, logger }: RunnerAc
   });
 }
 
-/** GitHub does not tell a runner the number of its job: this id names it on this VM. */
-const newJob = (runnerName: string, name: string, startedAt: number): JobStatus => ({
-  jobId: `${runnerName}-${Math.floor(startedAt / 1000)}`,
+/** GitHub does not tell a runner the number of its job: this id names it on this VM, the same however often it is read. */
+const newJob = (runnerName: string, name: string, startedAt: number, ordinal: number): JobStatus => ({
+  jobId: `${runnerName}-${Math.floor(startedAt / 1000)}-${ordinal}`,
   runId: '',
   name,
   repository: '',

@@ -41,7 +41,7 @@ export function createHost({ config, env, clock, logger }: HostDeps): MigletHost
     boot,
     events: createEventJournal(eventLog.log, eventLog.entries),
     commands: createCommandJournal(commandLog.log, commandLog.entries),
-    runner: createRunnerActor({ listener: { directory, env: environment, stateDirectory }, clock, logger }),
+    runner: createRunnerActor({ listener: { directory, env: environment, stateDirectory }, logger }),
     configureRunner: fromPromise(({ input, signal }) =>
       configureRunner(
         input.registration,

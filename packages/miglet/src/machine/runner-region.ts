@@ -24,33 +24,48 @@ export function createRunnerRegion({ machineSetup }: MachineParts) {
           idle: {},
           busy: {
             on: {
-              'job.finished': {
-                target: 'idle',
-                actions: [
-                  'dropJob',
-                  {
-                    type: 'emitEvent',
-                    params: ({ event }) => ({
-                      type: 'job_completed',
-                      data: { ...jobData(event.job), result: event.result },
-                    }),
-                  },
-                ],
-              },
+              'job.finished': [
+                {
+                  // Reported by an earlier process of the MIGlet: only how things stand.
+                  guard: { type: 'isTrue', params: ({ event }) => ({ value: event.known === true }) },
+                  target: 'idle',
+                  actions: 'dropJob',
+                },
+                {
+                  target: 'idle',
+                  actions: [
+                    'dropJob',
+                    {
+                      type: 'emitEvent',
+                      params: ({ event }) => ({
+                        type: 'job_completed',
+                        data: { ...jobData(event.job), result: event.result },
+                      }),
+                    },
+                  ],
+                },
+              ],
             },
           },
         },
         on: {
-          'job.started': {
-            target: '.busy',
-            actions: [
-              { type: 'takeJob', params: ({ event }) => ({ job: event.job }) },
-              {
-                type: 'emitEvent',
-                params: ({ event }) => ({ type: 'job_started', data: jobData(event.job) }),
-              },
-            ],
-          },
+          'job.started': [
+            {
+              guard: { type: 'isTrue', params: ({ event }) => ({ value: event.known === true }) },
+              target: '.busy',
+              actions: { type: 'takeJob', params: ({ event }) => ({ job: event.job }) },
+            },
+            {
+              target: '.busy',
+              actions: [
+                { type: 'takeJob', params: ({ event }) => ({ job: event.job }) },
+                {
+                  type: 'emitEvent',
+                  params: ({ event }) => ({ type: 'job_started', data: jobData(event.job) }),
+                },
+              ],
+            },
+          ],
           'runner.exited': [
             {
               guard: { type: 'endedWell', params: ({ event }) => ({ exit: event }) },

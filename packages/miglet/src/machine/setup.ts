@@ -108,7 +108,10 @@ export function createMachineSetup(effects: MigletEffects) {
       isTrue: (_, params: { value: boolean }) => params.value,
       /** It ended as it should: by itself after its work, or because it was told to. */
       endedWell: ({ context }, params: { exit: RunnerExited }) =>
-        params.exit.code === 0 || context.stopRequested,
+        params.exit.code === 0 ||
+        context.stopRequested ||
+        // It was not our child, and ended while nobody watched: nothing says that it crashed.
+        (params.exit.code === undefined && params.exit.signal === undefined),
     },
     actions: {
       emitEvent: (_, params: { type: string; data: Readonly<Record<string, string>> }) =>

@@ -150,8 +150,14 @@ export type MigletEvent =
   | { readonly type: 'heartbeat.due' }
   | { readonly type: 'runner.started'; readonly runner: RunnerFacts }
   | { readonly type: 'runner.listening' }
-  | { readonly type: 'job.started'; readonly job: JobStatus }
-  | { readonly type: 'job.finished'; readonly job: JobStatus; readonly result: string }
+  /** `known`: reported before, by an earlier process of the MIGlet; it is only how things stand. */
+  | { readonly type: 'job.started'; readonly job: JobStatus; readonly known?: boolean }
+  | {
+      readonly type: 'job.finished';
+      readonly job: JobStatus;
+      readonly result: string;
+      readonly known?: boolean;
+    }
   | RunnerExited
   | { readonly type: 'lifecycle.ended' };
 

@@ -6,13 +6,13 @@
  * `runner.json`. `run.sh` is not used: it hides exit codes (actions/runner, run-helper.sh).
  */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { identify, isAlive, type ProcessIdentity } from '@mig/common/process-identity';
 import type { Registration, RunnerFacts } from '../machine/types.js';
 import { writeFileDurably } from '../host/write-file.js';
 import { parseRunnerLine, type RunnerLine } from './output.js';
-import { killGroup, signal } from './processes.js';
+import { findProcess, killGroup, signal } from './processes.js';
 import type { RunnerDirectory } from './runner-directory.js';
 import { tailFile } from './tail.js';
 
@@ -22,7 +22,8 @@ export interface ListenerExit {
 }
 
 export interface ListenerHandlers {
-  onLine(line: RunnerLine): void;
+  /** `known`: an earlier process of the MIGlet has reported it; it only says how things stand. `ordinal` counts from 1. */
+  onLine(line: RunnerLine, known: boolean, ordinal: number): void;
   /** Called once, after every line that it wrote. */
   onExit(exit: ListenerExit): void;
 }
@@ -46,6 +47,8 @@ export interface ListenerOptions {
 
 interface RunnerNote extends ProcessIdentity {
   readonly runner: RunnerFacts;
+  /** Lines that were told, and what they say journaled. */
+  readonly told: number;
 }
 
 /** A process that is not our child is looked at this often. */
@@ -79,24 +82,30 @@ export async function startListener(
     child.once('spawn', resolve);
     child.once('error', reject);
   });
-  const process = identify(child.pid ?? 0);
   const runner = { name: registration.runnerName, labels: registration.labels };
-  writeFileDurably(noteFile(options), `${JSON.stringify({ ...process, runner } satisfies RunnerNote)}\n`);
-  return watchListener(process, runner, exited, options, handlers);
+  const note: RunnerNote = { ...identify(child.pid ?? 0), runner, told: 0 };
+  writeNote(options, note);
+  return watchListener(note, exited, options, handlers);
 }
 
-/** The listener that an earlier process of the MIGlet left running, if there is one. */
+/**
+ * The listener that an earlier process of the MIGlet left, if there is one: running, or ended meanwhile with something to tell.
+ * One that was started and not yet noted when that process died is found by its program.
+ */
 export function adoptListener(options: ListenerOptions, handlers: ListenerHandlers): Listener | undefined {
-  const note = readNote(noteFile(options));
-  if (note === undefined || !isAlive(note)) return undefined;
+  const noted = readNote(noteFile(options));
+  const note = noted !== undefined && isAlive(noted) ? noted : (findUnnoted(options, noted) ?? noted);
+  if (note === undefined || !existsSync(outputFile(options))) return undefined;
   let timer: NodeJS.Timeout | undefined;
   const exited = new Promise<ListenerExit>((resolve) => {
-    timer = setInterval(() => {
+    const look = (): void => {
       if (!isAlive(note)) resolve({ code: undefined, signal: undefined });
-    }, WATCH_MS);
+    };
+    timer = setInterval(look, WATCH_MS);
+    look();
   });
   void exited.then(() => clearInterval(timer));
-  const listener = watchListener(note, note.runner, exited, options, handlers);
+  const listener = watchListener(note, exited, options, handlers);
   return {
     ...listener,
     release() {
@@ -107,34 +116,43 @@ export function adoptListener(options: ListenerOptions, handlers: ListenerHandle
 }
 
 function watchListener(
-  process: ProcessIdentity,
-  runner: RunnerFacts,
+  note: RunnerNote,
   exited: Promise<ListenerExit>,
   options: ListenerOptions,
   handlers: ListenerHandlers,
 ): Listener {
   let released = false;
+  let ordinal = 0;
   const tail = tailFile(outputFile(options), (text) => {
     const line = parseRunnerLine(text);
-    if (line !== undefined && !released) handlers.onLine(line);
+    if (line === undefined || released) return;
+    ordinal += 1;
+    const known = ordinal <= note.told;
+    handlers.onLine(line, known, ordinal);
+    // What it says is journaled by now: the next process of the MIGlet does not report it again (I4).
+    if (!known) writeNote(options, { ...note, told: ordinal });
   });
-  void exited.then((exit) => {
-    if (released) return;
+  // The adopter's own caller must have the listener before it hears of it.
+  setImmediate(() => {
     tail.read();
-    tail.stop();
-    // What the group still holds (a worker, a step) must not outlive its listener.
-    killGroup(process.pid);
-    rmSync(noteFile(options), { force: true });
-    handlers.onExit(exit);
+    void exited.then((exit) => {
+      if (released) return;
+      tail.read();
+      tail.stop();
+      // What the group still holds (a worker, a step) must not outlive its listener.
+      killGroup(note.pid);
+      rmSync(noteFile(options), { force: true });
+      handlers.onExit(exit);
+    });
   });
-  // The adopter's own caller must have the listener before it hears of its lines.
-  setImmediate(() => tail.read());
   return {
-    runner,
+    runner: note.runner,
     interrupt: () => {
-      if (isAlive(process)) signal(process.pid, 'SIGINT');
+      if (isAlive(note)) signal(note.pid, 'SIGINT');
     },
-    kill: () => killGroup(process.pid),
+    kill: () => {
+      if (isAlive(note)) killGroup(note.pid);
+    },
     release() {
       released = true;
       tail.stop();
@@ -142,12 +160,23 @@ function watchListener(
   };
 }
 
+const writeNote = (options: ListenerOptions, note: RunnerNote): void =>
+  writeFileDurably(noteFile(options), `${JSON.stringify(note)}\n`);
+
+/** A running listener of this folder that no note tells of (Linux: by /proc). */
+function findUnnoted(options: ListenerOptions, noted: RunnerNote | undefined): RunnerNote | undefined {
+  const pid = findProcess(options.directory.listener);
+  if (pid === undefined) return undefined;
+  const runner = noted?.runner ?? { name: options.directory.registeredName(), labels: [] };
+  return { ...identify(pid), runner, told: 0 };
+}
+
 function readNote(file: string): RunnerNote | undefined {
   try {
     const note = JSON.parse(readFileSync(file, 'utf8')) as Partial<RunnerNote>;
     if (typeof note.pid !== 'number' || typeof note.startedAt !== 'string' || note.runner === undefined)
       return undefined;
-    return { pid: note.pid, startedAt: note.startedAt, runner: note.runner };
+    return { pid: note.pid, startedAt: note.startedAt, runner: note.runner, told: note.told ?? 0 };
   } catch {
     return undefined;
   }

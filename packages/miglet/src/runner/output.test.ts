@@ -2,12 +2,16 @@ import { describe, expect, it } from '@jest/globals';
 import { parseRunnerLine } from './output.js';
 
 const AT = '2026-07-01 09:30:00Z: ';
+const AT_MS = Date.parse('2026-07-01T09:30:00Z');
 
 describe("the listener's lines", () => {
   it.each([
     [`${AT}Listening for Jobs`, { kind: 'listening' }],
-    [`${AT}Running job: build`, { kind: 'jobStarted', name: 'build' }],
-    [`${AT}Running job: build (ubuntu, 20.x)`, { kind: 'jobStarted', name: 'build (ubuntu, 20.x)' }],
+    [`${AT}Running job: build`, { kind: 'jobStarted', name: 'build', at: AT_MS }],
+    [
+      `${AT}Running job: build (ubuntu, 20.x)`,
+      { kind: 'jobStarted', name: 'build (ubuntu, 20.x)', at: AT_MS },
+    ],
     [
       `${AT}Job build completed with result: Succeeded`,
       { kind: 'jobCompleted', name: 'build', result: 'Succeeded' },
@@ -39,7 +43,7 @@ describe("the listener's lines", () => {
 
   it('a job whose name looks like another line does not deceive it', () => {
     const name = 'Job x completed with result: Failed';
-    expect(parseRunnerLine(`${AT}Running job: ${name}`)).toEqual({ kind: 'jobStarted', name });
+    expect(parseRunnerLine(`${AT}Running job: ${name}`)).toMatchObject({ kind: 'jobStarted', name });
     expect(parseRunnerLine(`${AT}Job ${name} completed with result: Succeeded`)).toEqual({
       kind: 'jobCompleted',
       name,
@@ -48,6 +52,7 @@ describe("the listener's lines", () => {
     expect(parseRunnerLine(`${AT}Running job: Listening for Jobs`)).toEqual({
       kind: 'jobStarted',
       name: 'Listening for Jobs',
+      at: AT_MS,
     });
   });
 });

@@ -7,20 +7,25 @@
  */
 export type RunnerLine =
   | { readonly kind: 'listening' }
-  | { readonly kind: 'jobStarted'; readonly name: string }
+  /** `at`: by the line's own time, milliseconds since 1970; the same however often it is read. */
+  | { readonly kind: 'jobStarted'; readonly name: string; readonly at: number }
   | { readonly kind: 'jobCompleted'; readonly name: string; readonly result: string };
 
-const TIME = String.raw`^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}Z: `;
+const TIME = String.raw`^(?<time>\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}Z): `;
 const LISTENING = new RegExp(`${TIME}Listening for Jobs$`);
-const STARTED = new RegExp(`${TIME}Running job: (.*)$`);
-const COMPLETED = new RegExp(`${TIME}Job (.*) completed with result: (\\w+)$`);
+const STARTED = new RegExp(`${TIME}Running job: (?<name>.*)$`);
+const COMPLETED = new RegExp(`${TIME}Job (?<name>.*) completed with result: (?<result>\\w+)$`);
 
 /** What the line says, or undefined for one that says nothing of this. */
 export function parseRunnerLine(line: string): RunnerLine | undefined {
   if (LISTENING.test(line)) return { kind: 'listening' };
-  const started = STARTED.exec(line);
-  if (started) return { kind: 'jobStarted', name: started[1] ?? '' };
-  const completed = COMPLETED.exec(line);
-  if (completed) return { kind: 'jobCompleted', name: completed[1] ?? '', result: completed[2] ?? '' };
+  const started = STARTED.exec(line)?.groups;
+  if (started) {
+    const at = Date.parse((started['time'] ?? '').replace(' ', 'T'));
+    return { kind: 'jobStarted', name: started['name'] ?? '', at: Number.isNaN(at) ? 0 : at };
+  }
+  const completed = COMPLETED.exec(line)?.groups;
+  if (completed)
+    return { kind: 'jobCompleted', name: completed['name'] ?? '', result: completed['result'] ?? '' };
   return undefined;
 }

@@ -1,5 +1,5 @@
 /** The folder of the GitHub runner: what must be in it, and what a registration leaves there. */
-import { accessSync, constants, rmSync } from 'node:fs';
+import { accessSync, constants, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
 /** Written by a registration; `config.sh remove --local` deletes the same (actions/runner, HostContext.GetConfigFile). */
@@ -17,6 +17,8 @@ export interface RunnerDirectory {
   readonly listener: string;
   /** What is missing, for a person; undefined if nothing is. */
   missing(): string | undefined;
+  /** The name that an earlier registration left here; empty if none did. */
+  registeredName(): string;
   /** Forgets an earlier registration, which would make config.sh refuse. */
   forgetRegistration(): void;
 }
@@ -37,6 +39,17 @@ export function runnerDirectory(directory: string): RunnerDirectory {
         }
       }
       return undefined;
+    },
+    registeredName() {
+      try {
+        // config.sh writes agentName, a JIT config AgentName; .NET may put a byte order mark before it.
+        const text = readFileSync(path.join(directory, '.runner'), 'utf8').replace(/^\uFEFF/, '');
+        const settings = JSON.parse(text) as Record<string, unknown>;
+        const name = settings['agentName'] ?? settings['AgentName'];
+        return typeof name === 'string' ? name : '';
+      } catch {
+        return '';
+      }
     },
     forgetRegistration() {
       for (const name of REGISTRATION_FILES) rmSync(path.join(directory, name), { force: true });

@@ -149,7 +149,7 @@ describe('the listener', () => {
     const watched = await start();
     await hears(watched, 'listening');
     github.queueJob({ name: 'a job: with result: in its name', durationMs: 300, labels: ['test'] });
-    expect(await hears(watched, 'jobStarted')).toEqual({
+    expect(await hears(watched, 'jobStarted')).toMatchObject({
       kind: 'jobStarted',
       name: 'a job: with result: in its name',
     });
@@ -208,5 +208,49 @@ describe('a runner that an earlier MIGlet left', () => {
     await ends(second);
     // Nobody is taken for it afterwards.
     expect(adoptListener(options(), handlersOf({ lines: [], exits: [] }))).toBeUndefined();
+  });
+
+  it('and that ended meanwhile tells what nobody heard, and that it ended; what was heard is marked as known', async () => {
+    const first = await start();
+    await hears(first, 'listening');
+    github.queueJob({ name: 'a job', durationMs: 300, labels: ['test'] });
+    await hears(first, 'jobStarted');
+    first.listener.release();
+    const { listener } = first;
+    await until('the job has ended', () => github.jobs()[0]?.status === 'completed');
+    await until('the listener has said so', () =>
+      readFileSync(path.join(folder, 'runner-output.log'), 'utf8').includes('completed with result'),
+    );
+    listener.kill();
+    await until('no process is left', () => processes().length === 0);
+
+    const heard: [string, boolean][] = [];
+    const exits: ListenerExit[] = [];
+    const adopted = adoptListener(options(), {
+      onLine: (line, known) => heard.push([line.kind, known]),
+      onExit: (exit) => exits.push(exit),
+    });
+    if (adopted !== undefined) listeners.push(adopted);
+    await until('its end is told', () => exits.length === 1);
+    expect(heard).toEqual([
+      ['listening', true],
+      ['jobStarted', true],
+      ['jobCompleted', false],
+    ]);
+  });
+
+  it('before it was noted is found by its program', async () => {
+    const first = await start();
+    await hears(first, 'listening');
+    first.listener.release();
+    rmSync(path.join(folder, 'runner.json'));
+    const watched = { lines: [] as RunnerLine[], exits: [] as ListenerExit[] };
+    const adopted = adoptListener(options(), handlersOf(watched));
+    expect(adopted?.runner.name).toBe('vm-1');
+    if (adopted === undefined) return;
+    listeners.push(adopted);
+    await hears({ listener: adopted, ...watched }, 'listening');
+    adopted.interrupt();
+    await until('no process is left', () => processes().length === 0);
   });
 });

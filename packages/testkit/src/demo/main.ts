@@ -5,7 +5,7 @@ import { createNarrator } from './narrator.js';
 import { DEMO_HELP, readDemoOptions } from './options.js';
 
 /** npm and the terminal both pass on the one Ctrl-C of a person: signals this close together are one. */
-const SAME_SIGNAL_MS = 1_000;
+const SAME_SIGNAL_MS = 500;
 const PARENT_CHECK_MS = 1_000;
 
 async function main(): Promise<number> {
@@ -59,9 +59,8 @@ function createSignals(): { next(): Promise<string> } {
   let lastAtMs = -Infinity;
   const arrive = (name: string): void => {
     const nowMs = performance.now();
-    const repeated = nowMs - lastAtMs < SAME_SIGNAL_MS;
+    if (nowMs - lastAtMs < SAME_SIGNAL_MS) return;
     lastAtMs = nowMs;
-    if (repeated) return;
     const resolve = waiting.shift();
     if (resolve) resolve(name);
     else early.push(name);
