@@ -137,6 +137,15 @@ describe('which VMs', () => {
     });
   });
 
+  it('when a VM that has shut down is named, then it is done at once: nothing waits for its next life', async () => {
+    controller.changeVm('gpu-1', { state: 'shutdown.done' });
+    expect(await run('shutdown gpu-1 --wait')).toMatchObject({
+      code: 0,
+      stderr: 'Nothing to do: 1 VM there, all shut down already.\n',
+    });
+    expect(controller.requests.filter(({ method }) => method === 'POST')).toEqual([]);
+  });
+
   it('when the pool has no VM, then it fails: the pool may be misspelt', async () => {
     expect(await run('drain --pool lunix')).toMatchObject({
       code: 1,
@@ -234,7 +243,8 @@ describe('a controller in trouble', () => {
       return true;
     };
     expect((await run('drain vm-1')).code).toBe(0);
-    expect(controller.requests.map(({ key }) => key)).toEqual(['key-1', 'key-1']);
+    const posts = controller.requests.filter(({ method }) => method === 'POST');
+    expect(posts.map(({ key }) => key)).toEqual(['key-1', 'key-1']);
   });
 
   it('when it goes away for good in the middle, then the rest is named, nothing more is sent, and the exit code is 1', async () => {

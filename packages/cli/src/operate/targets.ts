@@ -42,10 +42,29 @@ export function assertVmNames(names: readonly string[]): void {
   );
 }
 
+/** More named VMs than these are not looked up first. */
+const MAX_LOOKED_UP = 50;
+
 /**
- * Named VMs are taken as they are: the controller refuses what it does not know. A pool, or all, is looked up.
+ * A VM that has shut down needs no drain or shutdown: it would wait for the VM's next life, and end that. A VM that cannot be
+ * looked up is taken as it is: the controller refuses what it does not know.
+ */
+async function takeNamed(client: Client, vmIds: readonly string[], skipShutDown: boolean): Promise<Targets> {
+  if (!skipShutDown || vmIds.length > MAX_LOOKED_UP) return { vmIds, known: new Map(), skippedCount: 0 };
+  const looked = await Promise.all(vmIds.map((vmId) => client.getVm(vmId).catch(() => undefined)));
+  const vms = looked.filter((vm) => vm !== undefined);
+  const ended = new Set(vms.filter((vm) => vm.state === 'shutdown.done').map((vm) => vm.vm_id));
+  return {
+    vmIds: vmIds.filter((vmId) => !ended.has(vmId)),
+    known: new Map(vms.filter((vm) => !ended.has(vm.vm_id)).map((vm) => [vm.vm_id, vm])),
+    skippedCount: ended.size,
+  };
+}
+
+/**
+ * A pool, or all, is looked up; named VMs are taken as they are, but for those that have shut down.
  *
- * @param skipShutDown leave out VMs of a pool, or of all, that have shut down
+ * @param skipShutDown leave out VMs that have shut down
  * @throws CliError if the pool has no VM at all: a pool that is misspelt must not pass for one that is done
  */
 export async function findTargets(
@@ -54,7 +73,7 @@ export async function findTargets(
   skipShutDown: boolean,
 ): Promise<Targets> {
   const { names, pool } = selection;
-  if (names.length > 0) return { vmIds: [...new Set(names)], known: new Map(), skippedCount: 0 };
+  if (names.length > 0) return takeNamed(client, [...new Set(names)], skipShutDown);
   const vms = await client.listVms({ pool });
   if (vms.length === 0 && pool !== undefined) {
     throw new CliError(

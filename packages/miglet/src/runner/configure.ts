@@ -57,14 +57,22 @@ function configArguments(registration: Registration, options: ConfigureOptions):
     registration.runnerName,
     '--work',
     options.workFolder,
-    // With labels of its own it has these and no others, so that they can be taken from it when it is drained.
-    ...(registration.labels.length > 0
-      ? ['--no-default-labels', '--labels', registration.labels.join(',')]
-      : []),
+    // Labels of its own and no others, so that all of them can be taken from it when it is drained.
+    '--no-default-labels',
+    '--labels',
+    (registration.labels.length > 0 ? registration.labels : defaultLabels()).join(','),
     ...(registration.runnerGroup === '' ? [] : ['--runnergroup', registration.runnerGroup]),
     ...(options.ephemeral ? ['--ephemeral'] : []),
     ...(options.disableUpdate ? ['--disableupdate'] : []),
   ];
+}
+
+/** What GitHub would give it (docs.github.com, "Using self-hosted runners in a workflow"), as labels that can be taken. */
+function defaultLabels(): string[] {
+  const system =
+    { linux: 'Linux', darwin: 'macOS', win32: 'Windows' }[process.platform as string] ?? process.platform;
+  const architecture = { x64: 'X64', arm64: 'ARM64', arm: 'ARM' }[process.arch as string] ?? process.arch;
+  return ['self-hosted', system, architecture];
 }
 
 function run(

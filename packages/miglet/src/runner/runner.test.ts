@@ -100,6 +100,14 @@ describe('config.sh', () => {
     expect(github.runners()[0]?.labels.map((label) => label.name)).toEqual(['self-hosted', 'test']);
   });
 
+  it('without labels gives it the usual ones, as labels that can be taken from it', async () => {
+    await configure(never, { labels: [] });
+    const labels = github.runners()[0]?.labels ?? [];
+    expect(labels[0]?.name).toBe('self-hosted');
+    expect(labels).toHaveLength(3);
+    expect(labels.every((label) => label.type === 'custom')).toBe(true);
+  });
+
   it('takes the place of an earlier registration in the folder', async () => {
     await configure();
     expect(await configure()).toMatchObject({ kind: 'ok' });
