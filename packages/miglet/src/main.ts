@@ -57,8 +57,9 @@ async function main(): Promise<number> {
     );
     return 1;
   }
-  const miglet = startMiglet({ config, host, clock: systemClock, logger, random: Math.random });
-
+  // Before anything runs, so that a signal is never met by its default.
+  const early: { name: string; force: boolean }[] = [];
+  let onSignal: (name: string, force: boolean) => void = (name, force) => early.push({ name, force });
   let firstSignalAtMs: number | undefined;
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.on(name, () => {
@@ -70,9 +71,13 @@ async function main(): Promise<number> {
         { event: 'signal', signal: name, force },
         force ? 'a second signal: the job is ended' : 'a signal: the VM drains and ends',
       );
-      miglet.shutdown(name, force);
+      onSignal(name, force);
     });
   }
+  const miglet = startMiglet({ config, host, clock: systemClock, logger, random: Math.random });
+  onSignal = (name, force) => miglet.shutdown(name, force);
+  for (const { name, force } of early) onSignal(name, force);
+
   // Nothing else may keep the process: its timers do not.
   const alive = setInterval(() => undefined, 60_000);
   const settle = setTimeout(collectStartUpGarbage, SETTLE_MS);

@@ -78,6 +78,21 @@ describe('a life', () => {
     expect(system.processes('')).toEqual([]);
   }, 60_000);
 
+  test('when the MIGlet is killed while everything ends, its job still ends first, and no process is left', async () => {
+    system = await startSystem();
+    await reaches(system, 'ready.idle');
+    await system.queueJob('a last job', 3_000);
+    await reaches(system, 'ready.busy');
+    const running = system;
+    const ended = running.stop();
+    await until('it drains', () => running.demo.output().includes('lets the running job end first'));
+    process.kill(running.processes('miglet.mjs')[0] ?? 0, 'SIGKILL');
+    const { code, stdout } = await ended;
+    expect(code).toBe(0);
+    expect(stdout).toContain('job "a last job" ended: Succeeded');
+    expect(running.processes('')).toEqual([]);
+  }, 60_000);
+
   test('when it is started a second time on the same data, the VM begins another boot and what was known is still there', async () => {
     const first = await startSystem();
     system = first;

@@ -27,7 +27,7 @@ const refusedAsLate = (commandId: string) =>
 async function sentCommand(fields: Parameters<ReturnType<typeof createParts>['submit']>[0] = {}) {
   const parts = createParts();
   const { id } = await parts.submit(fields);
-  parts.queue.markSent(id, 'boot-1');
+  void parts.queue.markSent(id, 'boot-1');
   return { ...parts, id, get: () => parts.queue.get(id) };
 }
 

@@ -154,7 +154,7 @@ describe('order and lists', () => {
   it('the commands of a VM keep the order of their submission, through changes and a restart', async () => {
     const parts = createParts();
     const submitted = await Promise.all(Array.from({ length: 5 }, () => parts.submit()));
-    parts.queue.markSent(submitted[2]?.id ?? '', 'boot-1');
+    void parts.queue.markSent(submitted[2]?.id ?? '', 'boot-1');
     parts.queue.note(submitted[0]?.id ?? '', 'waits');
     expect(ids(parts.queue.open('vm-1'))).toEqual(ids(submitted));
     await settled();

@@ -78,7 +78,7 @@ describe('one registration at a time', () => {
     await parts.registration.onChange('vm-1');
     const [first] = registrations(parts);
     const commandId = first?.id ?? '';
-    parts.queue.markSent(commandId, 'boot-1');
+    void parts.queue.markSent(commandId, 'boot-1');
     await parts.queue.acknowledge('vm-1', {
       commandId,
       phase: 'completed',

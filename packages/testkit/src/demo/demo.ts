@@ -54,6 +54,7 @@ export async function startDemo(
   if (leftovers > 0)
     narrator.print(`  Ended ${leftovers} processes that an earlier start left behind when it was killed.`);
   const children: Supervised[] = [];
+  let stopping = false;
   const stopAll = (): void => {
     for (const child of children) {
       child.release();
@@ -162,13 +163,13 @@ export async function startDemo(
     const folder = path.join(data, 'vms', vmId);
     const runner = path.join(folder, 'actions-runner');
     installStandInRunner(runner);
-    return add(
+    const miglet: Supervised = add(
       supervise({
         name: vmId,
         restartDelayMs: RESTART_DELAY_MS,
         onStart: ledger.record,
         // A MIGlet that ended as it was asked to has done its work; any other end is one to recover from.
-        restartAfter: (exit) => exit.code !== 0,
+        restartAfter: (exit) => (stopping ? exit.code === null : exit.code !== 0),
         onRestart: (exit) => narrator.say(vmId, `the MIGlet died (${how(exit)}); it is started again`),
         child: () => ({
           args: [PROGRAMS.miglet],
@@ -186,10 +187,13 @@ export async function startDemo(
           onLog(entry) {
             const said = describeMigletLog(entry);
             if (said !== undefined) narrator.say(vmId, said);
+            // It died while everything ends: the one in its place has a runner to take out of service first.
+            if (stopping && entry['event'] === 'starting') miglet.signal('SIGTERM');
           },
         }),
       }),
     );
+    return miglet;
   }
 
   function add(child: Supervised): Supervised {
@@ -212,12 +216,10 @@ export async function startDemo(
   }
 
   function makeDemo(github: Supervised, controller: Supervised, miglets: readonly Supervised[]): Demo {
-    let stopping: Promise<void> | undefined;
+    let stopped: Promise<void> | undefined;
     async function stopInOrder(): Promise<void> {
-      for (const miglet of miglets) {
-        miglet.release();
-        miglet.signal('SIGTERM');
-      }
+      stopping = true;
+      for (const miglet of miglets) miglet.signal('SIGTERM');
       await Promise.all(miglets.map((miglet) => miglet.ended));
       for (const child of [controller, github]) {
         child.release();
@@ -229,9 +231,9 @@ export async function startDemo(
     return {
       broken: controller.ended,
       stop() {
-        if (stopping !== undefined) for (const miglet of miglets) miglet.signal('SIGTERM');
-        stopping ??= stopInOrder();
-        return stopping;
+        if (stopped !== undefined) for (const miglet of miglets) miglet.signal('SIGTERM');
+        stopped ??= stopInOrder();
+        return stopped;
       },
       kill: stopAll,
     };
