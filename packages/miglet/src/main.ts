@@ -50,7 +50,7 @@ async function main(): Promise<number> {
 
   let host;
   try {
-    host = createHost({ config, env: process.env, clock: systemClock, logger });
+    host = createHost({ config, env: process.env, logger });
   } catch (error) {
     process.stderr.write(
       `miglet: the state folder ${config.state_dir} cannot be used (${errorMessage(error)}): give this user the right to write there, or set state_dir\n`,

@@ -2,7 +2,6 @@
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fromPromise } from 'xstate';
-import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import { createRunnerActor } from '../actors/runner.actor.js';
 import type { MigletConfig } from '../config.js';
@@ -20,12 +19,11 @@ import { powerOff } from './power.js';
 export interface HostDeps {
   readonly config: MigletConfig;
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** @throws the file system's error if the state folder cannot be used */
-export function createHost({ config, env, clock, logger }: HostDeps): MigletHost {
+export function createHost({ config, env, logger }: HostDeps): MigletHost {
   const stateDirectory = path.resolve(config.state_dir);
   const boot = openBootFile(stateDirectory, readKernelBootId());
   forgetOtherBoots(stateDirectory, boot.boot.bootId, logger);
