@@ -40,6 +40,7 @@ export function createRunnerActor({ listener: options, logger }: RunnerActorDeps
               type: 'job.finished',
               job: { ...job, status: jobStatus(line.result) },
               result: line.result,
+              known,
             });
             job = undefined;
         }
