@@ -1,3 +1,5 @@
+import { testClockOffsetMs } from './test-clock.js';
+
 /** A timer that `Clock.clearTimer` takes back. Opaque. */
 export type Timer = unknown;
 
@@ -16,7 +18,7 @@ export interface Clock {
 const MAX_DELAY_MS = 2_147_483_647;
 
 export const systemClock: Clock = {
-  now: () => Date.now(),
+  now: () => Date.now() + testClockOffsetMs(),
   monotonicMs: () => performance.now(),
   setTimer: (callback, delayMs) => setTimeout(callback, Math.min(delayMs, MAX_DELAY_MS)).unref(),
   clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),

@@ -1,6 +1,6 @@
 /** Events and heartbeats as JSON: on the operator API, in their files, and in what `migctl` reads. */
 import * as z from 'zod';
-import type { StoredEvent } from '../domain/event.js';
+import { EVENT_SOURCES, type StoredEvent } from '../domain/event.js';
 import type { VmIdentity, VmReport } from '../domain/vm.js';
 import { fromTime, timeSchema, toTime } from './time.js';
 import {
@@ -24,7 +24,7 @@ export const eventSchema = z.object({
   data: z.record(z.string(), z.string()),
   timestamp: timeSchema.describe('when it happened, by the clock of the VM'),
   received_at: timeSchema,
-  via: z.enum(['http', 'grpc']),
+  via: z.enum(EVENT_SOURCES).describe('how it came; controller = what the controller itself found out'),
 });
 export const eventListSchema = z.object({ events: z.array(eventSchema) });
 export type EventResource = z.infer<typeof eventSchema>;

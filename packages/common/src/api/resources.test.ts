@@ -59,6 +59,9 @@ const vm: fc.Arbitrary<VmRecord> = fc.record({
   lastSeenAt: instant,
   lastHeartbeatAt: maybe(instant),
   outcome: maybe(text),
+  cordon: maybe(fc.record({ reason: text, by: text, at: instant })),
+  loss: maybe(fc.record({ at: instant, reported: fc.boolean() })),
+  fencedRunner: maybe(text),
 });
 
 const command: fc.Arbitrary<CommandRecord> = fc.record({
@@ -71,6 +74,8 @@ const command: fc.Arbitrary<CommandRecord> = fc.record({
   attempts: fc.nat(),
   createdAt: instant,
   createdBy: text,
+  forBoot: maybe(text),
+  supersededBy: maybe(id),
   deliveryDeadlineAt: instant,
   executionDeadlineAt: instant,
   idempotencyKey: maybe(key),
@@ -93,7 +98,7 @@ const event: fc.Arbitrary<StoredEvent> = fc.record({
   data: dictionary,
   at: instant,
   receivedAt: instant,
-  via: fc.constantFrom('http', 'grpc'),
+  via: fc.constantFrom('http', 'grpc', 'controller'),
 });
 
 /** Through the text of a file and its schema. */
@@ -135,7 +140,13 @@ describe('what the operator API shows', () => {
   it('a VM has link, liveness and its last event besides its record, as its schema says', () => {
     fc.assert(
       fc.property(vm, maybe(text), (record, lastEventId) => {
-        const resource = toVmResource(record, 'connected', 'alive', lastEventId);
+        const resource = toVmResource(record, {
+          link: 'connected',
+          liveness: 'alive',
+          eligible: true,
+          drainId: undefined,
+          lastEventId,
+        });
         expect(viaFile(vmSchema, resource)).toEqual(resource);
       }),
       { seed: 13 },

@@ -41,9 +41,14 @@ export const jobSchema = z.object({
   repository: z.string(),
   branch: z.string(),
   commit: z.string(),
-  status: z.enum(['running', 'completed', 'failed']),
+  status: z.enum(['running', 'completed', 'failed', 'unknown']).describe('unknown: the VM is lost'),
   started_at: timeSchema,
 });
+
+export const cordonSchema = z.object({ reason: z.string(), by: z.string(), at: timeSchema });
+
+/** Body of `POST /api/v1/vms/{vm_id}/cordon`. */
+export const cordonBodySchema = z.object({ reason: z.string().max(1_000).default('') });
 
 /** What `vm.json` holds. */
 export const vmRecordSchema = z.object({
@@ -65,12 +70,18 @@ export const vmRecordSchema = z.object({
   last_seen_at: timeSchema.describe('when anything was last heard of it'),
   last_heartbeat_at: timeSchema.nullable(),
   outcome: z.string().optional().describe('how the boot ended, by the word of the VM'),
+  cordon: cordonSchema.optional().describe('set by an operator: the VM takes no new jobs until it is lifted'),
+  lost_at: timeSchema.optional().describe('since when the VM is lost; there until it is heard again'),
+  loss_reported: z.boolean().optional().describe('vm_lost is in its history'),
+  fenced_runner: z.string().optional().describe('the runner whose labels were taken at GitHub'),
 });
 
 /** What the operator API answers. */
-export const vmSchema = vmRecordSchema.extend({
+export const vmSchema = vmRecordSchema.omit({ loss_reported: true }).extend({
   link: z.enum(LINKS),
   liveness: z.enum(LIVENESS),
+  eligible: z.boolean().describe('may take new jobs: neither cordoned nor draining'),
+  drain_id: z.string().optional().describe('the drain that this boot is part of and that has not ended'),
   last_event_id: z
     .string()
     .optional()
@@ -85,7 +96,13 @@ export type HealthResource = z.infer<typeof healthSchema>;
 export type RunnerResource = z.infer<typeof runnerSchema>;
 export type JobResource = z.infer<typeof jobSchema>;
 
-export function toVmRecordResource(vm: VmRecord): VmRecordResource {
+export const toVmRecordResource = (vm: VmRecord): VmRecordResource => ({
+  ...toShownRecord(vm),
+  ...(vm.loss === undefined ? {} : { loss_reported: vm.loss.reported }),
+});
+
+/** The record without what is the controller's own affair. */
+function toShownRecord(vm: VmRecord): Omit<VmRecordResource, 'loss_reported'> {
   return {
     vm_id: vm.vmId,
     pool_id: vm.poolId,
@@ -102,19 +119,32 @@ export function toVmRecordResource(vm: VmRecord): VmRecordResource {
     last_seen_at: toTime(vm.lastSeenAt),
     last_heartbeat_at: toOptionalTime(vm.lastHeartbeatAt) ?? null,
     ...(vm.outcome === undefined ? {} : { outcome: vm.outcome }),
+    ...(vm.cordon === undefined
+      ? {}
+      : { cordon: { reason: vm.cordon.reason, by: vm.cordon.by, at: toTime(vm.cordon.at) } }),
+    ...(vm.loss === undefined ? {} : { lost_at: toTime(vm.loss.at) }),
+    ...(vm.fencedRunner === undefined ? {} : { fenced_runner: vm.fencedRunner }),
   };
+}
+
+export interface VmFacts {
+  readonly link: Link;
+  readonly liveness: Liveness;
+  readonly eligible: boolean;
+  readonly drainId: string | undefined;
+  readonly lastEventId: string | undefined;
 }
 
 export function toVmResource(
   vm: VmRecord,
-  link: Link,
-  liveness: Liveness,
-  lastEventId: string | undefined,
+  { link, liveness, eligible, drainId, lastEventId }: VmFacts,
 ): VmResource {
   return {
-    ...toVmRecordResource(vm),
+    ...toShownRecord(vm),
     link,
     liveness,
+    eligible,
+    ...(drainId === undefined ? {} : { drain_id: drainId }),
     ...(lastEventId === undefined ? {} : { last_event_id: lastEventId }),
   };
 }
@@ -136,6 +166,12 @@ export function fromVmRecordResource(resource: VmRecordResource): VmRecord {
     lastSeenAt: fromTime(resource.last_seen_at),
     lastHeartbeatAt: fromOptionalTime(resource.last_heartbeat_at),
     outcome: resource.outcome,
+    cordon: resource.cordon && { ...resource.cordon, at: fromTime(resource.cordon.at) },
+    loss:
+      resource.lost_at === undefined
+        ? undefined
+        : { at: fromTime(resource.lost_at), reported: resource.loss_reported ?? false },
+    fencedRunner: resource.fenced_runner,
   };
 }
 

@@ -31,12 +31,12 @@ describe('a bad command: each fault names the parameter, its value and what is a
     [
       'reboot',
       {},
-      'type "reboot" is unknown; the types are register_runner, drain, shutdown, update_config, set_log_level',
+      'type "reboot" is unknown; the types are register_runner, drain, undrain, shutdown, update_config, set_log_level',
     ],
     [
       'constructor',
       {},
-      'type "constructor" is unknown; the types are register_runner, drain, shutdown, update_config, set_log_level',
+      'type "constructor" is unknown; the types are register_runner, drain, undrain, shutdown, update_config, set_log_level',
     ],
     ['drain', { reasn: 'x' }, 'parameter "reasn" is unknown for drain; it takes reason, deadline_ms, force'],
     [

@@ -10,6 +10,7 @@ import type { Parameters, ParameterValue } from './command.js';
 export const COMMAND_TYPES = [
   'register_runner',
   'drain',
+  'undrain',
   'shutdown',
   'update_config',
   'set_log_level',
@@ -82,6 +83,11 @@ export const COMMAND_SPECS: Readonly<Record<CommandType, CommandSpec>> = {
       },
       force: { kind: 'bool', help: 'end the running job at once; default false' },
     },
+  },
+  undrain: {
+    help: 'take the drain back: the VM is registered again when its job, if one runs, has ended',
+    executionDeadlineMs: 5 * MINUTE_MS,
+    parameters: { reason },
   },
   shutdown: {
     help: 'drain, then end the MIGlet',

@@ -20,6 +20,8 @@ export interface CommandRecord {
   readonly createdAt: number;
   /** Who asked: `operator`, or `controller` for what it does by itself. */
   readonly createdBy: string;
+  /** The one boot of the VM that it is for; undefined = whichever comes. */
+  readonly forBoot: string | undefined;
   /** After this it is not sent for the first time any more. */
   readonly deliveryDeadlineAt: number;
   /** After this the VM does not start it any more, and no result is expected. */
@@ -30,6 +32,8 @@ export interface CommandRecord {
   readonly sentToBoot: string | undefined;
   readonly receivedAt: number | undefined;
   readonly finishedAt: number | undefined;
+  /** The newer command that took its place before it went out. */
+  readonly supersededBy: string | undefined;
   readonly message: string | undefined;
   readonly result: Readonly<Record<string, string>> | undefined;
 }
@@ -45,3 +49,7 @@ export interface CommandAck {
 
 /** `result.code` of a command that the VM refused because its time to start had passed. */
 export const RESULT_EXPIRED = 'expired';
+/** `result.code` of a command that was under way when the MIGlet died, and is not finished by the next. */
+export const RESULT_INTERRUPTED = 'interrupted';
+/** `result.code` of a drain that was taken back before it had ended. */
+export const RESULT_UNDRAINED = 'undrained';

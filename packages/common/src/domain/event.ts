@@ -16,6 +16,19 @@ export const EVENT_TYPES = [
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
+/** The events that the controller itself enters into a VM's history. */
+export const CONTROLLER_EVENT_TYPES = [
+  /** Nothing was heard of the VM for its TTL; `data.job` names the job whose fate is unknown. */
+  'vm_lost',
+  /** A VM that was lost is heard again. */
+  'vm_returned',
+  'vm_cordoned',
+  'vm_uncordoned',
+  /** A stored file was torn or foreign: `data.file`, `data.reason`, and what it is called now in `data.set_aside_as`. */
+  'file_set_aside',
+] as const;
+export type ControllerEventType = (typeof CONTROLLER_EVENT_TYPES)[number];
+
 /** An event as it travels. */
 export interface VmEvent extends VmIdentity {
   readonly type: string;
@@ -26,15 +39,20 @@ export interface VmEvent extends VmIdentity {
   readonly bootId: string;
   /** Counts the events of a boot from 1; 0 from a legacy MIGlet. */
   readonly sequence: number;
+  /** The event of this boot that must be stored before this one; missing or 0 = not said, or there is none. */
+  readonly previousSequence?: number | undefined;
 }
+
+export const EVENT_SOURCES = ['http', 'grpc', 'controller'] as const;
+/** How an event came: by the VM's word over HTTP or its stream, or as what the controller itself found out. */
+export type EventSource = (typeof EVENT_SOURCES)[number];
 
 /** An event as it is kept. */
 export interface StoredEvent extends VmEvent {
   /** Unique within the VM, and sorts by the time of storing. */
   readonly id: string;
   readonly receivedAt: number;
-  /** How it came. */
-  readonly via: 'http' | 'grpc';
+  readonly via: EventSource;
 }
 
 /** A type becomes part of a file name, so it obeys the rule for ids. */

@@ -21,9 +21,11 @@ export interface ConnectAck {
   readonly sessionId: string;
   /** The highest sequence of this boot that is stored; 0 if none. */
   readonly lastEventSequence: number;
-  /** 0 = as the MIGlet is configured. */
+  /** The shortest time between two heartbeats that the controller takes from this VM; 0 = no limit. */
   readonly heartbeatIntervalMs: number;
   readonly announceAgain: boolean;
+  /** If the stream breaks without a word, connect again at a random time within this; 0 = as the MIGlet is configured. */
+  readonly reconnectWindowMs: number;
 }
 
 /** A command as it is sent. */
@@ -42,6 +44,8 @@ export interface HeartbeatMessage extends VmIdentity {
   readonly bootId: string;
   readonly report: VmReport;
   readonly at: number;
+  /** When the next heartbeat is to be expected after this one; 0 = not said. */
+  readonly intervalMs: number;
 }
 
 export interface ErrorMessage {
@@ -83,5 +87,9 @@ export type ControllerMessage =
   | { readonly kind: 'deregisterResult'; readonly result: DeregisterResult }
   /** The result of this command is recorded; the MIGlet need not report it again. */
   | { readonly kind: 'resultAck'; readonly commandId: string }
+  /** From now on `heartbeatIntervalMs` of the ConnectAck is this. */
+  | { readonly kind: 'heartbeatPolicy'; readonly intervalMs: number }
+  /** The controller is about to end: close the stream now, and connect again after `afterMs`. */
+  | { readonly kind: 'reconnect'; readonly afterMs: number; readonly reason: string }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'malformed'; readonly reason: string };

@@ -39,7 +39,8 @@ export interface JobStatus {
   readonly repository: string;
   readonly branch: string;
   readonly commit: string;
-  readonly status: 'running' | 'completed' | 'failed';
+  /** `unknown`: it ran when the VM was lost. */
+  readonly status: 'running' | 'completed' | 'failed' | 'unknown';
   readonly startedAt: number;
 }
 
@@ -51,6 +52,21 @@ export interface VmReport {
   readonly health: VmHealth | undefined;
   readonly runner: RunnerStatus | undefined;
   readonly currentJob: JobStatus | undefined;
+}
+
+/** Set by an operator: the VM takes no new jobs until it is lifted. A job that runs goes on. */
+export interface Cordon {
+  readonly reason: string;
+  readonly by: string;
+  readonly at: number;
+}
+
+/** Nothing was heard of the VM for its TTL (I7): kept from then until it is heard again. */
+export interface Loss {
+  /** When it was found out. */
+  readonly at: number;
+  /** `vm_lost` is in its history: a controller that starts meanwhile does not enter it again. */
+  readonly reported: boolean;
 }
 
 /** The controller's record of a VM: what outlives a restart. */
@@ -72,6 +88,12 @@ export interface VmRecord extends VmIdentity {
   readonly lastHeartbeatAt: number | undefined;
   /** How the boot ended: set once, by the VM's own word. */
   readonly outcome: string | undefined;
+  /** Belongs to the VM's name, not to a boot: it holds until it is lifted. */
+  readonly cordon: Cordon | undefined;
+  /** Belongs to the name too: another boot that is heard is a return. */
+  readonly loss: Loss | undefined;
+  /** The runner of this boot whose labels were taken at GitHub, or may have been: they are given back when it may have jobs. */
+  readonly fencedRunner: string | undefined;
 }
 
 /**

@@ -82,6 +82,7 @@ export const migletMessage: fc.Arbitrary<MigletMessage> = fc.oneof(
       at: instant,
       bootId: text,
       sequence: count,
+      previousSequence: count,
     }),
   }),
   fc.record({
@@ -90,6 +91,7 @@ export const migletMessage: fc.Arbitrary<MigletMessage> = fc.oneof(
       ...identity,
       bootId: text,
       at: second,
+      intervalMs: count,
       report: fc.record({
         state: text,
         stateReason: text,
@@ -114,6 +116,7 @@ export const controllerMessage: fc.Arbitrary<ControllerMessage> = fc.oneof(
       lastEventSequence: count,
       heartbeatIntervalMs: count,
       announceAgain: fc.boolean(),
+      reconnectWindowMs: count,
     }),
   }),
   fc.record({
@@ -134,4 +137,6 @@ export const controllerMessage: fc.Arbitrary<ControllerMessage> = fc.oneof(
     result: fc.record({ requestId: text, outcome: fc.constantFrom(...DEREGISTER_OUTCOMES), message: text }),
   }),
   fc.record({ kind: fc.constant('resultAck' as const), commandId: text }),
+  fc.record({ kind: fc.constant('heartbeatPolicy' as const), intervalMs: count }),
+  fc.record({ kind: fc.constant('reconnect' as const), afterMs: count, reason: text }),
 );

@@ -41,6 +41,10 @@ function toWire(message: ControllerMessage): Wire['message'] {
       };
     case 'resultAck':
       return { $case: 'resultAck', value: { commandId: message.commandId } };
+    case 'heartbeatPolicy':
+      return { $case: 'heartbeatPolicy', value: { intervalMs: message.intervalMs } };
+    case 'reconnect':
+      return { $case: 'reconnect', value: { afterMs: message.afterMs, reason: message.reason } };
     case 'unknown':
     case 'malformed':
       throw new Error(`a message of kind ${message.kind} cannot be sent`);
@@ -68,6 +72,10 @@ function fromWire(wire: Wire, byteCount: number): ControllerMessage {
       };
     case 'resultAck':
       return { kind: 'resultAck', commandId: message.value.commandId };
+    case 'heartbeatPolicy':
+      return { kind: 'heartbeatPolicy', intervalMs: message.value.intervalMs };
+    case 'reconnect':
+      return { kind: 'reconnect', afterMs: message.value.afterMs, reason: message.value.reason };
   }
 }
 

@@ -123,6 +123,7 @@ describe('a legacy controller', () => {
         lastEventSequence: 0,
         heartbeatIntervalMs: 0,
         announceAgain: false,
+        reconnectWindowMs: 0,
       },
     });
   });

@@ -105,6 +105,7 @@ const toWireEvent = (event: VmEvent): WireEvent => ({
   bootId: event.bootId,
   sequence: event.sequence,
   timestampMs: event.at,
+  previousSequence: event.previousSequence ?? 0,
 });
 
 const fromWireEvent = (wire: WireEvent): VmEvent => ({
@@ -116,4 +117,5 @@ const fromWireEvent = (wire: WireEvent): VmEvent => ({
   at: wire.timestampMs === 0 ? fromSeconds(wire.timestamp) : wire.timestampMs,
   bootId: wire.bootId,
   sequence: wire.sequence,
+  previousSequence: wire.previousSequence,
 });

@@ -19,6 +19,7 @@ export function toWireHeartbeat(heartbeat: HeartbeatMessage): Heartbeat {
     migletState: report.state,
     bootId: heartbeat.bootId,
     stateReason: report.stateReason,
+    intervalMs: heartbeat.intervalMs,
   };
 }
 
@@ -29,6 +30,7 @@ export function fromWireHeartbeat(wire: Heartbeat): HeartbeatMessage {
     orgId: wire.orgId,
     bootId: wire.bootId,
     at: fromSeconds(wire.timestamp),
+    intervalMs: wire.intervalMs,
     report: {
       state: wire.migletState,
       stateReason: wire.stateReason,
