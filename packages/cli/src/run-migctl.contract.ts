@@ -39,6 +39,8 @@ export interface RunOptions {
   readonly env?: Record<string, string>;
   /** Both outputs are terminals of 100 columns. */
   readonly tty?: boolean;
+  /** Width of the terminals now. */
+  readonly columns?: () => number;
   readonly interrupt?: AbortController;
   readonly answers?: string[];
   readonly stdout?: OutputStream;
@@ -61,7 +63,10 @@ export async function migctl(argv: readonly string[], options: RunOptions = {}):
       taken?.();
     },
     on: () => undefined,
-    ...(options.tty === true ? { isTTY: true, columns: 100, rows: 30 } : {}),
+    ...(options.tty === true ? { isTTY: true, rows: 30 } : {}),
+    get columns() {
+      return options.tty === true ? (options.columns?.() ?? 100) : undefined;
+    },
   });
   const { answers } = options;
   const asked: string[] = [];

@@ -57,7 +57,7 @@ describe('help', () => {
   it('when all commands are counted, then none that was promised is missing', () => {
     expect(allCommands().map((path) => path.join(' '))).toEqual(
       expect.arrayContaining(
-        'get vms,get commands,get events,get heartbeats,describe vm,drain,shutdown,register,set-log-level,update-config,cancel command,events,completion,version'.split(
+        'get vms,get drains,get commands,get events,get heartbeats,describe vm,describe drain,drain,undrain,wait drain,cordon,uncordon,shutdown,register,set-log-level,update-config,cancel command,events,completion,version'.split(
           ',',
         ),
       ),
@@ -73,8 +73,18 @@ describe('wrong usage', () => {
   it.each([
     ['drian vm-1', '(Did you mean drain?)'],
     ['get vmz -o json', 'there is no resource "vmz" to get (did you mean vms?)'],
-    ['get zebras', 'the resources are vms, commands, events, heartbeats'],
-    ['describe pod x', 'the resources are vm'],
+    ['get zebras', 'the resources are vms, drains, commands, events, heartbeats'],
+    ['describe pod x', 'the resources are vm, drain'],
+    ['wait command x', 'the resources are drain'],
+    ['wait drain', "missing required argument 'drain-id'"],
+    [
+      'get vms --state redy',
+      '"redy" (did you mean ready?)\nhint: the phases are booting, registering, ready, draining, shutdown',
+    ],
+    ['get vms --eligible perhaps', 'Allowed choices are true, false'],
+    ['get drains --state over', 'Allowed choices are active, completed, cancelled'],
+    ['get drains drain-1 --state active', 'exclude each other'],
+    ['get drains a/b', 'cannot be the id of a drain'],
     ['get vms --pol linux', '(Did you mean --pool?)'],
     ['get vms --liveness dead', 'Allowed choices are alive, suspect, lost'],
     ['get events --tail 0', 'from 1 to 10000'],
@@ -153,9 +163,12 @@ describe('writing', () => {
     expect(await run('get vms', { stdout: failing('EPIPE') })).toMatchObject({ code: 0, stderr: '' });
   });
 
-  it('when the reader of a drain has gone, then every VM gets its command all the same', async () => {
+  it('when the reader of a shutdown has gone, then every VM gets its command all the same', async () => {
     controller.addVm('vm-2');
-    expect(await run('drain --all', { stdout: failing('EPIPE') })).toMatchObject({ code: 0, stderr: '' });
+    expect(await run('shutdown --all --yes', { stdout: failing('EPIPE') })).toMatchObject({
+      code: 0,
+      stderr: '',
+    });
     expect(Object.keys(controller.submissions())).toHaveLength(2);
   });
 

@@ -11,6 +11,7 @@ import {
 import { vmListSchema, vmSchema, type VmResource } from '@mig/common/api/vm-resource';
 import type { CommandState } from '@mig/common/domain/command-state';
 import { stateMatches } from '@mig/common/domain/vm-state';
+import { ScriptedDrains } from './scripted-drains.contract.js';
 
 export const NOW = Date.parse('2026-11-21T12:00:00.000Z');
 const time = (agoMs: number): string => new Date(NOW - agoMs).toISOString();
@@ -43,6 +44,7 @@ export function makeVm(vmId: string, fields: Partial<VmResource> = {}): VmResour
     last_heartbeat_at: time(3_000),
     link: 'connected',
     liveness: 'alive',
+    eligible: true,
     ...fields,
   };
 }
@@ -63,6 +65,7 @@ export class ScriptedController {
   readonly events = new Map<string, EventResource[]>();
   readonly heartbeats = new Map<string, HeartbeatResource[]>();
   readonly commands = new Map<string, CommandResource>();
+  readonly drains = new ScriptedDrains(this.vms, time, { reply, problem });
   readonly requests: Request[] = [];
   intercept: Interceptor = () => false;
   /** State of a command that was just submitted. */
@@ -146,7 +149,7 @@ export class ScriptedController {
 
   /** The bodies of all submissions, by VM. */
   submissions(): Record<string, unknown> {
-    const posts = this.requests.filter(({ method }) => method === 'POST');
+    const posts = this.requests.filter(({ method, path }) => method === 'POST' && path.endsWith('/commands'));
     return Object.fromEntries<unknown>(posts.map(({ path, body }) => [path.split('/')[4] ?? '', body]));
   }
 
@@ -173,6 +176,7 @@ export class ScriptedController {
     if (kind === 'vms' && id === '') return this.listVms(query, response);
     if (kind === 'commands' && id === '') return this.listCommands(query, response);
     if (kind === 'commands') return this.oneCommand(method, id, response);
+    if (kind === 'drains') return this.drains.answer({ method, query, body, key }, id, response);
     if (kind !== 'vms') return reply(response, 404, { error: 'no such route' });
     const vm = this.vms.get(id);
     if (vm === undefined) {
@@ -199,6 +203,9 @@ export class ScriptedController {
           200,
           heartbeatListSchema.parse({ heartbeats: (this.heartbeats.get(id) ?? []).slice(-limit) }),
         );
+      case 'cordon':
+      case 'uncordon':
+        return this.drains.cordon(vm, part, body, response);
       default:
         return this.submit(id, body as { type: 'drain'; parameters: Record<string, string> }, key, response);
     }
@@ -209,6 +216,7 @@ export class ScriptedController {
       (vm) =>
         vm.pool_id === (query.get('pool_id') ?? vm.pool_id) &&
         vm.liveness === (query.get('liveness') ?? vm.liveness) &&
+        String(vm.eligible) === (query.get('eligible') ?? String(vm.eligible)) &&
         stateMatches(vm.state, query.get('state') ?? vm.state),
     );
     const from = Number(query.get('cursor') ?? 0);

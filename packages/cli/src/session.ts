@@ -16,6 +16,8 @@ export interface Session {
   readonly io: Io;
   /** The address of the controller. */
   readonly server: string;
+  /** ` --server URL` if it was given: what a hint must repeat to lead to the same controller. */
+  readonly serverFlag: string;
   readonly client: Client;
   /** For stdout. */
   readonly colours: Colours;
@@ -29,6 +31,7 @@ export function createSession(io: Io, options: GlobalOptions): Session {
   return {
     io,
     server,
+    serverFlag: options.server === undefined ? '' : ` --server ${server}`,
     client: createClient({ http, clock, random, interrupted, contact: { lastAnswerMs: undefined } }),
     colours: createColours(io.env, io.stdout),
   };

@@ -7,6 +7,12 @@ import {
   type SubmitCommandBody,
 } from '@mig/common/api/command-resource';
 import {
+  drainListSchema,
+  drainSchema,
+  type CreateDrainBody,
+  type DrainResource,
+} from '@mig/common/api/drain-resource';
+import {
   eventListSchema,
   heartbeatListSchema,
   type EventResource,
@@ -14,6 +20,7 @@ import {
 } from '@mig/common/api/history-resource';
 import { vmListSchema, vmSchema, type VmResource } from '@mig/common/api/vm-resource';
 import type { CommandState } from '@mig/common/domain/command-state';
+import type { DrainState } from '@mig/common/domain/drain';
 import type { Liveness } from '@mig/common/domain/vm';
 import { CliError, EXIT } from '../errors.js';
 import type { Call } from './http.js';
@@ -24,6 +31,7 @@ export interface VmFilter {
   /** A state, or a phase for all states in it. */
   readonly state?: string | undefined;
   readonly liveness?: Liveness | undefined;
+  readonly eligible?: boolean | undefined;
 }
 
 export interface CommandFilter {
@@ -49,6 +57,18 @@ export interface Client {
   listCommands(filter: CommandFilter): Promise<CommandResource[]>;
   getCommand(commandId: string): Promise<CommandResource>;
   cancelCommand(commandId: string): Promise<CommandResource>;
+  /** All pages, oldest first. */
+  listDrains(filter: { readonly state?: DrainState | undefined }): Promise<DrainResource[]>;
+  getDrain(drainId: string): Promise<DrainResource>;
+  /** @param key the same key again gives the same drain, so that this may be retried */
+  createDrain(body: CreateDrainBody, key: string): Promise<DrainResource>;
+  /** Takes back what has not ended. May be retried: a drain that was taken back is not refused. */
+  cancelDrain(drainId: string): Promise<DrainResource>;
+  /** May be retried, as `uncordon`. */
+  cordon(vmId: string, reason: string): Promise<VmResource>;
+  uncordon(vmId: string): Promise<VmResource>;
+  /** Asks next to nothing. A controller that has answered once is waited for when it goes away. */
+  touch(): Promise<void>;
   /** The same controller, asked with patience while it restarts. */
   withPatience(patience: Patience): Client;
 }
@@ -88,10 +108,14 @@ export function createClient(deps: RetryDeps, patience?: Patience): Client {
   }
 
   return {
-    listVms: ({ pool, state, liveness }) =>
+    listVms: ({ pool, state, liveness, eligible }) =>
       askAll(
         vmListSchema,
-        { method: 'GET', path: '/api/v1/vms', query: { pool_id: pool, state, liveness } },
+        {
+          method: 'GET',
+          path: '/api/v1/vms',
+          query: { pool_id: pool, state, liveness, eligible: eligible?.toString() },
+        },
         (page) => page.vms,
       ),
     getVm: (vmId) => ask(vmSchema, { method: 'GET', path: vmPath(vmId) }),
@@ -120,9 +144,36 @@ export function createClient(deps: RetryDeps, patience?: Patience): Client {
       ),
     getCommand: (commandId) => ask(commandSchema, { method: 'GET', path: commandPath(commandId) }),
     cancelCommand: (commandId) => ask(commandSchema, { method: 'DELETE', path: commandPath(commandId) }),
+    listDrains: ({ state }) =>
+      askAll(
+        drainListSchema,
+        { method: 'GET', path: '/api/v1/drains', query: { state } },
+        (page) => page.drains,
+      ),
+    getDrain: (drainId) => ask(drainSchema, { method: 'GET', path: drainPath(drainId) }),
+    createDrain: (body, key) =>
+      ask(drainSchema, {
+        method: 'POST',
+        path: '/api/v1/drains',
+        body,
+        headers: { 'idempotency-key': key },
+      }),
+    cancelDrain: (drainId) =>
+      ask(drainSchema, { method: 'DELETE', path: drainPath(drainId), repeatable: true }),
+    cordon: (vmId, reason) =>
+      ask(vmSchema, {
+        method: 'POST',
+        path: `${vmPath(vmId)}/cordon`,
+        body: { reason },
+        repeatable: true,
+      }),
+    uncordon: (vmId) => ask(vmSchema, { method: 'POST', path: `${vmPath(vmId)}/uncordon`, repeatable: true }),
+    touch: async () =>
+      void (await ask(vmListSchema, { method: 'GET', path: '/api/v1/vms', query: { limit: 1 } })),
     withPatience: (wanted) => createClient(deps, wanted),
   };
 }
 
 const vmPath = (vmId: string): string => `/api/v1/vms/${encodeURIComponent(vmId)}`;
+const drainPath = (drainId: string): string => `/api/v1/drains/${encodeURIComponent(drainId)}`;
 const commandPath = (commandId: string): string => `/api/v1/commands/${encodeURIComponent(commandId)}`;

@@ -10,6 +10,8 @@ export interface Call {
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Done twice, it is as if it were done once. Default: a GET is, and what has an idempotency key. */
+  readonly repeatable?: true;
 }
 
 export type Attempt =
@@ -110,6 +112,8 @@ function hintFor(problemCode: string, detail: string): string | undefined {
     'unknown-command': 'see `migctl get commands` for the commands that this controller knows',
     'not-cancellable': 'see `migctl get commands` for what became of it',
     'too-many-commands': 'see `migctl get commands --vm VM`, and `migctl cancel command ID`',
+    'unknown-drain': 'see `migctl get drains` for the drains that this controller knows',
+    'too-many-drains': 'see `migctl get drains --state active`, and `migctl undrain ID`',
     'store-unavailable': "look at the controller's log and its disk, then try again",
     internal: "look at the controller's log",
   };

@@ -83,7 +83,8 @@ function timeLeft(
   nowMs: number,
 ): number {
   // Without a key, nobody can say whether the first attempt took effect.
-  const repeatable = call.method === 'GET' || call.headers?.['idempotency-key'] !== undefined;
+  const repeatable =
+    call.method === 'GET' || call.repeatable === true || call.headers?.['idempotency-key'] !== undefined;
   if (!repeatable) return 0;
   if (patience === undefined || contact.lastAnswerMs === undefined) {
     return failure.cause === 'cut' && attempt + 1 < MAX_ATTEMPTS ? Infinity : 0;

@@ -20,6 +20,7 @@ export function commandListing(
     wideColumns: [
       { title: 'CREATED-BY', text: (command) => command.created_by },
       { title: 'TOOK', text: tookText },
+      { title: 'BOOT', text: ({ boot_id }) => boot_id ?? '' },
       { title: 'PARAMETERS', text: ({ parameters }) => keyValues(parameters) },
     ],
     nameOf: ({ id }) => id,

@@ -10,6 +10,7 @@ import { safe } from '../output/text.js';
 import { ageOf, timeAndAge } from '../output/time.js';
 import type { Session } from '../session.js';
 import { commandColumns } from './command-columns.js';
+import { eligibleText } from './vm-columns.js';
 import { eventColumns } from './get-events.js';
 
 const RECENT_EVENTS = 10;
@@ -69,6 +70,11 @@ function facts({ colours }: Session, vm: VmResource, nowMs: number): string {
     ['Organization', safe(vm.org_id) || '-'],
     ['State', `${colours.vmState(vm.state)(safe(vm.state))}${reason}`],
     ...(vm.outcome === undefined ? [] : [['Outcome', safe(vm.outcome)] as const]),
+    ['Eligible', eligibleText(vm) || 'no, it has shut down'],
+    ...(vm.cordon === undefined ? [] : [['Cordon', cordonText(vm.cordon, nowMs)] as const]),
+    ...(vm.drain_id === undefined
+      ? []
+      : [['Drain', `${safe(vm.drain_id)} (migctl describe drain ${safe(vm.drain_id)})`] as const]),
     ['Link', colours.link(vm.link)(vm.link)],
     ['Liveness', `${colours.liveness(vm.liveness)(vm.liveness)}, ${heartbeat}`],
     ['Job', vm.current_job === null ? 'none' : jobText(vm.current_job, nowMs)],
@@ -90,6 +96,9 @@ function section({ colours }: Session, title: string, table: string, rowCount: n
   if (rowCount === 0) return `${colours.bold(`${title}:`)} none\n`;
   return `${colours.bold(`${title}:`)}\n${table.replace(/^/gm, '  ').trimEnd()}\n`;
 }
+
+const cordonText = ({ reason, by, at }: NonNullable<VmResource['cordon']>, nowMs: number): string =>
+  `${reason === '' ? 'no reason given' : safe(reason)}, by ${safe(by)}, ${timeAndAge(at, nowMs)}`;
 
 function jobText(job: JobResource, nowMs: number): string {
   const where = [job.repository, job.branch, job.commit.slice(0, 7)]

@@ -18,6 +18,8 @@ describe('get vms', () => {
       state: 'shutdown.done',
       link: 'disconnected',
       liveness: 'lost',
+      outcome: 'drained',
+      eligible: false,
     });
   });
 
@@ -25,9 +27,9 @@ describe('get vms', () => {
     const { code, stdout } = await run('get', 'vms');
     expect(code).toBe(0);
     expect(stdout).toBe(
-      'NAME   POOL    STATE           LINK           LIVENESS   HEARTBEAT   AGE   JOB\n' +
-        'vm-1   linux   ready.busy      connected      alive      3s          3h    build\n' +
-        'vm-2   gpu     shutdown.done   disconnected   lost       3s          3h    -\n',
+      'NAME   POOL    STATE           LINK           LIVENESS   ELIGIBLE   HEARTBEAT   AGE   OUTCOME   JOB\n' +
+        'vm-1   linux   ready.busy      connected      alive      yes        3s          3h    -         build\n' +
+        'vm-2   gpu     shutdown.done   disconnected   lost       -          3s          3h    drained   -\n',
     );
   });
 
@@ -65,13 +67,15 @@ describe('get vms', () => {
     controller.changeVm('vm-1', { health: { ...health, ...bytes } });
     const { stdout } = await run('get', 'vms', '-o', 'wide', '--no-headers');
     expect(stdout).not.toContain('NAME');
-    expect(stdout).toMatch(/^vm-1 .* 12% +50% +7% +0\.1\.0 +acme +boot-vm-1 +-$/m);
+    expect(stdout).toMatch(/^vm-1 .* 12% +50% +7% +0\.1\.0 +acme +boot-vm-1 +- +-$/m);
   });
 
   it('when filters are given, then the controller applies them', async () => {
     expect((await run('get', 'vms', '--pool', 'gpu', '-o', 'name')).stdout).toBe('vm-2\n');
     expect((await run('get', 'vms', '--state', 'ready', '-o', 'name')).stdout).toBe('vm-1\n');
     expect((await run('get', 'vms', '--liveness', 'lost', '-o', 'name')).stdout).toBe('vm-2\n');
+    expect((await run('get', 'vms', '--eligible', 'true', '-o', 'name')).stdout).toBe('vm-1\n');
+    expect((await run('get', 'vms', '--eligible', 'false', '-o', 'name')).stdout).toBe('vm-2\n');
   });
 
   it('when no VM matches, then it says so on stderr and succeeds', async () => {
@@ -151,8 +155,12 @@ describe('get commands', () => {
     );
   });
 
-  it('when -o is wide, then it shows the parameters', async () => {
-    expect((await run('get', 'commands', '-o', 'wide')).stdout).toMatch(/labels="a b" log_level=info$/m);
+  it('when -o is wide, then it shows the boot that it is for and the parameters', async () => {
+    controller.addCommand('cmd-3', 'vm-1', { boot_id: 'boot-7', parameters: { force: true } });
+    const { stdout } = await run('get', 'commands', '-o', 'wide');
+    expect(stdout).toMatch(/- +labels="a b" log_level=info$/m);
+    expect(stdout).toMatch(/^cmd-3 .* boot-7 +force=true$/m);
+    expect((await run('get', 'commands')).stdout).not.toContain('boot-7');
   });
 
   it('when it is filtered, then only those are shown', async () => {
@@ -226,6 +234,39 @@ describe('get events and heartbeats', () => {
     const { stdout } = await run('get', 'heartbeats', 'vm-1', '--tail', '2', '--no-headers');
     expect(stdout).toMatch(/^60s +vm-1 +ready\.idle .*\n30s +vm-1 +ready\.busy /);
     expect((await run('get', 'heartbeats')).code).toBe(2);
+  });
+});
+
+describe('who may take new jobs', () => {
+  const cordon = { reason: 'disk full', by: 'operator', at: '2026-11-21T11:00:00.000Z' };
+
+  it.each([
+    [{}, 'yes'],
+    [{ eligible: false, cordon }, 'no (cordoned)'],
+    [{ eligible: false, state: 'draining.finishingJob' }, 'no (draining)'],
+    [{ eligible: false, drain_id: 'drain-1' }, 'no (draining)'],
+    [{ eligible: false, cordon, drain_id: 'drain-1' }, 'no (cordoned, draining)'],
+    [{ eligible: false }, 'no'],
+    [{ eligible: false, state: 'shutdown.done' }, '-'],
+    [{ eligible: false, state: 'shutdown.done', cordon }, 'no (cordoned)'],
+  ])('when a VM is %j, then ELIGIBLE is %s', async (fields, text) => {
+    controller.addVm('vm-1', fields);
+    const { stdout } = await run('get', 'vms');
+    expect(stdout).toContain(`   alive      ${text}   `);
+  });
+
+  it('when a VM is cordoned and drained, then its page says why, by whom, since when, and by which drain', async () => {
+    controller.addVm('vm-1', { eligible: false, cordon, drain_id: 'drain-1' });
+    controller.addVm('vm-2', { cordon: { ...cordon, reason: '' } });
+    const { stdout } = await run('describe', 'vm', 'vm-1', 'vm-2');
+    for (const line of [
+      'Eligible:      no (cordoned, draining)',
+      'Cordon:        disk full, by operator, 2026-11-21 11:00:00Z (60m ago)',
+      'Drain:         drain-1 (migctl describe drain drain-1)',
+      'Cordon:        no reason given, by operator, 2026-11-21 11:00:00Z (60m ago)',
+    ]) {
+      expect(stdout).toContain(`${line}\n`);
+    }
   });
 });
 

@@ -1,9 +1,10 @@
 /** What can follow the words typed so far: the answer to the scripts of `migctl completion`. */
 import type { Command, Option } from 'commander';
+import { VM_PHASES } from '@mig/common/domain/vm-state';
 import { LOG_LEVELS } from '@mig/common/domain/log-level';
 import { SETTING_KEYS } from '../operate/settings.js';
 import type { Io } from '../io.js';
-import { fetchOpenCommandIds, fetchVmNames } from './names.js';
+import { fetchDrainIds, fetchOpenCommandIds, fetchVmNames } from './names.js';
 
 interface Candidate {
   readonly value: string;
@@ -88,7 +89,10 @@ async function candidatesAt(place: Place, typed: string, io: Io): Promise<readon
   }
   if (command.commands.length > 0) {
     if (place.operands.length > 0) return [];
-    return command.commands.map((child) => ({ value: child.name(), help: child.description() }));
+    return command.commands.map((child) => ({
+      value: child.name(),
+      help: child.summary() || child.description(),
+    }));
   }
   return argumentValues(place, typed, io);
 }
@@ -99,6 +103,9 @@ async function optionValues(option: Option, place: Place, io: Io): Promise<reado
   if (option.argChoices !== undefined) return toCandidates(option.argChoices);
   if (option.long === '--pool') return toCandidates((await fetchVmNames(io, place.server)).pools);
   if (option.long === '--vm') return toCandidates((await fetchVmNames(io, place.server)).vms);
+  // Of the options without choices, only that of `get vms`.
+  if (option.long === '--state') return toCandidates(VM_PHASES);
+  if (option.long === '--deadline') return toCandidates(['none', '30m', '1h']);
   return [];
 }
 
@@ -113,6 +120,12 @@ async function argumentValues(place: Place, typed: string, io: Io): Promise<read
       return toCandidates((await names()).vms);
     case 'command-id':
       return toCandidates(await fetchOpenCommandIds(io, place.server));
+    case 'drain-id':
+      return toCandidates(await fetchDrainIds(io, place.server, undefined));
+    case 'drain-or-vm': {
+      const [drains, { vms }] = await Promise.all([fetchDrainIds(io, place.server, 'active'), names()]);
+      return toCandidates([...drains, ...vms]);
+    }
     case 'vm-or-level':
       return [
         ...toCandidates((await names()).vms),

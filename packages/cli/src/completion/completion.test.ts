@@ -15,6 +15,8 @@ beforeEach(async () => {
   controller.addVm('gpu-1', { pool_id: 'gpu' });
   controller.addCommand('cmd-1', 'vm-1');
   controller.addCommand('cmd-2', 'vm-1', { state: 'received' });
+  controller.drains.add({ 'vm-1': { state: 'done' } }, { id: 'drain-1', state: 'completed' });
+  controller.drains.add({ 'vm-2': {} }, { id: 'drain-2' });
 });
 afterEach(() => controller.stop());
 
@@ -32,7 +34,7 @@ async function offered(line: string): Promise<string[]> {
 describe('what is offered', () => {
   it.each([
     ['dr', ['drain', ':4']],
-    ['get _', ['vms', 'commands', 'events', 'heartbeats', ':4']],
+    ['get _', ['vms', 'drains', 'commands', 'events', 'heartbeats', ':4']],
     ['get vms v', ['vm-1', 'vm-2', ':4']],
     ['get vm _', ['vm-1', 'vm-2', 'gpu-1', ':4']],
     ['describe vm g', ['gpu-1', ':4']],
@@ -52,6 +54,18 @@ describe('what is offered', () => {
     ['update-config vm-1 heartbeat_interval', ['heartbeat_interval=', 'heartbeat_interval_ms=', ':6']],
     ['update-config vm-1 log_level=de', ['log_level=debug', ':4']],
     ['cancel command _', ['cmd-1', ':4']],
+    ['get vms --state re', ['registering', 'ready', ':4']],
+    ['get vms --eligible _', ['true', 'false', ':4']],
+    ['get drains --state a', ['active', ':4']],
+    ['get drain _', ['drain-1', 'drain-2', ':4']],
+    ['describe drain drain-1 _', ['drain-2', ':4']],
+    ['wait _', ['drain', ':4']],
+    ['wait drain drain-2', ['drain-2', ':4']],
+    ['undrain _', ['drain-2', 'vm-1', 'vm-2', 'gpu-1', ':4']],
+    ['drain vm-1 --then _', ['shutdown', 'keep', ':4']],
+    ['drain vm-1 --deadline n', ['none', ':4']],
+    ['cordon vm-2 v', ['vm-1', ':4']],
+    ['uncordon --pool g', ['gpu', ':4']],
     ['completion z', ['zsh', ':4']],
     ['version _', [':4']],
     ['nonsense _', [':4']],

@@ -24,6 +24,14 @@ export async function fetchOpenCommandIds(io: Io, server: string | undefined): P
   return answers.flatMap((answer) => idsIn(answer, 'commands', 'id'));
 }
 
+/** Ids of drains; those that go on are what is mostly meant. */
+export const fetchDrainIds = async (
+  io: Io,
+  server: string | undefined,
+  state: 'active' | undefined,
+): Promise<string[]> =>
+  idsIn(await ask(io, server, `drains?${state === undefined ? '' : `state=${state}&`}`), 'drains', 'id');
+
 async function ask(io: Io, server: string | undefined, path: string): Promise<unknown> {
   try {
     const url = `${resolveServer(server, io.env)}/api/v1/${path}limit=${MAX_NAMES}`;

@@ -1,33 +1,60 @@
 /**
- * Questions before a command that cannot be taken back.
+ * Questions before what cannot be taken back.
  *
- * Only a person at a terminal is asked, and only where one slip costs much: `--all` takes a whole fleet out of work, and
- * `--force` ends the jobs of other people. A script is never asked; that is the habit of kubectl, and a question that
- * nobody reads would hang it. `--yes` answers beforehand.
+ * A person at a terminal is asked where one slip costs much: `--all` takes a whole fleet out of work, and `--force` ends the
+ * jobs of other people. A script cannot be asked, and a question that nobody reads would hang it: there, `--all` needs
+ * `--yes`. `--force` does not; it is the question's answer already. `--yes` answers both beforehand.
  */
 import type { VmResource } from '@mig/common/api/vm-resource';
-import { InterruptedError, RefusedError } from '../errors.js';
+import { InterruptedError, RefusedError, UsageError } from '../errors.js';
 import { mapConcurrently } from '../concurrency.js';
 import { count, safe } from '../output/text.js';
 import type { Session } from '../session.js';
-import type { Operation } from './operation.js';
-import type { Selection, Targets } from './targets.js';
+import type { Targets } from './targets.js';
 
-/** Resolves to false if the person said no. @throws InterruptedError */
+export interface Question {
+  /** `drain`: what is done to the VMs. */
+  readonly verb: string;
+  /** It takes every VM of the controller out of work. */
+  readonly wholeFleet: boolean;
+  /** Running jobs are ended at once. */
+  readonly forced: boolean;
+  /** What else whoever says yes should know. */
+  readonly consequences?: readonly string[];
+  /** `--yes`. */
+  readonly yes: boolean;
+}
+
+/** @throws UsageError if it must be asked, and nobody is there to answer */
+export function assertAnswerable({ io, server }: Session, { verb, wholeFleet, yes }: Question): void {
+  if (yes || !wholeFleet || io.ask !== undefined) return;
+  throw new UsageError(
+    `${verb} --all takes every VM of ${server} out of work, and nobody is there to be asked`,
+    'add --yes if that is meant',
+  );
+}
+
+/**
+ * Resolves to false if the person said no.
+ *
+ * @param findTargets the VMs; called only if there is something to ask
+ * @throws InterruptedError
+ */
 export async function confirm(
   session: Session,
-  operation: Operation,
-  selection: Selection,
-  targets: Targets,
+  question: Question,
+  findTargets: () => Promise<Targets>,
 ): Promise<boolean> {
+  const { verb, wholeFleet, forced, consequences = [], yes } = question;
   const { ask } = session.io;
-  const forced = operation.parameters['force'] === true;
-  const wholeFleet = operation.takesOut && selection.all === true;
-  if (ask === undefined || (!forced && !wholeFleet)) return true;
+  if (yes || ask === undefined || (!forced && !wholeFleet)) return true;
+  const targets = await findTargets();
   const jobs = forced ? await runningJobs(session, targets) : [];
   if (!wholeFleet && jobs.length === 0) return true;
-  const what = `${operation.noun} ${wholeFleet ? 'all ' : ''}${count(targets.vmIds.length, 'VM')} of ${session.server}`;
-  const answer = await ask(`${what}${jobs.length === 0 ? '' : `, and end at once ${listOf(jobs)}`}? [y/N] `);
+  const what = `${verb} ${wholeFleet ? 'all ' : ''}${count(targets.vmIds.length, 'VM')} of ${session.server}`;
+  const ended = jobs.length === 0 ? '' : `, and end at once ${listOf(jobs)}`;
+  const more = consequences.length === 0 ? '' : ` (${consequences.join('; ')})`;
+  const answer = await ask(`${what}${ended}${more}? [y/N] `);
   if (session.io.interrupted.aborted) throw new InterruptedError();
   return ['y', 'yes'].includes(answer.trim().toLowerCase());
 }

@@ -14,12 +14,9 @@ const run = (line: string, options: RunOptions = {}) => migctl(line.split(' '), 
 
 describe('what is submitted', () => {
   it.each([
-    ['drain vm-1', { type: 'drain', parameters: {} }],
-    [
-      'drain vm-1 --reason image --force --deadline 30m',
-      { type: 'drain', parameters: { reason: 'image', deadline_ms: 1_800_000, force: true } },
-    ],
-    ['drain vm-1 --deadline 0', { type: 'drain', parameters: { deadline_ms: 0 } }],
+    ['shutdown vm-1', { type: 'shutdown', parameters: {} }],
+    ['shutdown vm-1 --force', { type: 'shutdown', parameters: { force: true } }],
+    ['undrain vm-1', { type: 'undrain', parameters: {} }],
     [
       'shutdown vm-1 --poweroff --reason r',
       { type: 'shutdown', parameters: { poweroff: true, reason: 'r' } },
@@ -53,7 +50,10 @@ describe('what is submitted', () => {
       },
     ],
     ['update-config vm-1 labels=', { type: 'update_config', parameters: { labels: '' } }],
-    ['drain vm-1 --delivery-deadline 10m', { type: 'drain', parameters: {}, delivery_deadline_ms: 600_000 }],
+    [
+      'shutdown vm-1 --delivery-deadline 10m',
+      { type: 'shutdown', parameters: {}, delivery_deadline_ms: 600_000 },
+    ],
   ])('when the line is `migctl %s`, then that is the body', async (line, body) => {
     expect((await run(line)).code).toBe(0);
     expect(controller.submissions()).toEqual({ 'vm-1': body });
@@ -63,29 +63,32 @@ describe('what is submitted', () => {
 
 describe('what is said of it', () => {
   it('when several VMs are named, one of them twice, then each gets its command once, with a key of its own', async () => {
-    const { code, stdout } = await run('drain vm-2 vm-1 vm-2');
+    const { code, stdout } = await run('shutdown vm-2 vm-1 vm-2');
     expect({ code, stdout }).toEqual({
       code: 0,
-      stdout: expect.stringMatching(/^vm-2: drain submitted \(cmd-\d\)\nvm-1: drain submitted \(cmd-\d\)\n$/),
+      stdout: expect.stringMatching(
+        /^vm-2: shutdown submitted \(cmd-\d\)\nvm-1: shutdown submitted \(cmd-\d\)\n$/,
+      ),
     });
-    expect(controller.requests.map(({ key }) => key).sort()).toEqual(['key-1', 'key-2']);
+    const keys = controller.requests.map(({ key }) => key).filter((key) => key !== undefined);
+    expect(keys.sort()).toEqual(['key-1', 'key-2']);
   });
 
   it('when -o is json, then one command is an object and several are a list; name gives their ids', async () => {
-    expect(JSON.parse((await run('drain vm-1 -o json')).stdout)).toMatchObject({
+    expect(JSON.parse((await run('shutdown vm-1 -o json')).stdout)).toMatchObject({
       id: 'cmd-1',
       vm_id: 'vm-1',
       state: 'queued',
     });
-    expect(JSON.parse((await run('drain vm-1 vm-2 -o json')).stdout)).toMatchObject({
+    expect(JSON.parse((await run('shutdown vm-1 vm-2 -o json')).stdout)).toMatchObject({
       commands: [{ vm_id: 'vm-1' }, { vm_id: 'vm-2' }],
     });
     // The same key again, so the same command.
-    expect((await run('drain vm-1 -o name')).stdout).toBe('cmd-1\n');
+    expect((await run('shutdown vm-1 -o name')).stdout).toBe('cmd-1\n');
   });
 
   it('when one of several VMs is unknown, then the others get it, the unknown one is named, and the exit code is 1', async () => {
-    const { code, stdout, stderr } = await run('drain vm-1 ghost vm-2');
+    const { code, stdout, stderr } = await run('shutdown vm-1 ghost vm-2');
     expect(code).toBe(1);
     expect(stdout).toMatch(/^vm-1: .*\nvm-2: /);
     expect(stderr).toMatch(/^error: VM ghost has never been seen.*\n$/);
@@ -112,9 +115,9 @@ describe('what is said of it', () => {
       return false;
     };
     for (let index = 0; index < 197; index += 1) controller.addVm(`fleet-${index}`);
-    expect(await run('drain --all')).toMatchObject({
+    expect(await run('shutdown --all --yes')).toMatchObject({
       code: 0,
-      stdout: 'drain submitted to 200 VMs\n',
+      stdout: 'shutdown submitted to 200 VMs\n',
       stderr: '',
     });
     expect(Object.keys(controller.submissions())).toHaveLength(200);
@@ -125,7 +128,7 @@ describe('what is said of it', () => {
 describe('which VMs', () => {
   it('when a pool is given, then its VMs get it, but not those that have shut down', async () => {
     controller.addVm('vm-3', { state: 'shutdown.done', link: 'disconnected' });
-    expect((await run('drain --pool linux')).code).toBe(0);
+    expect((await run('shutdown --pool linux')).code).toBe(0);
     expect(Object.keys(controller.submissions()).sort()).toEqual(['vm-1', 'vm-2']);
   });
 
@@ -147,13 +150,13 @@ describe('which VMs', () => {
   });
 
   it('when the pool has no VM, then it fails: the pool may be misspelt', async () => {
-    expect(await run('drain --pool lunix')).toMatchObject({
+    expect(await run('shutdown --pool lunix')).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/no VM is in pool lunix\nhint: .*migctl get vms/),
     });
   });
 
-  it('when it is no drain and no shutdown, then VMs that have shut down get it too', async () => {
+  it('when it is no shutdown, then VMs that have shut down get it too', async () => {
     controller.changeVm('gpu-1', { state: 'shutdown.done' });
     expect((await run('set-log-level --all info')).code).toBe(0);
     expect(Object.keys(controller.submissions())).toHaveLength(3);
@@ -162,16 +165,16 @@ describe('which VMs', () => {
 
 describe('usage errors, before anything is sent', () => {
   it.each([
-    ['drain', 'no VM is named'],
-    ['drain vm-1 --all', 'exclude each other'],
-    ['drain --pool p --all', 'exclude each other'],
-    ['drain bad/name', 'cannot be the name of a VM'],
-    ['drain vm-1 --deadline 30', 'Write a duration'],
-    ['drain vm-1 --deadline 31d', 'At most 30d'],
-    ['drain vm-1 --timeout 5m', 'needs --wait'],
-    ['drain vm-1 --delivery-deadline 0', 'more than 0'],
-    ['drain vm-1 --bogus', "unknown option '--bogus'"],
-    ['drain vm-1 -o xml', 'Allowed choices are table'],
+    ['shutdown', 'no VM is named'],
+    ['shutdown vm-1 --all', 'VM names, --pool and --all exclude each other'],
+    ['shutdown --pool p --all', 'exclude each other'],
+    ['shutdown bad/name', 'cannot be the name of a VM'],
+    ['shutdown vm-1 --timeout 5m', 'needs --wait'],
+    ['shutdown vm-1 --timeout 5', 'Write a duration'],
+    ['shutdown vm-1 --delivery-deadline 0', 'more than 0'],
+    ['shutdown vm-1 --bogus', "unknown option '--bogus'"],
+    ['shutdown vm-1 -o xml', 'Allowed choices are table'],
+    ['shutdown --all', 'nobody is there to be asked\nhint: add --yes if that is meant'],
     ['set-log-level vm-1 debgu', '"debgu" is not a log level (did you mean debug?)'],
     ['set-log-level vm-1', '"vm-1" is not a log level'],
     ['set-log-level debug', 'no VM is named'],
@@ -179,7 +182,9 @@ describe('usage errors, before anything is sent', () => {
     ['update-config vm-1 heartbeat=3s', 'setting "heartbeat" is unknown'],
     ['update-config vm-1 heartbeat_interval=3', '"3" is not a duration'],
     ['update-config vm-1 heartbeat_interval_ms=3s', 'or heartbeat_interval=30s'],
-    ['update-config vm-1 heartbeat_interval=1ms', 'heartbeat_interval_ms: 1 is less than 1000'],
+    ['update-config vm-1 heartbeat_interval=1ms', 'setting heartbeat_interval: 1ms is less than 1s'],
+    ['update-config vm-1 heartbeat_interval=2h', 'setting heartbeat_interval: 2h is more than 1h'],
+    ['update-config vm-1 heartbeat_interval_ms=1', 'setting heartbeat_interval_ms: 1 is less than 1000'],
     ['update-config vm-1 log_level=loud', '"loud" is not one of trace'],
     ['update-config vm-1 log_level=info log_level=warn', 'given twice'],
     ['cancel command a/b', 'cannot be the id of a command'],
@@ -192,25 +197,25 @@ describe('usage errors, before anything is sent', () => {
 });
 
 describe('questions at a terminal', () => {
-  it('when a person drains all, then it asks first, and `n` sends nothing', async () => {
-    const ran = await run('drain --all', { answers: ['n'] });
+  it('when a person shuts all down, then it asks first, and `n` sends nothing', async () => {
+    const ran = await run('shutdown --all', { answers: ['n'] });
     expect(ran).toMatchObject({
       code: 1,
       stderr: 'Nothing was sent.\n',
-      asked: [`drain all 3 VMs of ${controller.url}? [y/N] `],
+      asked: [`shutdown all 3 VMs of ${controller.url}? [y/N] `],
     });
     expect(controller.submissions()).toEqual({});
   });
 
-  it('when the answer is yes, or --yes is given, or nobody is there to ask, then it goes ahead', async () => {
-    expect((await run('drain --all', { answers: ['yes'] })).code).toBe(0);
-    expect(await run('drain --all --yes', { answers: [] })).toMatchObject({ code: 0, asked: [] });
-    expect((await run('drain --all')).code).toBe(0);
+  it('when the answer is yes, or --yes is given, then it goes ahead', async () => {
+    expect((await run('shutdown --all', { answers: ['yes'] })).code).toBe(0);
+    expect(await run('shutdown --all --yes', { answers: [] })).toMatchObject({ code: 0, asked: [] });
+    expect((await run('shutdown --all --yes')).code).toBe(0);
     expect(Object.keys(controller.submissions())).toHaveLength(3);
   });
 
   it('when --force would end jobs, then it names them; when none runs, then it asks nothing', async () => {
-    expect((await run('drain vm-1 --force', { answers: [] })).asked).toEqual([]);
+    expect((await run('shutdown vm-1 --force', { answers: [] })).asked).toEqual([]);
     controller.changeVm('vm-1', { current_job: makeJob('build') });
     const { asked } = await run('shutdown vm-1 ghost --force', { answers: ['n'] });
     expect(asked).toEqual([
@@ -221,12 +226,12 @@ describe('questions at a terminal', () => {
   it('when Ctrl-C is the answer, then nothing is sent and the exit code is 130', async () => {
     const interrupt = new AbortController();
     const answers = { shift: () => void interrupt.abort() } as unknown as string[];
-    expect((await run('drain --all', { answers, interrupt })).code).toBe(130);
+    expect((await run('shutdown --all', { answers, interrupt })).code).toBe(130);
     expect(controller.submissions()).toEqual({});
   });
 
-  it('when one VM is drained, or a log level set on all, then nothing is asked', async () => {
-    expect((await run('drain vm-1', { answers: [] })).asked).toEqual([]);
+  it('when one VM is shut down, or a log level set on all, then nothing is asked', async () => {
+    expect((await run('shutdown vm-1', { answers: [] })).asked).toEqual([]);
     expect((await run('set-log-level --all info', { answers: [] })).asked).toEqual([]);
   });
 });
@@ -242,7 +247,7 @@ describe('a controller in trouble', () => {
       response.socket?.destroy();
       return true;
     };
-    expect((await run('drain vm-1')).code).toBe(0);
+    expect((await run('shutdown vm-1')).code).toBe(0);
     const posts = controller.requests.filter(({ method }) => method === 'POST');
     expect(posts.map(({ key }) => key)).toEqual(['key-1', 'key-1']);
   });
@@ -257,9 +262,9 @@ describe('a controller in trouble', () => {
       void controller.stop();
       return true;
     };
-    const { code, stdout, stderr } = await run('drain --all');
+    const { code, stdout, stderr } = await run('shutdown --all --yes');
     expect(code).toBe(1);
-    expect(stdout).toMatch(/^drain submitted to \d+ VMs|vm-1: drain submitted/);
+    expect(stdout).toMatch(/^shutdown submitted to \d+ VMs|vm-1: shutdown submitted/);
     expect(stderr).toMatch(/not submitted to, as far as is known: .*fleet-39/);
     expect(stderr).toContain('the controller does not answer');
   });
@@ -269,7 +274,7 @@ describe('a controller in trouble', () => {
       if (method === 'POST') problem(response, 503, 'store-unavailable', 'the disk is full');
       return method === 'POST';
     };
-    expect(await run('drain vm-1')).toMatchObject({
+    expect(await run('shutdown vm-1')).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^error: the disk is full\nhint: .*disk/),
     });
@@ -284,7 +289,7 @@ describe('a controller in trouble', () => {
       if (posts === 20) interrupt.abort();
       return false;
     };
-    const { code, stderr } = await run('drain --all', { interrupt });
+    const { code, stderr } = await run('shutdown --all --yes', { interrupt });
     expect(code).toBe(130);
     expect(stderr).toMatch(/^error: interrupted: not submitted to.*fleet-39/);
   });

@@ -7,12 +7,14 @@ import type { Format } from '../output/format.js';
 export interface Operation {
   readonly type: CommandType;
   readonly parameters: Parameters;
-  /** `drain`: "the drain goes on". */
+  /** `shutdown`: "the shutdown goes on". */
   readonly noun: string;
-  /** `drained`: "vm-1 drained in 2m". */
+  /** `shut down`: "vm-1: shut down in 2m". */
   readonly done: string;
-  /** It takes VMs out of work: shut-down VMs of a pool are left out, and `--all` is confirmed. */
+  /** It takes VMs out of work: `--all` is confirmed. */
   readonly takesOut: boolean;
+  /** VMs that have shut down are left out. */
+  readonly livingOnly: boolean;
   /** It is done when the VM has gone, not when its command has ended. */
   readonly endsVm: boolean;
 }

@@ -1,22 +1,20 @@
 /** What a command to VMs has come to: the good on stdout, each VM that failed on stderr, and the exit code. */
 import type { CommandResource } from '@mig/common/api/command-resource';
 import { EXIT, type ExitCode } from '../errors.js';
-import { printListing } from '../output/format.js';
+import { printResults } from '../output/format.js';
 import { count, safe } from '../output/text.js';
 import { formatAge } from '../output/time.js';
 import { commandListing } from '../commands/command-columns.js';
 import type { Session } from '../session.js';
+import { reportRefused } from './each-vm.js';
 import { describeWaiting, hasSucceeded, isSettled, type Followed } from './followed.js';
 import type { Operation, OperationOptions } from './operation.js';
 import type { Submitted } from './submit.js';
 import type { Targets } from './targets.js';
 
-/** Above it, a summary stands for the lines of the VMs that went well. */
-const MAX_LINES = 20;
-
 /** The command line that shows what becomes of the commands of these VMs. */
-export const howToLook = (vmIds: readonly string[]): string =>
-  vmIds.length === 1 ? `migctl get commands --vm ${vmIds[0] ?? ''}` : 'migctl get commands';
+export const howToLook = ({ serverFlag }: Session, vmIds: readonly string[]): string =>
+  `migctl get commands${vmIds.length === 1 ? ` --vm ${vmIds[0] ?? ''}` : ''}${serverFlag}`;
 
 /** After submitting, when nothing is waited for. @throws CliError if there is one VM and it was refused */
 export async function reportSubmitted(
@@ -26,9 +24,9 @@ export async function reportSubmitted(
   submitted: Submitted,
   options: OperationOptions,
 ): Promise<ExitCode> {
-  const { commands, refused, unsent, stoppedBy } = submitted;
+  const { answers: commands, refused, unsent, stoppedBy } = submitted;
   if (commands.length === 0 && stoppedBy !== undefined) {
-    reportRefused(session, submitted);
+    reportRefused(session.io.stderr, submitted.refused);
     throw stoppedBy;
   }
   const onlyRefusal = targets.vmIds.length === 1 ? refused[0] : undefined;
@@ -42,13 +40,15 @@ export async function reportSubmitted(
       return `${operation.noun} submitted to ${count(commands.length, 'VM')}`;
     },
   );
-  reportRefused(session, submitted);
+  reportRefused(session.io.stderr, submitted.refused);
   if (stoppedBy !== undefined) {
     const { stderr } = session.io;
     stderr.write(
       `error: ${safe(stoppedBy.message)}: not submitted to, as far as is known: ${unsent.join(', ')}\n`,
     );
-    stderr.write(`hint: the ${operation.noun} of the others goes on; look at it with: migctl get commands\n`);
+    stderr.write(
+      `hint: the ${operation.noun} of the others goes on; look at it with: ${howToLook(session, [])}\n`,
+    );
     return stoppedBy.exitCode;
   }
   return refused.length > 0 ? EXIT.failed : EXIT.done;
@@ -81,7 +81,7 @@ export async function reportWaited(
     },
   );
   for (const one of failed) stderr.write(`error: ${one.vmId}: ${failureText(operation, one)}\n`);
-  reportRefused(session, submitted);
+  reportRefused(session.io.stderr, submitted.refused);
   const badCount = failed.length + submitted.refused.length;
   if (late.length > 0) {
     const nowMs = clock.now();
@@ -89,9 +89,11 @@ export async function reportWaited(
       `error: timed out after ${formatAge(options.timeoutMs)}: ${late.length} of ${count(followed.length, 'VM')} not done\n`,
     );
     for (const one of late) stderr.write(`  ${one.vmId}: ${describeWaiting(one, nowMs).text}\n`);
-    stderr.write(
-      `hint: the ${operation.noun} goes on; look at it with: ${howToLook(late.map(({ vmId }) => vmId))}\n`,
+    const look = howToLook(
+      session,
+      late.map(({ vmId }) => vmId),
     );
+    stderr.write(`hint: the ${operation.noun} goes on; look at it with: ${look}\n`);
   }
   if (badCount > 0) {
     if (followed.length + submitted.refused.length > 1) {
@@ -109,32 +111,15 @@ function failureText({ noun }: Operation, { command, forgotten }: Followed): str
   return `${noun} ${command.state}${message} (${command.id})`;
 }
 
-function reportRefused({ io }: Session, { refused }: Submitted): void {
-  for (const { vmId, error } of refused) {
-    const message = safe(error.message);
-    io.stderr.write(`error: ${message.includes(vmId) ? message : `${vmId}: ${message}`}\n`);
-  }
-  for (const hint of new Set(refused.flatMap(({ error }) => error.hint ?? [])))
-    io.stderr.write(`hint: ${hint}\n`);
-}
-
-/** A line for each, or the summary, or what `-o` asks for. One command alone is an object, as in `get`. */
-async function printCommands(
+const printCommands = (
   session: Session,
   commands: readonly CommandResource[],
-  options: OperationOptions,
+  { output }: OperationOptions,
   lineOf: (command: CommandResource) => string,
   summary: () => string,
-): Promise<void> {
-  const { stdout } = session.io;
-  if (options.output === 'table' && commands.length <= MAX_LINES) {
-    stdout.write(commands.map((command) => `${safe(lineOf(command))}\n`).join(''));
-  } else if (options.output === 'table') {
-    stdout.write(`${summary()}\n`);
-  } else {
-    await printListing(stdout, commandListing(session, commands, commands.length === 1), {
-      output: options.output,
-      headers: true,
-    });
-  }
-}
+): Promise<void> =>
+  printResults(session.io.stdout, commandListing(session, commands, commands.length === 1), {
+    output,
+    lineOf,
+    summary,
+  });

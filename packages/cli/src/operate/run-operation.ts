@@ -7,7 +7,7 @@ import { createColours } from '../output/colour.js';
 import { createProgress } from '../output/progress.js';
 import { count } from '../output/text.js';
 import type { Session } from '../session.js';
-import { confirm } from './confirm.js';
+import { assertAnswerable, confirm } from './confirm.js';
 import type { Followed } from './followed.js';
 import { assertOperation, type Operation, type OperationOptions } from './operation.js';
 import { howToLook, reportSubmitted, reportWaited } from './report.js';
@@ -24,8 +24,15 @@ export async function runOperation(
 ): Promise<ExitCode> {
   assertSelection(selection);
   assertOperation(operation);
+  const question = {
+    verb: operation.noun,
+    wholeFleet: operation.takesOut && selection.all === true,
+    forced: operation.parameters['force'] === true,
+    yes: options.yes,
+  };
+  assertAnswerable(session, question);
   const { io } = session;
-  const targets = await findTargets(session.client, selection, operation.takesOut);
+  const targets = await findTargets(session.client, selection, operation.livingOnly);
   if (targets.vmIds.length === 0) {
     const why =
       targets.skippedCount > 0
@@ -34,7 +41,7 @@ export async function runOperation(
     io.stderr.write(`Nothing to do: ${why}.\n`);
     return EXIT.done;
   }
-  if (!options.yes && !(await confirm(session, operation, selection, targets))) {
+  if (!(await confirm(session, question, () => Promise.resolve(targets)))) {
     io.stderr.write('Nothing was sent.\n');
     return EXIT.failed;
   }
@@ -63,11 +70,11 @@ async function submitAndWait(
     options.deliveryDeadlineMs,
     io.newKey,
   );
-  if (!options.wait || submitted.stoppedBy !== undefined || submitted.commands.length === 0) {
+  if (!options.wait || submitted.stoppedBy !== undefined || submitted.answers.length === 0) {
     progress.clear();
     return reportSubmitted(session, operation, targets, submitted, options);
   }
-  const followed = submitted.commands.map((command): Followed => {
+  const followed = submitted.answers.map((command): Followed => {
     const vm = targets.known.get(command.vm_id);
     return { vmId: command.vm_id, command, vm, bootId: vm?.boot_id, forgotten: false };
   });
@@ -75,7 +82,7 @@ async function submitAndWait(
     const deps = { client, clock: io.clock, interrupted: io.interrupted, progress };
     await waitUntilSettled(deps, followed, { endsVm: operation.endsVm, deadlineMs });
   } catch (error) {
-    throw stillGoesOn(error, operation, submitted);
+    throw stillGoesOn(session, error, operation, submitted);
   } finally {
     progress.clear();
   }
@@ -86,15 +93,24 @@ async function submitAndWait(
 }
 
 /** The wait has ended, but not what was waited for: the error says so. */
-function stillGoesOn(error: unknown, operation: Operation, { commands }: Submitted): unknown {
-  const hint = `the ${operation.noun} goes on; look at it with: ${howToLook(commands.map(({ vm_id }) => vm_id))}`;
+function stillGoesOn(
+  session: Session,
+  error: unknown,
+  operation: Operation,
+  { answers }: Submitted,
+): unknown {
+  const look = howToLook(
+    session,
+    answers.map(({ vm_id }) => vm_id),
+  );
+  const hint = `the ${operation.noun} goes on; look at it with: ${look}`;
   if (error instanceof InterruptedError) {
-    return new CliError('detached', `no longer waiting for ${nameOf(commands)}`, EXIT.interrupted, hint);
+    return new CliError('detached', `no longer waiting for ${nameOf(answers)}`, EXIT.interrupted, hint);
   }
   if (error instanceof CliError)
     return new CliError(error.code, error.message, error.exitCode, hint, { cause: error });
   return error;
 }
 
-const nameOf = (commands: Submitted['commands']): string =>
+const nameOf = (commands: Submitted['answers']): string =>
   commands.length === 1 ? (commands[0]?.vm_id ?? '') : count(commands.length, 'VM');

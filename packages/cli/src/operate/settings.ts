@@ -1,7 +1,7 @@
 /** Reads the words of `set-log-level` and `update-config`, in which names of VMs and values stand side by side. */
-import { parseDuration } from '@mig/common/config/duration';
+import { formatDuration, parseDuration } from '@mig/common/config/duration';
 import type { Parameters, ParameterValue } from '@mig/common/domain/command';
-import { COMMAND_SPECS } from '@mig/common/domain/command-types';
+import { COMMAND_SPECS, type ParameterSpec } from '@mig/common/domain/command-types';
 import { LOG_LEVELS } from '@mig/common/domain/log-level';
 import { UsageError } from '../errors.js';
 import { didYouMean } from '../suggest.js';
@@ -54,6 +54,7 @@ function parseSetting(key: string, value: string): [string, ParameterValue] {
         'write 500ms, 30s, 5m or 1h30m',
       );
     }
+    assertBounds(key, durationMs, SPECS[key + MS_SUFFIX], formatDuration);
     return [key + MS_SUFFIX, durationMs];
   }
   const spec = Object.hasOwn(SPECS, key) ? SPECS[key] : undefined;
@@ -79,6 +80,22 @@ function parseSetting(key: string, value: string): [string, ParameterValue] {
           `write ${key}=30000${human}`,
         );
       }
+      assertBounds(key, Number(value), spec, String);
       return [key, Number(value)];
   }
+}
+
+/** @throws UsageError naming the key as it was typed */
+function assertBounds(
+  key: string,
+  value: number,
+  spec: ParameterSpec | undefined,
+  write: (value: number) => string,
+): void {
+  const { min, max } = spec ?? {};
+  const bounds = `${key} is from ${write(min ?? 0)} to ${write(max ?? Number.MAX_SAFE_INTEGER)}`;
+  if (min !== undefined && value < min)
+    throw new UsageError(`setting ${key}: ${write(value)} is less than ${write(min)}`, bounds);
+  if (max !== undefined && value > max)
+    throw new UsageError(`setting ${key}: ${write(value)} is more than ${write(max)}`, bounds);
 }

@@ -1,4 +1,4 @@
-/** Which VMs a command goes to. */
+/** Which VMs are meant. */
 import type { VmResource } from '@mig/common/api/vm-resource';
 import { isValidId } from '@mig/common/domain/ids';
 import { stateMatches } from '@mig/common/domain/vm-state';
@@ -8,6 +8,8 @@ import { CliError, EXIT, UsageError } from '../errors.js';
 export interface Selection {
   readonly names: readonly string[];
   readonly pool?: string | undefined;
+  /** Undefined where VMs cannot be chosen by labels, too. */
+  readonly labels?: readonly string[] | undefined;
   readonly all?: boolean | undefined;
 }
 
@@ -19,15 +21,18 @@ export interface Targets {
   readonly skippedCount: number;
 }
 
-/** @throws UsageError unless exactly one of names, pool and all is given, and every name can be one */
-export function assertSelection({ names, pool, all }: Selection): void {
-  const given = [names.length > 0, pool !== undefined, all === true].filter(Boolean).length;
-  if (given === 0) throw new UsageError('no VM is named', 'name VMs, or give --pool POOL, or --all');
+/** @throws UsageError unless exactly one of names, pool, labels and all is given, and every name can be one */
+export function assertSelection(selection: Selection): void {
+  const { names, pool, labels, all } = selection;
+  const given = [names.length > 0, pool !== undefined, labels !== undefined, all === true].filter(
+    Boolean,
+  ).length;
+  const byLabels = 'labels' in selection;
+  const hint = `name VMs, or give --pool POOL, ${byLabels ? '--labels A,B, ' : ''}or --all`;
+  if (given === 0) throw new UsageError('no VM is named', hint);
   if (given > 1) {
-    throw new UsageError(
-      'VM names, --pool and --all exclude each other',
-      'name VMs, or give --pool POOL, or --all',
-    );
+    const ways = byLabels ? 'VM names, --pool, --labels and --all' : 'VM names, --pool and --all';
+    throw new UsageError(`${ways} exclude each other`, hint);
   }
   assertVmNames(names);
 }
@@ -62,19 +67,20 @@ async function takeNamed(client: Client, vmIds: readonly string[], skipShutDown:
 }
 
 /**
- * A pool, or all, is looked up; named VMs are taken as they are, but for those that have shut down.
+ * A pool, labels, or all are looked up; named VMs are taken as they are, but for those that have shut down.
  *
  * @param skipShutDown leave out VMs that have shut down
- * @throws CliError if the pool has no VM at all: a pool that is misspelt must not pass for one that is done
+ * @throws CliError if the pool, or the labels, have no VM at all: what is misspelt must not pass for what is done
  */
 export async function findTargets(
   client: Client,
   selection: Selection,
   skipShutDown: boolean,
 ): Promise<Targets> {
-  const { names, pool } = selection;
+  const { names, pool, labels } = selection;
   if (names.length > 0) return takeNamed(client, [...new Set(names)], skipShutDown);
-  const vms = await client.listVms({ pool });
+  const listed = await client.listVms({ pool });
+  const vms = labels === undefined ? listed : listed.filter((vm) => hasLabels(vm, labels));
   if (vms.length === 0 && pool !== undefined) {
     throw new CliError(
       'empty-pool',
@@ -83,10 +89,24 @@ export async function findTargets(
       'see `migctl get vms` for the pools that there are',
     );
   }
+  if (vms.length === 0 && labels !== undefined) {
+    throw new CliError(
+      'no-such-labels',
+      `no VM has a runner with the labels ${labels.join(', ')}`,
+      EXIT.failed,
+      'see `migctl describe vm NAME` for the labels of a VM',
+    );
+  }
   const wanted = skipShutDown ? vms.filter((vm) => !stateMatches(vm.state, 'shutdown')) : vms;
   return {
     vmIds: wanted.map((vm) => vm.vm_id),
     known: new Map(wanted.map((vm) => [vm.vm_id, vm])),
     skippedCount: vms.length - wanted.length,
   };
+}
+
+/** Of its runner; before it has one, those that it adds at its registration. */
+function hasLabels(vm: VmResource, labels: readonly string[]): boolean {
+  const own = vm.runner?.configured === true && vm.runner.labels.length > 0 ? vm.runner.labels : vm.labels;
+  return labels.every((label) => own.includes(label));
 }

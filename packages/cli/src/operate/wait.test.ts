@@ -16,21 +16,21 @@ const run = (line: string, options: RunOptions = {}) =>
 const finishAt = (atMs: number, vmId = 'vm-1') =>
   clock.at(atMs, () => controller.changeCommandOf(vmId, { state: 'completed' }));
 
-describe('drain --wait', () => {
-  it('when a job runs, then it says what it waits for, once per change, and succeeds when the drain has ended', async () => {
+describe('register --wait', () => {
+  it('when a job runs, then it says what it waits for, once per change, and succeeds when the command has ended', async () => {
     clock.at(1_000, () => {
       controller.changeVm('vm-1', { state: 'draining.finishingJob', current_job: makeJob('build') });
       controller.changeCommandOf('vm-1', { state: 'received' });
     });
     finishAt(20_000);
-    const { code, stdout, stderr } = await run('drain vm-1 --wait');
+    const { code, stdout, stderr } = await run('register vm-1 --wait');
     expect(stderr).toBe('vm-1: queued\nvm-1: draining.finishingJob: job build runs for 2m14s\n');
-    expect({ code, stdout }).toEqual({ code: 0, stdout: 'vm-1: drained in 20s\n' });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'vm-1: registered in 20s\n' });
   });
 
   it('when it lasts, then it is asked after 250 ms first and once a second later on', async () => {
     finishAt(10_000);
-    await run('drain vm-1 --wait');
+    await run('register vm-1 --wait');
     const looks = controller.requests.filter(({ path }) => path === '/api/v1/commands/cmd-1').length;
     expect(looks).toBeGreaterThan(10);
     expect(looks).toBeLessThan(16);
@@ -38,13 +38,13 @@ describe('drain --wait', () => {
 
   it('when the VM is offline, then it says that the command is queued for its return', async () => {
     controller.changeVm('vm-1', { link: 'disconnected', liveness: 'lost' });
-    const { code, stderr } = await run('drain vm-1 --wait --timeout 30s');
+    const { code, stderr } = await run('register vm-1 --wait --timeout 30s');
     expect(code).toBe(3);
     expect(stderr).toBe(
       'vm-1: queued: the VM is disconnected and lost, and gets it when it returns\n' +
         'error: timed out after 30s: 1 of 1 VM not done\n' +
         '  vm-1: queued: the VM is disconnected and lost, and gets it when it returns\n' +
-        'hint: the drain goes on; look at it with: migctl get commands --vm vm-1\n',
+        'hint: the registration goes on; look at it with: migctl get commands --vm vm-1\n',
     );
     expect(clock.elapsedMs).toBe(30_000);
   });
@@ -53,17 +53,17 @@ describe('drain --wait', () => {
     'when the command ends %s, then it exits 1 and says why',
     async (state) => {
       clock.at(500, () => controller.changeCommandOf('vm-1', { state, message: 'so it is' }));
-      expect(await run('drain vm-1 --wait')).toMatchObject({
+      expect(await run('register vm-1 --wait')).toMatchObject({
         code: 1,
         stdout: '',
-        stderr: expect.stringContaining(`error: vm-1: drain ${state}: so it is (cmd-1)\n`),
+        stderr: expect.stringContaining(`error: vm-1: registration ${state}: so it is (cmd-1)\n`),
       });
     },
   );
 
   it('when the controller forgets the command, then it exits 1', async () => {
     clock.at(500, () => controller.commands.clear());
-    expect(await run('drain vm-1 --wait')).toMatchObject({
+    expect(await run('register vm-1 --wait')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('no longer knows command cmd-1'),
     });
@@ -74,38 +74,38 @@ describe('drain --wait', () => {
     controller.addVm('vm-3');
     finishAt(500);
     clock.at(600, () => controller.changeCommandOf('vm-2', { state: 'failed', message: 'no' }));
-    const { code, stdout, stderr } = await run('drain vm-1 vm-2 vm-3 --wait --timeout 10s');
-    expect({ code, stdout }).toEqual({ code: 1, stdout: 'vm-1: drained\n' });
+    const { code, stdout, stderr } = await run('register vm-1 vm-2 vm-3 --wait --timeout 10s');
+    expect({ code, stdout }).toEqual({ code: 1, stdout: 'vm-1: registered\n' });
     expect(stderr).toMatch(/^vm-1: done$/m);
     expect(stderr).toMatch(/^vm-2: failed$/m);
-    expect(stderr).toMatch(/^error: vm-2: drain failed: no/m);
+    expect(stderr).toMatch(/^error: vm-2: registration failed: no/m);
     expect(stderr).toMatch(/^error: timed out after 10s: 1 of 3 VMs not done\n {2}vm-3: queued$/m);
   });
 
   it('when an unknown VM is among them, then the others are waited for all the same', async () => {
     finishAt(500);
-    expect(await run('drain vm-1 ghost --wait')).toMatchObject({
+    expect(await run('register vm-1 ghost --wait')).toMatchObject({
       code: 1,
-      stdout: 'vm-1: drained in 0s\n',
+      stdout: 'vm-1: registered in 0s\n',
       stderr: expect.stringContaining('VM ghost has never been seen'),
     });
   });
 
   it('when -o is json, then it prints the command as it ended', async () => {
     finishAt(500);
-    expect(JSON.parse((await run('drain vm-1 --wait -o json')).stdout)).toMatchObject({
+    expect(JSON.parse((await run('register vm-1 --wait -o json')).stdout)).toMatchObject({
       id: 'cmd-1',
       state: 'completed',
     });
   });
 
-  it('when Ctrl-C comes, then it says that the drain goes on and how to look, and exits 130', async () => {
+  it('when Ctrl-C comes, then it says that the registration goes on and how to look, and exits 130', async () => {
     const interrupt = new AbortController();
     clock.at(3_000, () => interrupt.abort());
-    expect(await run('drain vm-1 --wait', { interrupt })).toMatchObject({
+    expect(await run('register vm-1 --wait', { interrupt })).toMatchObject({
       code: 130,
       stderr: expect.stringMatching(
-        /^no longer waiting for vm-1\nhint: the drain goes on; look at it with: migctl get commands --vm vm-1$/m,
+        /^no longer waiting for vm-1\nhint: the registration goes on; look at it with: migctl get commands --vm vm-1$/m,
       ),
     });
   });
@@ -152,7 +152,7 @@ describe('many VMs', () => {
         controller.changeVm(`vm-${index}`, { state: 'shutdown.done', link: 'disconnected' });
       });
     }
-    const { code, stdout, stderr } = await run('shutdown --all --wait');
+    const { code, stdout, stderr } = await run('shutdown --all --yes --wait');
     expect({ code, stdout }).toEqual({
       code: 0,
       stdout: expect.stringMatching(/^80 VMs shut down in 2\ds\n$/),
@@ -168,8 +168,8 @@ describe('a controller that restarts', () => {
     clock.at(2_000, () => controller.stop());
     clock.at(32_000, async () => void (await controller.start()));
     finishAt(40_000);
-    const { code, stdout, stderr } = await run('drain vm-1 --wait');
-    expect({ code, stdout }).toEqual({ code: 0, stdout: 'vm-1: drained in 40s\n' });
+    const { code, stdout, stderr } = await run('register vm-1 --wait');
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'vm-1: registered in 40s\n' });
     expect(stderr).toMatch(
       /^vm-1: queued\nthe controller does not answer \(.+\); trying again for (59|60)s\nthe controller answers again\n$/,
     );
@@ -177,10 +177,10 @@ describe('a controller that restarts', () => {
 
   it('when it stays away for a minute, then the wait gives up with exit code 1', async () => {
     clock.at(2_000, () => controller.stop());
-    const { code, stderr } = await run('drain vm-1 --wait');
+    const { code, stderr } = await run('register vm-1 --wait');
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^error: no controller answers .*\nhint: the drain goes on; look at it with: migctl get commands --vm vm-1$/m,
+      /^error: no controller answers .*\nhint: the registration goes on; look at it with: migctl get commands --vm vm-1$/m,
     );
     expect(clock.elapsedMs).toBeGreaterThanOrEqual(60_000);
     expect(clock.elapsedMs).toBeLessThan(70_000);
@@ -188,13 +188,13 @@ describe('a controller that restarts', () => {
 
   it('when the timeout ends while it is away, then it is a timeout', async () => {
     clock.at(2_000, () => controller.stop());
-    expect((await run('drain vm-1 --wait --timeout 5s')).code).toBe(3);
+    expect((await run('register vm-1 --wait --timeout 5s')).code).toBe(3);
     expect(clock.elapsedMs).toBe(5_000);
   });
 
   it('when --reconnect-for is short, then it gives up after that', async () => {
     clock.at(2_000, () => controller.stop());
-    expect((await run('drain vm-1 --wait --reconnect-for 3s')).code).toBe(1);
+    expect((await run('register vm-1 --wait --reconnect-for 3s')).code).toBe(1);
     expect(clock.elapsedMs).toBeLessThan(7_000);
   });
 });
@@ -208,7 +208,7 @@ describe('the live lines of a terminal', () => {
     clock.at(900, () => controller.changeCommandOf('vm-1', { state: 'received' }));
     finishAt(3_000);
     finishAt(2_000, 'vm-2');
-    const { code, stderr } = await run('drain vm-1 vm-2 --wait', { tty: true, env: { NO_COLOR: '1' } });
+    const { code, stderr } = await run('register vm-1 vm-2 --wait', { tty: true, env: { NO_COLOR: '1' } });
     expect(code).toBe(0);
     expect(stderr).toContain(
       '0 of 2 VMs done, 2 waited for\nvm-1: queued\nvm-2: queued\n\u001b[3A\r\u001b[J',
@@ -222,7 +222,7 @@ describe('the live lines of a terminal', () => {
     controller.changeVm('vm-1', { state: 'draining', state_reason: 'x'.repeat(300) });
     for (let index = 2; index <= 15; index += 1) controller.addVm(`vm-${index}`);
     controller.firstState = 'received';
-    const { stderr } = await run('drain --all --wait --timeout 1s', { tty: true, env: { NO_COLOR: '1' } });
+    const { stderr } = await run('register --all --wait --timeout 1s', { tty: true, env: { NO_COLOR: '1' } });
     const live = stderr.slice(0, stderr.lastIndexOf('\u001b[J'));
     expect(live).toContain('and 5 more VMs\n');
     expect(Math.max(...live.split('\n').map((line) => line.length))).toBeLessThan(115);
@@ -230,7 +230,7 @@ describe('the live lines of a terminal', () => {
 
   it('when the controller is away, then a line says for how long it is tried', async () => {
     clock.at(500, () => controller.stop());
-    const { stderr } = await run('drain vm-1 --wait --timeout 20s', { tty: true });
+    const { stderr } = await run('register vm-1 --wait --timeout 20s', { tty: true });
     expect(stderr).toMatch(/the controller does not answer \(connection refused\); trying again for 1\ds/);
   });
 });

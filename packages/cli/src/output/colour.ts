@@ -1,6 +1,7 @@
 /** Which words are coloured how, and when. */
 import pc from 'picocolors';
 import type { CommandState } from '@mig/common/domain/command-state';
+import type { DrainState, DrainVmState } from '@mig/common/domain/drain';
 import type { Link, Liveness } from '@mig/common/domain/vm';
 import { phaseOf } from '@mig/common/domain/vm-state';
 import type { Output } from './output.js';
@@ -18,6 +19,8 @@ export interface Colours {
   readonly link: (link: Link) => Paint;
   readonly liveness: (liveness: Liveness) => Paint;
   readonly commandState: (state: CommandState) => Paint;
+  readonly drainState: (state: DrainState) => Paint;
+  readonly drainVmState: (state: DrainVmState) => Paint;
 }
 
 /** NO_COLOR (any value) turns colours off, else FORCE_COLOR (other than 0) turns them on; else a terminal has them. */
@@ -72,6 +75,31 @@ export function createColours(env: Readonly<Record<string, string | undefined>>,
         case 'cancelled':
         case 'superseded':
           return dim;
+      }
+    },
+    drainState(state) {
+      switch (state) {
+        case 'active':
+          return yellow;
+        case 'completed':
+          return green;
+        case 'cancelled':
+          return dim;
+      }
+    },
+    drainVmState(state) {
+      switch (state) {
+        case 'waiting':
+        case 'cancelled':
+          return dim;
+        case 'draining':
+        case 'shuttingDown':
+          return yellow;
+        case 'done':
+          return green;
+        case 'failed':
+        case 'gone':
+          return red;
       }
     },
   };

@@ -1,6 +1,7 @@
 /** `-o table|wide|json|yaml|name`: one result, five forms. */
 import { renderTable, type Column } from './table.js';
 import type { Output } from './output.js';
+import { safe } from './text.js';
 
 export const FORMATS = ['table', 'wide', 'json', 'yaml', 'name'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -44,6 +45,25 @@ export async function printListing<Row>(
       stdout.write(rows.map((row) => `${listing.nameOf(row)}\n`).join(''));
       return;
   }
+}
+
+/** Above it, a summary stands for the lines of what went well. */
+const MAX_LINES = 20;
+
+/** What became of many: a line for each or, of very many, the summary; the other forms as `printListing`. */
+export async function printResults<Row>(
+  stdout: Output,
+  listing: Listing<Row>,
+  options: {
+    readonly output: Format;
+    readonly lineOf: (row: Row) => string;
+    readonly summary: () => string;
+  },
+): Promise<void> {
+  const { output, lineOf, summary } = options;
+  if (output !== 'table') await printListing(stdout, listing, { output, headers: true });
+  else if (listing.rows.length > MAX_LINES) stdout.write(`${summary()}\n`);
+  else stdout.write(listing.rows.map((row) => `${safe(lineOf(row))}\n`).join(''));
 }
 
 /** Characters that a terminal may obey and that JSON lets stand as they are. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { systemCliClock } from '../io.js';
 import { closest } from '../suggest.js';
 import { renderTable } from './table.js';
-import { keyValues, safe, shorten } from './text.js';
+import { fit, keyValues, safe, shorten, widthOf } from './text.js';
 import { formatAge } from './time.js';
 
 const S = 1_000;
@@ -49,6 +49,31 @@ describe('text from elsewhere', () => {
     expect(shorten('abcdef', 4)).toBe('abc…');
     expect(shorten('abcd', 4)).toBe('abcd');
     expect(shorten('😀😀😀', 2)).toBe('😀…');
+  });
+});
+
+describe('places of a terminal', () => {
+  it.each([
+    ['plain', 5],
+    ['日本', 4],
+    ['🚀 go', 5],
+    ['e\u0301', 1],
+    ['ünïcode', 7],
+  ])('when the text is %s, then it fills %i', (text, width) => {
+    expect(widthOf(text)).toBe(width);
+  });
+
+  it('when it does not fit, then it is cut between characters, and never fills more', () => {
+    expect(fit('日本語', 6)).toBe('日本語');
+    expect(fit('日本語', 5)).toBe('日本…');
+    expect(fit('日本語', 4)).toBe('日…');
+    expect(fit('abcdef', 4)).toBe('abc…');
+  });
+
+  it('when a cell of a table is wide, then the columns stay in line', () => {
+    const column = { title: 'N', text: (row: string) => row };
+    const table = renderTable([column, { title: 'X', text: () => 'x' }], ['日本', 'abcd']);
+    expect(table).toBe('N      X\n日本   x\nabcd   x\n');
   });
 });
 

@@ -3,7 +3,8 @@
  * something changes.
  */
 import { formatAge } from './time.js';
-import { count, shorten } from './text.js';
+import { createLiveBlock, type LiveLine } from './live-block.js';
+import { count } from './text.js';
 import type { Trouble } from '../api/retry.js';
 import type { Colours } from './colour.js';
 import type { Output } from './output.js';
@@ -31,30 +32,24 @@ const COUNT_EVERY_MS = 10_000;
 export const createProgress = (stderr: Output, colours: Colours, monotonicMs: () => number): Progress =>
   stderr.isTty ? liveProgress(stderr, colours) : plainProgress(stderr, monotonicMs);
 
-const troubleText = ({ reason, leftMs }: Trouble): string =>
+/** One line that says that the controller does not answer. */
+export const troubleText = ({ reason, leftMs }: Trouble): string =>
   `the controller does not answer (${reason}); trying again${leftMs === Infinity ? '' : ` for ${formatAge(leftMs)}`}`;
 
 function liveProgress(stderr: Output, colours: Colours): Progress {
   let view: ProgressView = { settled: [], waiting: [] };
   let trouble: Trouble | undefined;
-  let drawnLines = 0;
+  const block = createLiveBlock(stderr);
 
-  const clear = (): void => {
-    if (drawnLines > 0) stderr.write(`\u001b[${drawnLines}A\r\u001b[J`);
-    drawnLines = 0;
-  };
   const draw = (): void => {
-    const lines: string[] = [];
-    const fit = (text: string) => shorten(text, Math.max(10, stderr.columns() - 1));
-    if (totalOf(view) > 1) lines.push(colours.bold(fit(summary(view))));
+    const lines: LiveLine[] = [];
+    if (totalOf(view) > 1) lines.push({ text: summary(view), paint: colours.bold });
     const room = Math.max(1, Math.min(MAX_SHOWN, stderr.rows() - 4));
-    for (const { vmId, text } of view.waiting.slice(0, room)) lines.push(fit(`${vmId}: ${text}`));
+    for (const { vmId, text } of view.waiting.slice(0, room)) lines.push({ text: `${vmId}: ${text}` });
     const rest = view.waiting.length - room;
-    if (rest > 0) lines.push(colours.dim(`and ${count(rest, 'more VM')}`));
-    if (trouble !== undefined) lines.push(colours.yellow(fit(troubleText(trouble))));
-    clear();
-    if (lines.length > 0) stderr.write(`${lines.join('\n')}\n`);
-    drawnLines = lines.length;
+    if (rest > 0) lines.push({ text: `and ${count(rest, 'more VM')}`, paint: colours.dim });
+    if (trouble !== undefined) lines.push({ text: troubleText(trouble), paint: colours.yellow });
+    block.draw(lines);
   };
   return {
     show(next) {
@@ -65,7 +60,7 @@ function liveProgress(stderr: Output, colours: Colours): Progress {
       trouble = next;
       draw();
     },
-    clear,
+    clear: () => block.clear(),
   };
 }
 
@@ -74,7 +69,6 @@ function plainProgress(stderr: Output, monotonicMs: () => number): Progress {
   const ended = new Set<string>();
   let shownSummary = '';
   let summaryAtMs = -Infinity;
-  let troubled = false;
   return {
     show(view) {
       if (totalOf(view) <= MAX_SHOWN) {
@@ -95,12 +89,18 @@ function plainProgress(stderr: Output, monotonicMs: () => number): Progress {
       shownSummary = text;
       summaryAtMs = monotonicMs();
     },
-    trouble(trouble) {
-      if (trouble !== undefined && !troubled) stderr.write(`${troubleText(trouble)}\n`);
-      if (trouble === undefined && troubled) stderr.write('the controller answers again\n');
-      troubled = trouble !== undefined;
-    },
+    trouble: createTroubleLog(stderr),
     clear: () => undefined,
+  };
+}
+
+/** Says once that the controller does not answer, and once that it does again. */
+export function createTroubleLog(stderr: Output): Progress['trouble'] {
+  let troubled = false;
+  return (trouble) => {
+    if (trouble !== undefined && !troubled) stderr.write(`${troubleText(trouble)}\n`);
+    if (trouble === undefined && troubled) stderr.write('the controller answers again\n');
+    troubled = trouble !== undefined;
   };
 }
 

@@ -1,20 +1,19 @@
 /** Commands that only look: get, describe, events. Each is loaded when it runs, so that migctl starts fast. */
 import { Option, type Command } from 'commander';
 import { COMMAND_STATES, type CommandState } from '@mig/common/domain/command-state';
+import { DRAIN_STATES, type DrainState } from '@mig/common/domain/drain';
 import { LIVENESS, type Liveness } from '@mig/common/domain/vm';
 import { UsageError } from '../errors.js';
 import { didYouMean } from '../suggest.js';
 import {
   countArgument,
   formatOption,
-  idArgument,
   noHeadersOption,
+  poolOption,
   withExamples,
   type Act,
   type ListOptions,
 } from './options.js';
-
-const poolOption = (help: string): Option => new Option('--pool <pool>', help).argParser(idArgument);
 
 const tailOption = (initial: number, min: number, help: string): Option =>
   new Option('--tail <count>', help).argParser(countArgument(min)).default(initial);
@@ -34,7 +33,7 @@ export function refuseUnknownResource(group: Command): void {
 export function addGet(program: Command, act: Act): void {
   const get = program
     .command('get')
-    .description('list VMs, commands, events or heartbeats')
+    .description('list VMs, drains, commands, events or heartbeats')
     .helpCommand(false)
     .commandsGroup('Resources:');
   refuseUnknownResource(get);
@@ -55,28 +54,57 @@ export function addGet(program: Command, act: Act): void {
       'only VMs in this state; a phase stands for all states in it (ready, ready.idle)',
     )
     .addOption(new Option('--liveness <liveness>', 'only VMs of this liveness').choices(LIVENESS))
+    .addOption(
+      new Option(
+        '--eligible <eligible>',
+        'only VMs that may take new jobs, or only those that may not: cordoned or draining',
+      ).choices(['true', 'false']),
+    )
     .addOption(formatOption())
     .addOption(noHeadersOption())
     .action(
       (
         names: string[],
-        options: ListOptions & { pool?: string; state?: string; liveness?: Liveness },
+        options: ListOptions & {
+          pool?: string;
+          state?: string;
+          liveness?: Liveness;
+          eligible?: 'true' | 'false';
+        },
         command: Command,
       ) =>
         act(command, async (session) => {
           const { getVms } = await import('../commands/get-vms.js');
-          return getVms(
-            session,
-            names,
-            { pool: options.pool, state: options.state, liveness: options.liveness },
-            options,
-          );
+          const { pool, state, liveness } = options;
+          const eligible = options.eligible === undefined ? undefined : options.eligible === 'true';
+          return getVms(session, names, { pool, state, liveness, eligible }, options);
         }),
     );
   withExamples(vms, [
     'migctl get vms --pool linux --state ready',
     'migctl get vm demo-vm-1 -o json',
+    'migctl get vms --eligible false',
     'migctl drain $(migctl get vms --liveness suspect -o name)',
+  ]);
+
+  const drains = get
+    .command('drains')
+    .alias('drain')
+    .description('drains and how far they have come, oldest first')
+    .argument('[drain-id...]', 'ids of drains')
+    .addOption(new Option('--state <state>', 'only drains in this state').choices(DRAIN_STATES))
+    .addOption(formatOption())
+    .addOption(noHeadersOption())
+    .action((ids: string[], options: ListOptions & { state?: DrainState }, command: Command) =>
+      act(command, async (session) => {
+        const { getDrains } = await import('../commands/get-drains.js');
+        return getDrains(session, ids, { state: options.state }, options);
+      }),
+    );
+  withExamples(drains, [
+    'migctl get drains --state active',
+    'migctl get drain drain-01h2x3 -o json',
+    'migctl undrain $(migctl get drains --state active -o name)',
   ]);
 
   const commands = get
@@ -147,7 +175,7 @@ export function addGet(program: Command, act: Act): void {
 export function addDescribe(program: Command, act: Act): void {
   const describe = program
     .command('describe')
-    .description('show everything about a VM, for a person')
+    .description('show everything about a VM or a drain, for a person')
     .helpCommand(false)
     .commandsGroup('Resources:');
   refuseUnknownResource(describe);
@@ -155,7 +183,9 @@ export function addDescribe(program: Command, act: Act): void {
   const vm = describe
     .command('vm')
     .alias('vms')
-    .description('identity, state, link, liveness, health, runner, job, open commands and recent events')
+    .description(
+      'identity, state, may it take jobs, link, liveness, health, runner, job, open commands and recent events',
+    )
     .argument('<vm...>', 'names of VMs')
     .action((names: string[], _options: unknown, command: Command) =>
       act(command, async (session) =>
@@ -163,6 +193,18 @@ export function addDescribe(program: Command, act: Act): void {
       ),
     );
   withExamples(vm, ['migctl describe vm demo-vm-1']);
+
+  const drain = describe
+    .command('drain')
+    .alias('drains')
+    .description('what a drain is to do, and each of its VMs: state, since when, and why it is not done')
+    .argument('<drain-id...>', 'ids of drains; see `migctl get drains`')
+    .action((ids: string[], _options: unknown, command: Command) =>
+      act(command, async (session) =>
+        (await import('../commands/describe-drain.js')).describeDrains(session, ids),
+      ),
+    );
+  withExamples(drain, ['migctl describe drain drain-01h2x3']);
 }
 
 export function addEvents(program: Command, act: Act): void {

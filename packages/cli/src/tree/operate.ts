@@ -1,13 +1,12 @@
-/** Commands that change something on VMs: drain, shutdown, register, set-log-level, update-config, cancel. */
+/** Commands that change something on VMs, one command for each: shutdown, register, set-log-level, update-config, cancel. */
 import type { Command } from 'commander';
 import type { Format } from '../output/format.js';
 import { splitLevel, splitSettings } from '../operate/settings.js';
 import { refuseUnknownResource } from './observe.js';
 import { given, operate, withOperationOptions, type OperationFlags, type Spec } from './operation-options.js';
-import { durationArgument, formatOption, withExamples, type Act } from './options.js';
+import { formatOption, withExamples, type Act } from './options.js';
 
 export function addOperations(program: Command, act: Act): void {
-  addDrain(program, act);
   addShutdown(program, act);
   addRegister(program, act);
   addSetLogLevel(program, act);
@@ -15,41 +14,12 @@ export function addOperations(program: Command, act: Act): void {
   addCancel(program, act);
 }
 
-const DRAIN: Spec = { type: 'drain', noun: 'drain', done: 'drained', takesOut: true, endsVm: false };
-
-function addDrain(program: Command, act: Act): void {
-  const drain = withOperationOptions(program.command('drain'), 'drain', undefined)
-    .description('let VMs take no more jobs; a running job ends first')
-    .argument('[vm...]', 'names of VMs')
-    .option('--reason <text>', 'why, for people; goes into events and logs')
-    .option('--force', 'end the running job at once')
-    .option(
-      '--deadline <duration>',
-      'end the running job after this; 0 = never (default: as the VM is configured)',
-      durationArgument,
-    )
-    .action(
-      (
-        names: string[],
-        options: OperationFlags & { reason?: string; force?: true; deadline?: number },
-        command: Command,
-      ) =>
-        act(command, (session) => {
-          const { reason, force, deadline } = options;
-          return operate(session, DRAIN, given({ reason, force, deadline_ms: deadline }), names, options);
-        }),
-    );
-  withExamples(drain, [
-    'migctl drain demo-vm-1 --wait',
-    'migctl drain --pool linux --reason "new image" --deadline 30m --wait --timeout 1h',
-  ]);
-}
-
 const SHUTDOWN: Spec = {
   type: 'shutdown',
   noun: 'shutdown',
   done: 'shut down',
   takesOut: true,
+  livingOnly: true,
   endsVm: true,
 };
 
@@ -80,6 +50,7 @@ const REGISTER: Spec = {
   noun: 'registration',
   done: 'registered',
   takesOut: false,
+  livingOnly: false,
   endsVm: false,
 };
 
@@ -123,6 +94,7 @@ const SET_LOG_LEVEL: Spec = {
   noun: 'change of log level',
   done: 'log level set',
   takesOut: false,
+  livingOnly: false,
   endsVm: false,
 };
 
@@ -148,6 +120,7 @@ const UPDATE_CONFIG: Spec = {
   noun: 'change of settings',
   done: 'settings changed',
   takesOut: false,
+  livingOnly: false,
   endsVm: false,
 };
 

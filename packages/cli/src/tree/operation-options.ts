@@ -2,10 +2,10 @@
 import { Option, type Command } from 'commander';
 import type { Parameters, ParameterValue } from '@mig/common/domain/command';
 import type { ExitCode } from '../errors.js';
-import type { Operation } from '../operate/operation.js';
+import type { Operation, OperationOptions } from '../operate/operation.js';
 import type { Format } from '../output/format.js';
 import type { Session } from '../session.js';
-import { durationArgument, formatOption, idArgument, positiveDurationArgument } from './options.js';
+import { durationArgument, formatOption, poolOption, positiveDurationArgument } from './options.js';
 
 /** The flags as commander hands them over; durations in milliseconds. */
 export interface OperationFlags {
@@ -25,7 +25,7 @@ export type Spec = Omit<Operation, 'parameters'>;
 export function withOperationOptions(command: Command, noun: string, timeoutMs: number | undefined): Command {
   const none = timeoutMs === undefined ? 'none, a job may take days' : `${timeoutMs / 60_000}m`;
   return command
-    .addOption(new Option('--pool <pool>', 'all VMs of this pool').argParser(idArgument))
+    .addOption(poolOption('all VMs of this pool'))
     .option('--all', 'all VMs of the controller')
     .option('--wait', `wait until the ${noun} has ended on every VM`)
     .option(
@@ -65,16 +65,18 @@ export async function operate(
     session,
     { ...spec, parameters },
     { names, pool: flags.pool, all: flags.all },
-    {
-      output: flags.output,
-      wait: flags.wait === true,
-      timeoutMs: flags.timeout ?? 0,
-      reconnectForMs: flags.reconnectFor,
-      deliveryDeadlineMs: flags.deliveryDeadline,
-      yes: flags.yes === true,
-    },
+    toOperationOptions(flags),
   );
 }
+
+export const toOperationOptions = (flags: OperationFlags): OperationOptions => ({
+  output: flags.output,
+  wait: flags.wait === true,
+  timeoutMs: flags.timeout ?? 0,
+  reconnectForMs: flags.reconnectFor,
+  deliveryDeadlineMs: flags.deliveryDeadline,
+  yes: flags.yes === true,
+});
 
 /** The parameters that were given. */
 export const given = (parameters: Readonly<Record<string, ParameterValue | undefined>>): Parameters =>

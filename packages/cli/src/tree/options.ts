@@ -43,6 +43,25 @@ export function idArgument(text: string): string {
   return text;
 }
 
+/** As the API takes it. */
+const MAX_REASON_LENGTH = 1_000;
+
+/** Why something is done, in the words of whoever does it. */
+export function reasonArgument(text: string): string {
+  if (text.length <= MAX_REASON_LENGTH) return text;
+  throw new InvalidArgumentError(`At most ${MAX_REASON_LENGTH} characters; these are ${text.length}.`);
+}
+
+/** `--labels a,b`: at least one, none of them empty. */
+export function labelsArgument(text: string): string[] {
+  const labels = text.split(',').map((label) => label.trim());
+  if (labels.includes(''))
+    throw new InvalidArgumentError('Give labels, comma-separated, none of them empty.');
+  return labels;
+}
+
+export const poolOption = (help: string): Option => new Option('--pool <pool>', help).argParser(idArgument);
+
 export const formatOption = (formats: readonly string[] = FORMATS): Option =>
   new Option('-o, --output <format>', 'form of what is printed').choices(formats).default('table');
 
