@@ -59,7 +59,12 @@ export const controllerConfigSchema = z
       .describe('labels and runner group of each pool, by pool_id'),
     heartbeat: section({
       interval: duration('15s', 1_000, 3_600_000).describe('how often MIGlets are expected to report'),
-      lost_after: duration('90s', 3_000, 86_400_000).describe('a VM that is silent for this long is lost'),
+      lost_after: duration('90s', 3_000, 86_400_000).describe(
+        'a VM that is silent for this long is lost; longer for one whose interval is longer than the configured one',
+      ),
+      max_per_second: integer(1_000, 1, 1_000_000).describe(
+        'heartbeats that the controller takes; with more VMs each is asked for a longer interval',
+      ),
     }),
     retention: section({
       age: duration(DAY, 60_000, 31_536_000_000).describe(
@@ -78,6 +83,9 @@ export const controllerConfigSchema = z
     }),
     shutdown: section({
       deadline: duration('10s', 0, 600_000).describe('how long an orderly end may take'),
+      reconnect_per_second: integer(500, 1, 100_000).describe(
+        'MIGlets that come back at a time after a restart, at most',
+      ),
     }),
   })
   .superRefine((config, context) => {

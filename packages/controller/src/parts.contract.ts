@@ -5,6 +5,7 @@ import type { CommandMessage, ConnectRequest, ControllerMessage } from '@mig/com
 import type { VmRecord } from '@mig/common/domain/vm';
 import { createManualClock } from '../../common/src/manual-clock.contract.js';
 import { createCommandQueue, type CommandQueueOptions, type Submission } from './commands/command-queue.js';
+import { createDrains } from './commands/drains.js';
 import { createDelivery } from './commands/delivery.js';
 import type { RunnerRegistrar } from './commands/registrar.js';
 import { createAutoRegistration } from './commands/registration.js';
@@ -70,6 +71,7 @@ function createScriptedRegistrar(): ScriptedRegistrar {
       registrar.asked.push(vm.vmId);
       return registrar.answer(vm, wanted);
     },
+    setEligible: async () => ok('set'),
     remove: async () => ({ outcome: 'deleted', message: '' }),
   };
   return registrar;
@@ -87,7 +89,11 @@ export const connectRequest = (fields: Partial<ConnectRequest> = {}): ConnectReq
 });
 
 export function createParts(
-  options: { store?: ReturnType<typeof createMemoryStore>; limits?: Partial<CommandQueueOptions> } = {},
+  options: {
+    store?: ReturnType<typeof createMemoryStore>;
+    limits?: Partial<CommandQueueOptions>;
+    askedIntervalMs?: () => number;
+  } = {},
 ) {
   const store = options.store ?? createMemoryStore();
   const clock = createManualClock();
@@ -98,14 +104,35 @@ export function createParts(
   feed.subscribe((change) => changes.push(change));
   const links = createLinks();
   const liveness = { intervalMs: 15_000, lostAfterMs: 90_000 };
-  const fleet = createFleet({ store, links, feed, clock, logger, liveness });
+  const fleet = createFleet({
+    store,
+    links,
+    feed,
+    clock,
+    logger,
+    liveness,
+    askedIntervalMs: options.askedIntervalMs ?? (() => 0),
+  });
   const limits = {
     maxOpenPerVm: 1_000,
     maxFinished: 20_000,
     finishedRetentionMs: 7 * 86_400_000,
     ...options.limits,
   };
-  const queue = createCommandQueue({ store, feed, clock, logger }, limits);
+  const queue = createCommandQueue(
+    { store, feed, clock, logger, isConnected: (vmId) => links.get(vmId) !== undefined },
+    limits,
+  );
+  const drains = createDrains({
+    store,
+    queue,
+    fleet,
+    clock,
+    logger,
+    poolLabels: () => ['pool-label'],
+    retentionMs: limits.finishedRetentionMs,
+  });
+  feed.subscribe((change) => drains.onChange(change));
   const registrar = createScriptedRegistrar();
   const delivery = createDelivery({ queue, fleet, links, registrar, clock, logger, random: () => 0.5 });
   const registration = createAutoRegistration({ queue, fleet, links, clock, logger });
@@ -119,6 +146,7 @@ export function createParts(
     links,
     fleet,
     queue,
+    drains,
     registrar,
     delivery,
     registration,

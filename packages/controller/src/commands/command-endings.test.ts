@@ -5,7 +5,7 @@ import { createParts, settled } from '../parts.contract.js';
 import { createMemoryStore } from '../store/memory-store.contract.js';
 import { commandRecord } from '../store/samples.contract.js';
 import { StoreUnavailableError } from '../store/store.js';
-import { NotCancellableError, UnknownCommandError } from './command-queue.js';
+import { NotCancellableError, UnknownCommandError } from './errors.js';
 
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
@@ -138,7 +138,7 @@ describe('deadlines (I3)', () => {
 
   it('a command that was never sent expires at its delivery deadline, and says what it waited for', async () => {
     const { clock, queue, submit } = createParts();
-    const [first, second] = [await submit(), await submit({ executionDeadlineMs: MINUTE_MS })];
+    const [first, second] = [await submit(), await submit({ vmId: 'vm-2', executionDeadlineMs: MINUTE_MS })];
     queue.note(first.id, 'waits for GitHub');
     clock.advance(MINUTE_MS);
     queue.sweep();

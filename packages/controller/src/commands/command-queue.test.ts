@@ -4,7 +4,7 @@ import { createParts, settled, type Parts } from '../parts.contract.js';
 import { createMemoryStore } from '../store/memory-store.contract.js';
 import { commandRecord } from '../store/samples.contract.js';
 import { StoreUnavailableError } from '../store/store.js';
-import { BadCommandError, TooManyCommandsError, UnknownCommandError } from './command-queue.js';
+import { BadCommandError, TooManyCommandsError, UnknownCommandError } from './errors.js';
 
 const HOUR_MS = 3_600_000;
 const ids = (commands: readonly { id: string }[]) => commands.map((command) => command.id);
@@ -93,7 +93,8 @@ describe('accepting', () => {
   });
 
   it('beyond the limit of one VM a submission is refused; other VMs, and ended ones, do not count (I12)', async () => {
-    const { queue, submit } = createParts({ limits: { maxOpenPerVm: 2 } });
+    const { queue, submit, connect } = createParts({ limits: { maxOpenPerVm: 2 } });
+    connect();
     const first = await submit();
     await submit();
     await expect(submit()).rejects.toThrow(TooManyCommandsError);
@@ -198,7 +199,7 @@ describe('forgetting (I12)', () => {
     const { store, clock, queue, submit } = createParts({ limits: { finishedRetentionMs: HOUR_MS } });
     const [finished, open] = [
       await submit({ idempotencyKey: 'k' }),
-      await submit({ deliveryDeadlineMs: 50 * HOUR_MS }),
+      await submit({ vmId: 'vm-2', deliveryDeadlineMs: 50 * HOUR_MS }),
     ];
     await queue.cancel(finished.id);
     clock.advance(HOUR_MS);
@@ -215,7 +216,7 @@ describe('forgetting (I12)', () => {
   it('beyond the count the oldest finished ones go', async () => {
     const { queue, submit } = createParts({ limits: { maxFinished: 2 } });
     const all = [];
-    for (let n = 0; n < 5; n += 1) all.push(await submit());
+    for (let n = 0; n < 5; n += 1) all.push(await submit({ vmId: `vm-${n}` }));
     for (const { id } of all.slice(1)) await queue.cancel(id);
     queue.sweep();
     expect(ids(queue.list({}))).toEqual([all[0]?.id, all[3]?.id, all[4]?.id]);

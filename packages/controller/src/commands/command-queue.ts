@@ -2,16 +2,13 @@
  * The durable queue of commands: what was asked of each VM, and what became of it.
  *
  * A command is stored before its submitter hears of it (I1), moves along its transition table (I6), and ends by its
- * deadlines if by nothing else (I3). The commands of a VM have an order, the order of their submission. Sending is
- * `delivery.ts`; this file knows no stream.
+ * deadlines if by nothing else (I3). The commands of a VM have an order, the order of their submission; a newer one may
+ * take the place of an older one that has not gone out (folding.ts). Sending is `delivery.ts`; this file knows no stream.
  *
  * Limits (I12): `maxOpenPerVm` unfinished commands of a VM, above which a submission is refused; `maxFinished` finished
  * ones in all, above which the oldest are forgotten.
  */
-import type { Clock } from '@mig/common/clock';
-import { MigError, errorMessage } from '@mig/common/errors';
-import type { Logger } from '@mig/common/logger';
-import { assertCommandTransition, isFinal, type CommandState } from '@mig/common/domain/command-state';
+import { isFinal, type CommandState } from '@mig/common/domain/command-state';
 import {
   COMMAND_SPECS,
   DEFAULT_DELIVERY_DEADLINE_MS,
@@ -25,42 +22,10 @@ import {
   type Parameters,
 } from '@mig/common/domain/command';
 import { newId } from '@mig/common/domain/ids';
-import type { Feed } from '../fleet/feed.js';
-import type { Store } from '../store/store.js';
-
-/** The command itself is wrong; `faults` names every wrong thing. */
-export class BadCommandError extends MigError {
-  constructor(readonly faults: readonly string[]) {
-    super('bad-command', faults.join('; '));
-  }
-}
-
-export class UnknownCommandError extends MigError {
-  constructor(readonly commandId: string) {
-    super(
-      'unknown-command',
-      `command ${commandId} is not known; it may be older than the retention of finished commands`,
-    );
-  }
-}
-
-export class NotCancellableError extends MigError {
-  constructor(readonly command: CommandRecord) {
-    super(
-      'not-cancellable',
-      `command ${command.id} is ${command.state}: only what the VM has not yet taken can be cancelled`,
-    );
-  }
-}
-
-export class TooManyCommandsError extends MigError {
-  constructor(vmId: string, limit: number) {
-    super(
-      'too-many-commands',
-      `VM ${vmId} has ${limit} unfinished commands, the most that a VM may have: cancel some, or wait until they end`,
-    );
-  }
-}
+import { testPoint } from '@mig/common/test-points';
+import { createCommandBook, type CommandBookDeps } from './command-book.js';
+import { BadCommandError, NotCancellableError, TooManyCommandsError } from './errors.js';
+import { foldedParameters, folds } from './folding.js';
 
 export interface Submission {
   readonly vmId: string;
@@ -69,6 +34,8 @@ export interface Submission {
   readonly createdBy: string;
   readonly deliveryDeadlineMs?: number | undefined;
   readonly executionDeadlineMs?: number | undefined;
+  /** The one boot that it is for; undefined = whichever comes. */
+  readonly forBoot?: string | undefined;
   /** The same key for the same VM again gives the same command. */
   readonly idempotencyKey?: string | undefined;
 }
@@ -81,6 +48,8 @@ export interface CommandQueue {
   submit(submission: Submission): Promise<CommandRecord>;
   /** @throws UnknownCommandError */
   get(commandId: string): CommandRecord;
+  /** How long it may still go out for the first time, and be started; milliseconds, less than 0 = its time has passed. */
+  remainingMs(command: CommandRecord): { readonly delivery: number; readonly execution: number };
   /** By time of submission. */
   list(filter: {
     readonly vmId?: string | undefined;
@@ -90,8 +59,11 @@ export interface CommandQueue {
   open(vmId: string): CommandRecord[];
   /** Those that may go out now, in their order. */
   deliverable(vmId: string): CommandRecord[];
-  /** @throws UnknownCommandError, NotCancellableError, StoreUnavailableError */
-  cancel(commandId: string): Promise<CommandRecord>;
+  /**
+   * @param message why, for people; default: by the operator
+   * @throws UnknownCommandError, NotCancellableError, StoreUnavailableError
+   */
+  cancel(commandId: string, message?: string): Promise<CommandRecord>;
   /**
    * It goes onto the stream of this boot. Resolves when that is durable; if it cannot be, it stays queued.
    * @throws StoreUnavailableError
@@ -102,7 +74,12 @@ export interface CommandQueue {
   /** The stream ended: what was sent and not acknowledged waits for the next. */
   requeueSent(vmId: string): void;
   /** Ends a command from the controller's side. */
-  end(commandId: string, state: 'failed' | 'expired' | 'superseded', message: string): void;
+  end(
+    commandId: string,
+    state: 'failed' | 'expired' | 'superseded',
+    message: string,
+    supersededBy?: string,
+  ): void;
   /**
    * The VM's word on a command. Resolves when it is recorded: `resultStored` says that the VM need not say it again.
    * An ack for another VM's command, or for one that is not known, changes nothing.
@@ -121,11 +98,9 @@ export interface CommandQueueOptions {
   readonly finishedRetentionMs: number;
 }
 
-export interface CommandQueueDeps {
-  readonly store: Store;
-  readonly feed: Feed;
-  readonly clock: Clock;
-  readonly logger: Logger;
+export interface CommandQueueDeps extends CommandBookDeps {
+  /** Is a stream of this VM open? */
+  isConnected(vmId: string): boolean;
 }
 
 /** After the delivery deadline, a command that may have reached the VM waits this long for the VM's word on it. */
@@ -134,78 +109,13 @@ const UNKNOWN_OUTCOME_GRACE_MS = 60 * 60_000;
 const RESULT_GRACE_MS = 60_000;
 
 export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueueOptions): CommandQueue {
-  const { store, feed, clock, logger } = deps;
-  /** In the order of their sequence. */
-  const commands = new Map<string, CommandRecord>();
-  const openByVm = new Map<string, Set<string>>();
-  /** Accepted, but not yet on disk: they cannot go out. */
-  const notDurable = new Set<string>();
-  const byKey = new Map<string, Promise<CommandRecord>>();
-  /** The last write of each record that is not, or not yet, on disk as it is here. */
-  const unsaved = new Map<string, Promise<void>>();
-  let lastSequence = 0;
-  let finishedCount = 0;
-
-  for (const command of [...store.loadedCommands()].sort((a, b) => a.sequence - b.sequence)) {
-    // What was sent by the controller before this one may or may not have arrived: it goes out again.
-    const record: CommandRecord = command.state === 'sent' ? { ...command, state: 'queued' } : command;
-    remember(record);
-    lastSequence = Math.max(lastSequence, record.sequence);
-    if (isFinal(record.state)) finishedCount += 1;
+  const { feed, clock, logger } = deps;
+  const book = createCommandBook(deps);
+  const { required, change } = book;
+  const keyed = new Map<string, Promise<CommandRecord>>();
+  for (const record of book.all()) {
     if (record.idempotencyKey !== undefined)
-      byKey.set(keyOf(record.vmId, record.idempotencyKey), Promise.resolve(record));
-  }
-
-  function remember(record: CommandRecord): void {
-    commands.set(record.id, record);
-    const open = openByVm.get(record.vmId) ?? new Set();
-    if (isFinal(record.state)) open.delete(record.id);
-    else open.add(record.id);
-    if (open.size > 0) openByVm.set(record.vmId, open);
-    else openByVm.delete(record.vmId);
-  }
-
-  function required(commandId: string): CommandRecord {
-    const record = commands.get(commandId);
-    if (record === undefined) throw new UnknownCommandError(commandId);
-    return record;
-  }
-
-  /** Changes a record in memory and on disk. Resolves when it is durable; a failure is logged as well. */
-  function change(record: CommandRecord, fields: Partial<CommandRecord>): Promise<void> {
-    const next = { ...record, ...fields };
-    assertCommandTransition(record.id, record.state, next.state); // I6
-    remember(next);
-    if (isFinal(next.state) && !isFinal(record.state)) finishedCount += 1;
-    feed.publish({ kind: 'command', command: next });
-    return save(next);
-  }
-
-  function save(record: CommandRecord): Promise<void> {
-    const saved = store.saveCommand(record);
-    unsaved.set(record.id, saved);
-    saved.then(
-      () => {
-        if (unsaved.get(record.id) === saved) unsaved.delete(record.id);
-      },
-      (error: unknown) =>
-        logger.error(
-          { vmId: record.vmId, commandId: record.id, reason: errorMessage(error) },
-          'a command could not be stored',
-        ),
-    );
-    return saved;
-  }
-
-  /** Resolves when the record is on disk as it is here; what could not be written before is written again. */
-  async function ensureSaved(commandId: string): Promise<void> {
-    const pending = unsaved.get(commandId);
-    if (pending === undefined) return;
-    const done = await pending.then(
-      () => true,
-      () => false,
-    );
-    if (!done) await save(required(commandId));
+      keyed.set(keyOf(record.vmId, record.idempotencyKey), Promise.resolve(record));
   }
 
   function finish(record: CommandRecord, state: CommandState, message: string): Promise<void> {
@@ -216,8 +126,12 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     const { type } = submission;
     const faults = commandFaults(type, submission.parameters, 'submit');
     if (faults.length > 0 || !isCommandType(type)) throw new BadCommandError(faults);
-    const open = openByVm.get(submission.vmId)?.size ?? 0;
-    if (open >= options.maxOpenPerVm) throw new TooManyCommandsError(submission.vmId, options.maxOpenPerVm);
+    // A connected VM gets them one after the other: there is nothing to fold.
+    const folded = deps.isConnected(submission.vmId)
+      ? []
+      : openRecords(submission.vmId).filter((older) => folds(type, older));
+    if (book.openCount(submission.vmId) - folded.length >= options.maxOpenPerVm)
+      throw new TooManyCommandsError(submission.vmId, options.maxOpenPerVm);
 
     const now = clock.now();
     const deliveryDeadlineAt = now + (submission.deliveryDeadlineMs ?? DEFAULT_DELIVERY_DEADLINE_MS);
@@ -225,17 +139,17 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       submission.executionDeadlineMs === undefined
         ? deliveryDeadlineAt + COMMAND_SPECS[type].executionDeadlineMs
         : now + submission.executionDeadlineMs;
-    lastSequence += 1;
     const record: CommandRecord = {
       id: newId('cmd', now),
       vmId: submission.vmId,
       type,
-      parameters: submission.parameters,
+      parameters: foldedParameters(type, submission.parameters, folded),
       state: 'queued',
-      sequence: lastSequence,
+      sequence: book.nextSequence(),
       attempts: 0,
       createdAt: now,
       createdBy: submission.createdBy,
+      forBoot: submission.forBoot,
       deliveryDeadlineAt,
       executionDeadlineAt,
       idempotencyKey: submission.idempotencyKey,
@@ -243,50 +157,61 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       sentToBoot: undefined,
       receivedAt: undefined,
       finishedAt: undefined,
+      supersededBy: undefined,
       message: undefined,
       result: undefined,
     };
-    notDurable.add(record.id);
-    remember(record);
     try {
-      await store.saveCommand(record); // I1
+      await book.enter(record); // I1
     } catch (error) {
-      commands.delete(record.id);
-      openByVm.get(record.vmId)?.delete(record.id);
-      notDurable.delete(record.id);
       // Those that waited behind it need not wait any more.
       const next = durablePrefix(record.vmId).at(-1);
       if (next !== undefined) feed.publish({ kind: 'command', command: next });
       throw error;
     }
-    notDurable.delete(record.id);
+    // After it is durable, so that a crash in between leaves one too many, never one too few (I1).
+    for (const { id } of folded) {
+      const older = book.get(id);
+      // It may have gone out meanwhile.
+      if (older === undefined || !folds(type, older)) continue;
+      change(older, {
+        state: 'superseded',
+        supersededBy: record.id,
+        message: `${record.id} took its place before it went out`,
+        finishedAt: clock.now(),
+      }).catch(() => undefined);
+    }
     feed.publish({ kind: 'command', command: record });
     return record;
   }
 
-  function openRecords(vmId: string): CommandRecord[] {
-    return [...(openByVm.get(vmId) ?? [])].map(required).filter((record) => !notDurable.has(record.id));
-  }
+  const openRecords = (vmId: string): CommandRecord[] =>
+    book.open(vmId).filter((record) => book.isDurable(record.id));
 
   /** Up to the first that is not yet on disk: what was submitted after it must not overtake it. */
   function durablePrefix(vmId: string): CommandRecord[] {
-    const open = [...(openByVm.get(vmId) ?? [])].map(required);
-    const end = open.findIndex((record) => notDurable.has(record.id));
+    const open = book.open(vmId);
+    const end = open.findIndex((record) => !book.isDurable(record.id));
     return end < 0 ? open : open.slice(0, end);
   }
 
-  function sweepOpen(record: CommandRecord, now: number): void {
+  function remainingMs(record: CommandRecord): { readonly delivery: number; readonly execution: number } {
+    const now = book.steadyNow(record.id);
+    return { delivery: record.deliveryDeadlineAt - now, execution: record.executionDeadlineAt - now };
+  }
+
+  function sweepOpen(record: CommandRecord): void {
+    const { delivery, execution } = remainingMs(record);
     const unknownOutcome = record.attempts > 0;
     if (record.state === 'queued') {
-      const deadline = Math.min(record.deliveryDeadlineAt, record.executionDeadlineAt);
-      if (now < deadline + (unknownOutcome ? UNKNOWN_OUTCOME_GRACE_MS : 0)) return;
+      if (Math.min(delivery, execution) > (unknownOutcome ? -UNKNOWN_OUTCOME_GRACE_MS : 0)) return;
       const why = unknownOutcome
         ? `sent ${record.attempts} times without an answer before the delivery deadline: whether it took effect is not known`
         : 'the VM was not reached before the delivery deadline';
       finish(record, 'expired', record.message === undefined ? why : `${why} (${record.message})`).catch(
         () => undefined,
       );
-    } else if (now >= record.executionDeadlineAt + RESULT_GRACE_MS) {
+    } else if (execution <= -RESULT_GRACE_MS) {
       finish(record, 'expired', 'no result came from the VM by the execution deadline').catch(
         () => undefined,
       );
@@ -295,22 +220,12 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
 
   /** Forgets the oldest finished commands beyond the limit, and those beyond the retention. */
   function sweepFinished(now: number): void {
-    for (const record of commands.values()) {
+    for (const record of book.all()) {
       if (!isFinal(record.state)) continue;
       const old = now - (record.finishedAt ?? record.createdAt) > options.finishedRetentionMs;
-      if (!old && finishedCount <= options.maxFinished) break;
-      commands.delete(record.id);
-      unsaved.delete(record.id);
-      finishedCount -= 1;
-      if (record.idempotencyKey !== undefined) byKey.delete(keyOf(record.vmId, record.idempotencyKey));
-      store
-        .deleteCommand(record)
-        .catch((error: unknown) =>
-          logger.warn(
-            { commandId: record.id, reason: errorMessage(error) },
-            'an old command could not be removed',
-          ),
-        );
+      if (!old && book.finishedCount <= options.maxFinished) break;
+      if (record.idempotencyKey !== undefined) keyed.delete(keyOf(record.vmId, record.idempotencyKey));
+      book.forget(record);
     }
   }
 
@@ -318,35 +233,36 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     submit(submission) {
       if (submission.idempotencyKey === undefined) return submitNow(submission);
       const key = keyOf(submission.vmId, submission.idempotencyKey);
-      const before = byKey.get(key);
-      if (before !== undefined) return before.then((record) => commands.get(record.id) ?? record);
+      const before = keyed.get(key);
+      if (before !== undefined) return before.then((record) => book.get(record.id) ?? record);
       const submitted = submitNow(submission);
-      byKey.set(key, submitted);
-      submitted.catch(() => byKey.delete(key));
+      keyed.set(key, submitted);
+      submitted.catch(() => keyed.delete(key));
       return submitted;
     },
 
     get: required,
+    remainingMs,
 
     list: ({ vmId, state }) =>
-      [...commands.values()].filter(
+      [...book.all()].filter(
         (record) =>
           (vmId === undefined || record.vmId === vmId) &&
           (state === undefined || record.state === state) &&
-          !notDurable.has(record.id),
+          book.isDurable(record.id),
       ),
 
     open: openRecords,
     deliverable: durablePrefix,
 
-    async cancel(commandId) {
+    async cancel(commandId, message = 'cancelled by the operator') {
       const record = required(commandId);
-      if (record.state === 'cancelled' && unsaved.has(commandId)) {
-        await ensureSaved(commandId); // cancelled before, and refused because it could not be stored
+      if (record.state === 'cancelled' && !book.isSaved(commandId)) {
+        await book.ensureSaved(commandId); // cancelled before, and refused because it could not be stored
         return required(commandId);
       }
       if (record.state !== 'queued' && record.state !== 'sent') throw new NotCancellableError(record);
-      await finish(record, 'cancelled', 'cancelled by the operator');
+      await finish(record, 'cancelled', message);
       return required(commandId);
     },
 
@@ -362,7 +278,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
           message: undefined,
         });
       } catch (error) {
-        const now = commands.get(commandId);
+        const now = book.get(commandId);
         if (now?.state === 'sent') change(now, { state: 'queued' }).catch(() => undefined);
         throw error;
       }
@@ -380,13 +296,14 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       }
     },
 
-    end(commandId, state, message) {
+    end(commandId, state, message, supersededBy) {
       const record = required(commandId);
-      if (!isFinal(record.state)) finish(record, state, message).catch(() => undefined);
+      if (isFinal(record.state)) return;
+      change(record, { state, message, supersededBy, finishedAt: clock.now() }).catch(() => undefined);
     },
 
     async acknowledge(vmId, ack) {
-      const record = commands.get(ack.commandId);
+      const record = book.get(ack.commandId);
       if (record === undefined || record.vmId !== vmId) {
         logger.warn(
           { vmId, commandId: ack.commandId },
@@ -399,11 +316,12 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
           await change(record, { state: 'sent', sentAt: record.sentAt ?? clock.now() });
         const now = required(record.id);
         if (now.state === 'sent') await change(now, { state: 'received', receivedAt: clock.now() });
+        testPoint('commands.ackStored');
         return { resultStored: false };
       }
       if (isFinal(record.state)) {
         await noteLateResult(record, ack);
-        await ensureSaved(record.id); // I2: a result that could not be stored is not confirmed
+        await book.ensureSaved(record.id); // I2: a result that could not be stored is not confirmed
         return { resultStored: true };
       }
       if (record.state === 'queued')
@@ -415,15 +333,13 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
         receivedAt: record.receivedAt ?? clock.now(),
         finishedAt: clock.now(),
       });
+      testPoint('commands.ackStored');
       return { resultStored: true };
     },
 
     sweep() {
-      const now = clock.now();
-      for (const open of openByVm.values()) {
-        for (const id of [...open]) if (!notDurable.has(id)) sweepOpen(required(id), now);
-      }
-      sweepFinished(now);
+      for (const record of book.openOfAll()) sweepOpen(record);
+      sweepFinished(clock.now());
     },
   };
 

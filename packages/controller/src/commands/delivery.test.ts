@@ -34,7 +34,7 @@ describe('delivering', () => {
     const queued = [
       await parts.submit(),
       await parts.submit({ type: 'drain', parameters: {} }),
-      await parts.submit(),
+      await parts.submit({ type: 'update_config', parameters: { log_level: 'info' } }),
     ];
     await kick(parts);
     const link = await attach(parts);
@@ -79,7 +79,10 @@ describe('delivering', () => {
 
   it('what was sent and not acknowledged goes out again on the next stream, as another attempt; what ended does not', async () => {
     const parts = createParts();
-    const [lost, done] = [await parts.submit(), await parts.submit()];
+    const [lost, done] = [
+      await parts.submit(),
+      await parts.submit({ type: 'update_config', parameters: { log_level: 'info' } }),
+    ];
     const first = await attach(parts);
     const completed = {
       commandId: done.id,
@@ -273,6 +276,22 @@ describe('what may have reached the VM before (I2, I3)', () => {
       parts.disconnect(sameBoot);
       const nextBoot = await attach(parts, { bootId: 'boot-2' });
       expect(nextBoot.commands()).toMatchObject([{ id, startWithinMs: -1, attempt: 3 }]);
+    },
+  );
+
+  it.each(['drain', 'undrain', 'shutdown'])(
+    'a %s that was submitted for one boot does not reach the next, and says so',
+    async (type) => {
+      const parts = createParts();
+      const { id } = await parts.submit({ type, parameters: {}, forBoot: 'boot-1' });
+      const link = parts.connect({ bootId: 'boot-2' });
+      parts.delivery.attach('vm-1');
+      await settled();
+      expect(link.commands()).toEqual([]);
+      expect(parts.queue.get(id)).toMatchObject({
+        state: 'expired',
+        message: 'it was for boot boot-1, and the VM came back as another',
+      });
     },
   );
 

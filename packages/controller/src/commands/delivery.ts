@@ -12,8 +12,11 @@ import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { retryable, type Outcome } from '@mig/common/outcome';
 import type { CommandRecord, Parameters } from '@mig/common/domain/command';
+import { testPoint } from '@mig/common/test-points';
 import type { Fleet } from '../fleet/fleet.js';
 import type { Links, VmLink } from '../fleet/links.js';
+import { cordonNote } from './cordon-note.js';
+import { endsLife, isForAnotherBoot } from './boot-binding.js';
 import type { CommandQueue } from './command-queue.js';
 import type { RunnerRegistrar } from './registrar.js';
 
@@ -79,59 +82,65 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   }
 
   async function run(vmId: string, pump: Pump): Promise<void> {
+    const link = links.get(vmId);
     for (const { id } of registrationFirst(queue.deliverable(vmId))) {
-      const link = links.get(vmId);
-      if (link === undefined || !attached.has(link)) return;
+      // A newer stream begins anew with the first: what follows must not overtake what was being sent.
+      if (link === undefined || links.get(vmId) !== link || !attached.has(link)) return;
       const command = queue.deliverable(vmId).find((record) => record.id === id);
       if (command?.state !== 'queued') continue;
-      await sendQueued(link, command, pump);
+      if (!(await sendQueued(link, command, pump))) return;
     }
   }
 
-  async function sendQueued(link: VmLink, command: CommandRecord, pump: Pump): Promise<void> {
-    const leftMs = Math.min(command.deliveryDeadlineAt, command.executionDeadlineAt) - clock.now();
-    if (leftMs <= 0) {
+  /** False if those that follow have to wait too, because they would overtake it. */
+  async function sendQueued(link: VmLink, command: CommandRecord, pump: Pump): Promise<boolean> {
+    const { delivery, execution } = queue.remainingMs(command);
+    if (Math.min(delivery, execution) <= 0) {
       // I3. A legacy MIGlet has no journal to ask, and would run it.
       if (command.attempts === 0 || link.legacy) {
         queue.end(command.id, 'expired', 'the VM was not reached before the delivery deadline');
-      } else {
-        await send(link, command, command.parameters, TOO_LATE);
+        return true;
       }
-      return;
+      return send(link, command, command.parameters, TOO_LATE);
     }
-    if (isForAnotherBoot(command, link)) {
-      await send(link, command, command.parameters, TOO_LATE);
-      return;
+    if (isForAnotherBoot(command, link.bootId)) {
+      if (command.attempts === 0) {
+        const why = `it was for boot ${command.forBoot ?? ''}, and the VM came back as another`;
+        queue.end(command.id, 'expired', why);
+        return true;
+      }
+      return send(link, command, command.parameters, TOO_LATE);
     }
-    if (link.legacy && endsVm(command) && command.attempts > 0) {
+    if (link.legacy && endsLife(command.type) && command.attempts > 0) {
       // It has no boot to tell one life from the next, and no journal to ask: it is not ended twice (I2).
       queue.end(
         command.id,
         'failed',
         'it was sent, and the VM left without an answer: whether it took effect is not known',
       );
-      return;
+      return true;
     }
     const parameters = await complete(link.vmId, command, pump);
-    if (parameters === undefined) return;
+    if (parameters === undefined) return true;
     // The world may have changed while a token was minted.
     const current = queue.deliverable(link.vmId).find((record) => record.id === command.id);
-    if (current?.state !== 'queued' || links.get(link.vmId) !== link) return;
-    await send(link, current, parameters, command.executionDeadlineAt - clock.now());
+    if (current?.state !== 'queued' || links.get(link.vmId) !== link) return true;
+    return send(link, current, parameters, queue.remainingMs(current).execution);
   }
 
   /**
    * That it goes out, and to which boot, is on disk before it does: after a crash it is asked for, not ordered again (I2).
-   * While nothing can be stored, nothing goes out.
+   * While nothing can be stored, nothing goes out. False if it did not go out.
    */
   async function send(
     link: VmLink,
     command: CommandRecord,
     parameters: Parameters,
     startWithinMs: number,
-  ): Promise<void> {
+  ): Promise<boolean> {
     try {
       await queue.markSent(command.id, link.bootId);
+      testPoint('commands.sentStored');
     } catch (error) {
       logger.warn(
         { vmId: link.vmId, commandId: command.id, reason: errorMessage(error) },
@@ -139,9 +148,9 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       );
       const pump = pumps.get(link.vmId);
       if (pump !== undefined) retryLater(link.vmId, pump, undefined);
-      return;
+      return false;
     }
-    if (links.get(link.vmId) !== link) return;
+    if (links.get(link.vmId) !== link) return false;
     const sent = link.send({
       kind: 'command',
       command: {
@@ -153,16 +162,18 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
         attempt: command.attempts + 1,
       },
     });
+    testPoint('commands.sent');
     if (!sent) queue.requeueSent(link.vmId);
+    return sent;
   }
 
   /** The parameters as they go out: a registration gets its token. Undefined if it has to wait for one. */
   async function complete(vmId: string, command: CommandRecord, pump: Pump): Promise<Parameters | undefined> {
     if (command.type !== 'register_runner') return command.parameters;
     const vm = fleet.get(vmId)?.record;
-    if (vm === undefined) return undefined;
+    if (vm === undefined || waitsForUncordon(vmId, command)) return undefined;
     const minted = await within(registrar.mint(vm, command.parameters), MINT_PATIENCE_MS);
-    if (stopped) return undefined;
+    if (stopped || waitsForUncordon(vmId, command)) return undefined;
     switch (minted.kind) {
       case 'ok':
         pump.mintFailures = 0;
@@ -176,6 +187,13 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
         queue.end(command.id, 'failed', minted.reason);
         return undefined;
     }
+  }
+
+  /** A VM that takes no new jobs gets no runner; it is looked at again when the cordon is lifted. */
+  function waitsForUncordon(vmId: string, command: CommandRecord): boolean {
+    const cordon = fleet.get(vmId)?.record.cordon;
+    if (cordon !== undefined) queue.note(command.id, cordonNote(cordon));
+    return cordon !== undefined;
   }
 
   /** A GitHub that is slow to answer must not hold up what does not need it; what it answers later is there at the next try. */
@@ -215,12 +233,6 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     },
   };
 }
-
-/** A drain or shutdown that went to an earlier boot ended that one, as far as anyone knows; it must not end this one. */
-const isForAnotherBoot = (command: CommandRecord, link: VmLink): boolean =>
-  endsVm(command) && command.attempts > 0 && !link.legacy && command.sentToBoot !== link.bootId;
-
-const endsVm = ({ type }: CommandRecord): boolean => type === 'drain' || type === 'shutdown';
 
 /** The controller's own register_runner, then what was submitted, in its order. */
 function registrationFirst(commands: readonly CommandRecord[]): CommandRecord[] {

@@ -2,7 +2,6 @@ import { describe, expect, test } from '@jest/globals';
 import type { CommandQueue } from './command-queue.js';
 import { createDeregistration } from './deregistration.js';
 import type { Fleet } from '../fleet/fleet.js';
-import type { RunnerRegistrar } from './registrar.js';
 import { isRunnerNameOf, runnerName } from './runner-name.js';
 
 const VM = { vmId: 'vm-1', bootId: '0123abcd-4567-4000-8000-000000000000' };
@@ -10,11 +9,12 @@ const VM = { vmId: 'vm-1', bootId: '0123abcd-4567-4000-8000-000000000000' };
 function create() {
   const asked: string[] = [];
   const answers: (() => void)[] = [];
-  const registrar: RunnerRegistrar = {
-    mint: () => Promise.reject(new Error('not asked for here')),
-    remove: (_, name) => {
+  const registrar = {
+    remove: (_: unknown, name: string) => {
       asked.push(name);
-      return new Promise((resolve) => answers.push(() => resolve({ outcome: 'deleted', message: '' })));
+      return new Promise<{ outcome: 'deleted'; message: string }>((resolve) =>
+        answers.push(() => resolve({ outcome: 'deleted', message: '' })),
+      );
     },
   };
   const fleet = { get: (id: string) => (id === VM.vmId ? { record: VM } : undefined) } as unknown as Fleet;

@@ -9,7 +9,6 @@ import type { DeregisterOutcome } from '@mig/common/domain/messages';
 import type { VmRecord } from '@mig/common/domain/vm';
 import type { Fleet } from '../fleet/fleet.js';
 import type { CommandQueue } from './command-queue.js';
-import type { RunnerRegistrar } from './registrar.js';
 import { isRunnerNameOf } from './runner-name.js';
 
 export interface Deregistration {
@@ -23,7 +22,12 @@ export interface Deregistration {
 export function createDeregistration(deps: {
   readonly fleet: Fleet;
   readonly queue: CommandQueue;
-  readonly registrar: RunnerRegistrar;
+  readonly registrar: {
+    remove(
+      vm: VmRecord,
+      runnerName: string,
+    ): Promise<{ readonly outcome: DeregisterOutcome; readonly message: string }>;
+  };
 }): Deregistration {
   const underWay = new Set<string>();
 

@@ -43,7 +43,7 @@ describe('a MIGlet of ours gets its registration by its state', () => {
     await parts.registration.onChange('vm-1');
     expect(registrations(parts)).toEqual([]);
     const identity = { vmId: 'vm-1', poolId: 'pool-a', orgId: 'acme', bootId: 'boot-1', at: 0 };
-    parts.fleet.heartbeat({ ...identity, report: vmReport({ state: AWAITING }) });
+    parts.fleet.heartbeat({ ...identity, intervalMs: 0, report: vmReport({ state: AWAITING }) });
     await parts.registration.onChange('vm-1');
     expect(registrations(parts)).toHaveLength(1);
   });
@@ -154,6 +154,7 @@ describe('a legacy MIGlet gets one at every connect', () => {
     const identity = { vmId: 'vm-1', poolId: 'pool-a', orgId: 'acme', bootId: '', at: 0 };
     parts.fleet.heartbeat({
       ...identity,
+      intervalMs: 0,
       report: vmReport({ state: 'job_running', currentJob: RUNNING_JOB }),
     });
     parts.disconnect(first);

@@ -3,7 +3,7 @@
  *
  * By state, not by occasion: whenever a VM says that it awaits its command (on connect, or later, after its runner ended),
  * and has none under way. A legacy MIGlet says no state when it connects: it gets one at every connect, as from the
- * original controller, unless a job runs on it.
+ * original controller, unless a job runs on it. A VM that is cordoned gets none until the cordon is lifted.
  *
  * A registration that failed is repeated at once; when that fails too, after a pause that grows from 1 s to 1 min. What
  * fails at once (no organization, labels that the VM refuses) would go round without end otherwise (I12).
@@ -38,6 +38,8 @@ export interface AutoRegistration {
   onConnect(vmId: string): Promise<void>;
   /** The VM's record changed, or its registration ended. */
   onChange(vmId: string): Promise<void>;
+  /** The VM may have jobs again: one that got no registration for its cordon gets it now. */
+  onUncordoned(vmId: string): Promise<void>;
 }
 
 export function createAutoRegistration(deps: {
@@ -104,7 +106,14 @@ export function createAutoRegistration(deps: {
     if (links.get(vmId)?.legacy !== false) return;
     const vm = fleet.get(vmId)?.record;
     if (phaseOf(vm?.state ?? '') === 'ready' && tries.get(vmId)?.pause === undefined) tries.delete(vmId);
-    if (vm?.state !== AWAITING || submitting.has(vmId) || underWay(vmId) || pauses(vmId)) return;
+    if (
+      vm?.state !== AWAITING ||
+      vm.cordon !== undefined ||
+      submitting.has(vmId) ||
+      underWay(vmId) ||
+      pauses(vmId)
+    )
+      return;
     await register(vmId);
   }
 
@@ -115,7 +124,7 @@ export function createAutoRegistration(deps: {
     async onConnect(vmId) {
       const link = links.get(vmId);
       const vm = fleet.get(vmId)?.record;
-      if (link === undefined || vm === undefined) return;
+      if (link === undefined || vm === undefined || vm.cordon !== undefined) return;
       if (link.legacy) {
         for (const older of queue.open(vmId)) {
           if (older.type === 'register_runner' && older.createdBy === 'controller')
@@ -128,6 +137,13 @@ export function createAutoRegistration(deps: {
     },
 
     onChange,
+
+    async onUncordoned(vmId) {
+      if (links.get(vmId)?.legacy !== true) return onChange(vmId);
+      const vm = fleet.get(vmId)?.record;
+      const hasRunner = vm?.runner?.configured === true || vm?.currentJob !== undefined;
+      if (phaseOf(vm?.state ?? '') === 'registering' && !hasRunner && !underWay(vmId)) await register(vmId);
+    },
   };
 }
 

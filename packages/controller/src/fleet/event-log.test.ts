@@ -96,6 +96,20 @@ describe('an event that cannot be stored (I4)', () => {
     expect(stored()).toEqual([1, 2, 3, 4]);
   });
 
+  it('and one that names its predecessor is not taken before that one, in whatever order they come', async () => {
+    const { record, stored } = createLog();
+    await record(1);
+    expect(await record(5, { previousSequence: 3 })).toEqual({
+      kind: 'refused',
+      reason: 'event 3 must be stored first',
+    });
+    expect(await record(3, { previousSequence: 1 })).toEqual(STORED);
+    expect(await record(5, { previousSequence: 3 })).toEqual(STORED);
+    // Of another boot nothing is stored yet.
+    expect(await record(2, { bootId: 'boot-2', previousSequence: 1 })).toMatchObject({ kind: 'refused' });
+    expect(stored()).toEqual([1, 3, 5]);
+  });
+
   it('does not stop another boot of the VM, nor what is not counted', async () => {
     const { record, store } = createLog();
     store.failNext(1);

@@ -3,11 +3,16 @@
  *
  * The events of one VM go one after the other, by stream and by HTTP alike. A counted event that was stored before, by its
  * boot and sequence, is acknowledged and not stored again. If one cannot be stored, it is not acknowledged, and none that
- * follows it is taken until the VM has sent it again: the store never has a hole that nobody knows of.
+ * follows it is taken until the VM has sent it again; one that names its predecessor is not taken before that one. So the
+ * store never has a hole that nobody knows of.
+ *
+ * What the controller itself enters goes the same way, so that it has its place in the order; it is no word of the VM, and
+ * tells nothing of its life (I7).
  */
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import type { StoredEvent, VmEvent } from '@mig/common/domain/event';
+import { testPoint } from '@mig/common/test-points';
 import type { Store } from '../store/store.js';
 import type { Feed } from './feed.js';
 
@@ -52,9 +57,14 @@ export function createEventLog(
     if (counted && log.failed?.bootId === event.bootId && event.sequence > log.failed.sequence) {
       return { kind: 'refused', reason: `event ${log.failed.sequence} must be stored first` };
     }
+    const previous = event.previousSequence ?? 0;
+    if (counted && previous > lastSequence(event.vmId, event.bootId)) {
+      return { kind: 'refused', reason: `event ${previous} must be stored first` };
+    }
     let stored: StoredEvent;
     try {
       stored = await store.appendEvent(event, via);
+      testPoint('events.stored');
     } catch (error) {
       if (counted) log.failed = { bootId: event.bootId, sequence: event.sequence };
       logger.error(
@@ -65,7 +75,7 @@ export function createEventLog(
     }
     if (log.failed !== undefined && event.sequence >= log.failed.sequence) log.failed = undefined;
     try {
-      apply(event);
+      if (via !== 'controller') apply(event);
       feed.publish({ kind: 'event', event: stored });
     } catch (error) {
       // It is stored: refusing it now would only bring it again.

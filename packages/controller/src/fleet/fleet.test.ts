@@ -6,13 +6,14 @@ import { vmEvent, vmRecord, vmReport } from '../store/samples.contract.js';
 
 const MINUTE_MS = 60_000;
 
-const beat = ({ fleet, clock }: Parts, report: Partial<VmReport> = {}, bootId = 'boot-1') =>
+const beat = ({ fleet, clock }: Parts, report: Partial<VmReport> = {}, bootId = 'boot-1', intervalMs = 0) =>
   fleet.heartbeat({
     vmId: 'vm-1',
     poolId: 'pool-a',
     orgId: 'acme',
     bootId,
     at: clock.now(),
+    intervalMs,
     report: vmReport(report),
   });
 const vm = ({ fleet }: Parts) => fleet.get('vm-1')?.record;
@@ -74,7 +75,7 @@ describe('a VM appears', () => {
     expect(parts.fleet.list()).toEqual([]);
     parts.connect();
     const before = vm(parts);
-    beat(parts, { state: 'draining' }, 'boot-0');
+    expect(beat(parts, { state: 'draining' }, 'boot-0')).toBe(false);
     parts.fleet.apply(vmEvent({ type: 'draining', bootId: 'boot-0' }));
     expect(vm(parts)).toEqual(before);
     expect(parts.store.keptReports).toEqual([]);
@@ -142,6 +143,36 @@ describe('what is stored, and when', () => {
     });
     beat(parts, { currentJob: { ...job, status: 'completed' }, health: undefined });
     expect(vm(parts)).toMatchObject({ currentJob: undefined, health: { cpuUsagePercent: 5 } });
+  });
+});
+
+describe('what the controller decides of a VM', () => {
+  const cordon = { reason: 'disk', by: 'operator', at: 7 };
+
+  it('is durable when it resolves, told, and goes over to the next boot', async () => {
+    const parts = createParts();
+    parts.connect();
+    const release = parts.store.hold();
+    let durable = false;
+    const decided = parts.fleet.decide('vm-1', { cordon }).then(() => (durable = true));
+    await settled();
+    expect({ durable, cordon: vm(parts)?.cordon }).toEqual({ durable: false, cordon });
+    release();
+    await decided;
+    expect(parts.store.vms.get('vm-1')?.cordon).toEqual(cordon);
+    expect(parts.changes.at(-1)).toMatchObject({ kind: 'vm', vm: { cordon } });
+    parts.connect({ bootId: 'boot-2' });
+    expect(vm(parts)).toMatchObject({ bootId: 'boot-2', cordon });
+  });
+
+  it('that cannot be stored is told to whoever decided; of a VM that is not known nothing is decided', async () => {
+    const parts = createParts();
+    parts.connect();
+    await settled();
+    parts.store.failNext(1);
+    await expect(parts.fleet.decide('vm-1', { cordon })).rejects.toThrow('disk full');
+    await parts.fleet.decide('vm-9', { cordon });
+    expect(parts.fleet.get('vm-9')).toBeUndefined();
   });
 });
 
@@ -270,11 +301,54 @@ describe('liveness (I7)', () => {
 
   it('after a restart every VM has a grace period, however long ago it was heard', () => {
     const parts = createParts({ store: createMemoryStore({ vms: [vmRecord({ lastSeenAt: 0 })] }) });
+    expect(parts.fleet.get('vm-1')).toMatchObject({ link: 'disconnected', liveness: 'alive' });
+    parts.clock.advance(44_999);
+    expect(liveness(parts)).toBe('alive');
+    parts.clock.advance(1);
     expect(liveness(parts)).toBe('suspect');
-    parts.clock.advance(89_999);
+    parts.clock.advance(44_999);
     expect(liveness(parts)).toBe('suspect');
     parts.clock.advance(1);
     expect(liveness(parts)).toBe('lost');
+  });
+
+  it('one whose heartbeats say that they come less often is given more time, until the next says otherwise', () => {
+    const parts = createParts();
+    parts.connect();
+    beat(parts, {}, 'boot-1', 60_000);
+    parts.clock.advance(90_000);
+    expect(liveness(parts)).toBe('alive');
+    beat(parts);
+    parts.clock.advance(90_000);
+    expect(liveness(parts)).toBe('lost');
+    beat(parts, {}, 'boot-1', 60_000);
+    // Another MIGlet: what the earlier one said is nothing to it.
+    parts.connect({ bootId: 'boot-2' });
+    parts.clock.advance(90_000);
+    expect(liveness(parts)).toBe('lost');
+  });
+
+  it('one that holds no stream, and reports over HTTP, is alive by its heartbeats', () => {
+    const parts = createParts();
+    parts.fleet.apply(vmEvent({ type: 'vm_started' }));
+    expect(parts.fleet.get('vm-1')).toMatchObject({ link: 'disconnected', liveness: 'alive' });
+    parts.disconnect(parts.connect());
+    expect(liveness(parts)).toBe('suspect');
+    beat(parts);
+    expect(liveness(parts)).toBe('alive');
+  });
+
+  it('one that has ended by its own word is missed by nobody: neither suspect nor lost, before and after a restart', async () => {
+    const parts = createParts();
+    const link = parts.connect();
+    parts.fleet.apply(vmEvent({ type: 'vm_shutting_down' }));
+    parts.disconnect(link);
+    parts.clock.advance(3_600_000);
+    expect(parts.fleet.get('vm-1')).toMatchObject({ link: 'disconnected', liveness: 'alive' });
+    await settled();
+    const after = createParts({ store: createMemoryStore({ vms: [...parts.store.vms.values()] }) });
+    after.clock.advance(3_600_000);
+    expect(liveness(after)).toBe('alive');
   });
 });
 
@@ -291,5 +365,15 @@ describe('forgetting (I12)', () => {
     expect(await parts.fleet.forgetOld(MINUTE_MS, () => false)).toEqual(['gone']);
     expect(parts.fleet.get('gone')).toBeUndefined();
     expect([...parts.store.vms.keys()]).toEqual(['still-there']);
+  });
+
+  it('one that is cordoned is not: the cordon holds until it is lifted', async () => {
+    const parts = createParts();
+    parts.disconnect(parts.connect());
+    await parts.fleet.decide('vm-1', { cordon: { reason: '', by: 'operator', at: 0 } });
+    parts.clock.advance(2 * MINUTE_MS);
+    expect(await parts.fleet.forgetOld(MINUTE_MS, () => false)).toEqual([]);
+    await parts.fleet.decide('vm-1', { cordon: undefined });
+    expect(await parts.fleet.forgetOld(MINUTE_MS, () => false)).toEqual(['vm-1']);
   });
 });

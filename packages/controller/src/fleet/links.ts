@@ -7,6 +7,8 @@ import type { ControllerMessage } from '@mig/common/domain/messages';
 export type CloseReason =
   | { readonly kind: 'replaced'; readonly message: string }
   | { readonly kind: 'slowReader'; readonly message: string }
+  /** The VM is lost: nothing was heard on the stream for its TTL. */
+  | { readonly kind: 'silent'; readonly message: string }
   | { readonly kind: 'stopping'; readonly message: string };
 
 export interface VmLink {
@@ -18,11 +20,14 @@ export interface VmLink {
   readonly openedAt: number;
   /** False if the stream is closed: the message was not taken. */
   send(message: ControllerMessage): boolean;
+  /** At once, but for `stopping`, where what waits to be sent goes out before. */
   close(reason: CloseReason): void;
 }
 
 export interface Links {
   get(vmId: string): VmLink | undefined;
+  /** Those that are open now. */
+  all(): VmLink[];
   /** Enters a stream; the older one of the same VM is ended with a reason. */
   open(link: VmLink): void;
   /** Takes a stream out. False if a newer one has its place already. */
@@ -38,6 +43,7 @@ export function createLinks(): Links {
   let totalCount = 0;
   return {
     get: (vmId) => open.get(vmId),
+    all: () => [...open.values()],
     open(link) {
       const older = open.get(link.vmId);
       open.set(link.vmId, link);
@@ -53,7 +59,7 @@ export function createLinks(): Links {
       return true;
     },
     closeAll(reason) {
-      for (const link of open.values()) link.close(reason);
+      for (const link of [...open.values()]) link.close(reason);
     },
     get count() {
       return open.size;

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { createStandInGitHub, type StandInGitHub } from '@mig/testkit/github/stand-in-github';
+import { RUNNER_SERVICE } from '@mig/testkit/github/runner-protocol';
 import { until } from '@mig/testkit/github/until';
 import { createManualClock, type ManualClock } from '../../../common/src/manual-clock.contract.js';
 import type { RunnerRegistrar } from '../commands/registrar.js';
@@ -173,19 +174,20 @@ describe('the registration token', () => {
   });
 });
 
-describe('a deregistration (I5: GitHub is the arbiter)', () => {
-  const remove = (name = 'vm-1') => registrar.remove(vmRecord(), name);
-  const names = () => github.runners().map((runner) => runner.name);
-  const labels = () => github.runners()[0]?.labels.map((label) => label.name);
+async function register(name = 'vm-1'): Promise<void> {
+  const response = await fetch(`${github.url}/orgs/acme/actions/runners/generate-jitconfig`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${TOKENS[0]}`, accept: 'application/vnd.github+json' },
+    body: JSON.stringify({ name, runner_group_id: 1, labels: ['self-hosted', 'gpu'] }),
+  });
+  expect(response.status).toBe(201);
+}
+const labels = () => github.runners()[0]?.labels.map((label) => label.name);
 
-  async function register(name = 'vm-1'): Promise<void> {
-    const response = await fetch(`${github.url}/orgs/acme/actions/runners/generate-jitconfig`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${TOKENS[0]}`, accept: 'application/vnd.github+json' },
-      body: JSON.stringify({ name, runner_group_id: 1, labels: ['self-hosted', 'gpu'] }),
-    });
-    expect(response.status).toBe(201);
-  }
+describe('a deregistration (I5: GitHub is the arbiter)', () => {
+  const remove = (name = 'vm-1', beforeFence = async () => {}) =>
+    registrar.remove(vmRecord(), name, beforeFence);
+  const names = () => github.runners().map((runner) => runner.name);
 
   it('of an idle runner deletes it, and no other', async () => {
     await register('vm-10');
@@ -205,11 +207,13 @@ describe('a deregistration (I5: GitHub is the arbiter)', () => {
   it('of a runner with a job is refused, and its labels are taken so that no other job asks for it', async () => {
     await register();
     github.faults.failNext('delete-runner', { status: 422 });
-    expect(await remove()).toEqual({
+    const before: unknown[] = [];
+    expect(await remove('vm-1', async () => void before.push(labels()))).toEqual({
       outcome: 'busy',
       message: 'GitHub refused to delete runner vm-1: a job runs on it',
     });
     expect(names()).toEqual(['vm-1']);
+    expect(before).toEqual([['self-hosted', 'gpu']]);
     expect(labels()).toContain('mig-draining');
     expect(labels()).not.toContain('gpu');
   });
@@ -246,11 +250,121 @@ describe('a deregistration (I5: GitHub is the arbiter)', () => {
   });
 });
 
+describe('a runner that is kept from jobs, and let in again', () => {
+  const DONE = { kind: 'ok', value: 'set' };
+  const vm = (runnerLabels: string[]) =>
+    vmRecord({
+      labels: ['own'],
+      runner: { state: 'idle', configured: true, name: 'vm-1', labels: runnerLabels },
+    });
+  const fence = () => registrar.setEligible(vm(['self-hosted', 'gpu']), 'vm-1', false);
+  const free = (runnerLabels = ['self-hosted', 'gpu']) =>
+    registrar.setEligible(vm(runnerLabels), 'vm-1', true);
+  const puts = () => requests('set-labels').length;
+
+  it('loses its labels, and gets those that it was registered with; what is so already is not done again', async () => {
+    await register();
+    expect(await fence()).toEqual(DONE);
+    expect(labels()).toEqual(['mig-cordoned']);
+    expect(await fence()).toEqual(DONE);
+    expect(puts()).toBe(1);
+    expect(await free()).toEqual(DONE);
+    expect(labels()).toEqual(['self-hosted', 'gpu']);
+    expect(await free(['GPU', 'self-hosted'])).toEqual(DONE);
+    expect(puts()).toBe(2);
+  });
+
+  it('that says no labels gets those of its pool and of its VM', async () => {
+    registrar = create({ poolOf: () => ({ labels: ['pool'], runnerGroup: '' }) });
+    await register();
+    await fence();
+    expect(await free([])).toEqual(DONE);
+    expect(labels()).toEqual(['pool', 'own']);
+  });
+
+  it('whose labels nobody knows is not left without any in silence', async () => {
+    await register();
+    expect(await registrar.setEligible(vmRecord(), 'vm-1', true)).toMatchObject({
+      kind: 'fatal',
+      reason: expect.stringContaining('the labels of runner vm-1 are not known') as unknown,
+    });
+    expect(puts()).toBe(0);
+  });
+
+  it('and is fenced by a drain already stays as it is', async () => {
+    await register();
+    github.faults.failNext('delete-runner', { status: 422 });
+    await registrar.remove(vmRecord(), 'vm-1', async () => {});
+    expect(await fence()).toEqual(DONE);
+    expect(labels()).toEqual(['mig-draining']);
+    await free();
+    expect(labels()).toEqual(['self-hosted', 'gpu']);
+  });
+
+  it('with labels that cannot be taken keeps those, which is logged', async () => {
+    const minted = await token();
+    const response = await fetch(`${github.url}${RUNNER_SERVICE}/registrations`, {
+      method: 'POST',
+      headers: { authorization: `RemoteAuth ${minted}` },
+      body: JSON.stringify({
+        url: `${github.url}/acme`,
+        name: 'vm-1',
+        labels: ['gpu'],
+        no_default_labels: false,
+        runner_group: '',
+        ephemeral: false,
+        replace: false,
+        os: 'Linux',
+        arch: 'X64',
+        version: '2.336.0',
+      }),
+    });
+    expect(response.status).toBe(200);
+    await fence();
+    expect(labels()).toEqual(['self-hosted', 'Linux', 'X64', 'mig-cordoned']);
+    expect(log.text()).toContain('labels that cannot be taken');
+    expect(await free(['self-hosted', 'linux', 'x64', 'gpu'])).toEqual(DONE);
+    expect(labels()).toEqual(['self-hosted', 'Linux', 'X64', 'gpu']);
+  });
+
+  it('that GitHub does not have, or that goes meanwhile, is said to be missing', async () => {
+    expect(await fence()).toEqual({ kind: 'ok', value: 'noRunner' });
+    await register();
+    github.faults.failNext('set-labels', { status: 404 });
+    expect(await fence()).toEqual({ kind: 'ok', value: 'noRunner' });
+  });
+
+  it.each([
+    ['list-runners', 500],
+    ['list-runners', 404],
+    ['set-labels', 502],
+    ['set-labels', 'no-answer'],
+  ] as const)('may be tried again when GitHub could not be asked (%s: %s)', async (route, status) => {
+    await register();
+    github.faults.failNext(route, { status });
+    expect(await fence()).toMatchObject({ kind: 'retryable' });
+    expect(await fence()).toEqual(DONE);
+  });
+
+  it('is tried again not before the time that GitHub asks for', async () => {
+    await register();
+    github.faults.failNext('set-labels', { status: 429 });
+    // The stand-in says `retry-after: 1`.
+    expect(await fence()).toMatchObject({ kind: 'retryable', afterMs: 1_000 });
+  });
+
+  it('of a VM without an organization is told as that', async () => {
+    expect(await registrar.setEligible(vmRecord({ orgId: '' }), 'vm-1', false)).toMatchObject({
+      kind: 'fatal',
+    });
+  });
+});
+
 describe('secrets (I8, I9)', () => {
   it("neither the controller's own token nor the registration token enters a log line or a reason", async () => {
     const minted = await token();
     github.faults.failNext('list-runners', { status: 500 });
-    const reasons = [await registrar.remove(vmRecord(), 'vm-1')];
+    const reasons = [await registrar.remove(vmRecord(), 'vm-1', async () => {})];
     await writeFile(tokenFile, 'wrong-secret');
     clock.advance(60 * MINUTE_MS);
     const refused = await registrar.mint(vmRecord(), {});

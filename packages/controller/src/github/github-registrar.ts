@@ -8,7 +8,7 @@
  * set-custom-labels-for-self-hosted-runner-for-org.)
  */
 import { readFile } from 'node:fs/promises';
-import { Octokit } from '@octokit/rest';
+import { Octokit, type RestEndpointMethodTypes } from '@octokit/rest';
 import type { Clock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
@@ -41,8 +41,12 @@ const TOKEN_MARGIN_MS = 10 * 60_000;
 /** GitHub is given up on after this, and asked again later. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
-/** What a draining runner is labelled with in place of its own labels: no job asks for it. */
-const FENCE_LABEL = 'mig-draining';
+/** What a runner is labelled with in place of its own labels: no job asks for it. */
+const DRAINING_LABEL = 'mig-draining';
+const CORDONED_LABEL = 'mig-cordoned';
+
+type GitHubRunner =
+  RestEndpointMethodTypes['actions']['listSelfHostedRunnersForOrg']['response']['data']['runners'][number];
 
 interface RegistrationToken {
   readonly token: string;
@@ -99,23 +103,35 @@ export function createGitHubRegistrar(
     }
   }
 
-  /**
-   * Takes the labels of a runner that is to go when its job ends. A runner that is not ephemeral would be given the next
-   * matching job in the same moment, and the next, and never be free to be deleted.
-   */
-  async function fence(octokit: Octokit, org: string, runnerId: number): Promise<'gone' | 'fenced'> {
+  async function findRunner(octokit: Octokit, org: string, name: string): Promise<GitHubRunner | undefined> {
+    const found = await octokit.rest.actions.listSelfHostedRunnersForOrg({ org, name, request: request() });
+    return found.data.runners.find((candidate) => candidate.name === name);
+  }
+
+  async function setLabels(
+    octokit: Octokit,
+    org: string,
+    runnerId: number,
+    labels: string[],
+  ): Promise<'gone' | 'set'> {
     try {
       await octokit.rest.actions.setCustomLabelsForSelfHostedRunnerForOrg({
         org,
         runner_id: runnerId,
-        labels: [FENCE_LABEL],
+        labels,
         request: request(),
       });
-      return 'fenced';
+      return 'set';
     } catch (error) {
       if (statusOf(error) === 404) return 'gone';
       throw error;
     }
+  }
+
+  /** Those that the runner was registered with: by its own word, or else by the configuration. */
+  function labelsOf(vm: VmRecord, name: string): readonly string[] {
+    const reported = vm.runner?.name === name ? vm.runner.labels : [];
+    return reported.length > 0 ? reported : [...options.poolOf(vm.poolId).labels, ...vm.labels];
   }
 
   const orgOf = (vm: VmRecord): string => (vm.orgId === '' ? options.defaultOrg : vm.orgId);
@@ -146,24 +162,49 @@ export function createGitHubRegistrar(
       }
     },
 
-    async remove(vm, name) {
+    async setEligible(vm, name, eligible) {
+      const org = orgOf(vm);
+      if (org === '') return fatal(`VM ${vm.vmId} names no organization`);
+      try {
+        const octokit = await client();
+        const runner = await findRunner(octokit, org, name);
+        if (runner === undefined) return ok('noRunner');
+        const fixed = runner.labels.filter(({ type }) => type === 'read-only').map((label) => label.name);
+        const now = without(
+          runner.labels.map((label) => label.name),
+          fixed,
+        );
+        if (!eligible && fixed.length > 0) {
+          deps.logger.warn(
+            { vmId: vm.vmId, runner: name, labels: fixed },
+            'a runner has labels that cannot be taken from it: jobs that ask for no others may still come to it',
+          );
+        }
+        const wanted = eligible ? without(labelsOf(vm, name), fixed) : [CORDONED_LABEL];
+        if (wanted.length + fixed.length === 0)
+          return fatal(`the labels of runner ${name} are not known: it has to be registered again`);
+        const isSo = isSame(now, wanted) || (!eligible && isSame(now, [DRAINING_LABEL]));
+        if (isSo || (await setLabels(octokit, org, runner.id, wanted)) === 'set') return ok('set');
+        return ok('noRunner');
+      } catch (error) {
+        return retryable(describe(error), retryAfterMs(error));
+      }
+    },
+
+    async remove(vm, name, beforeFence) {
       const org = orgOf(vm);
       if (name === '' || org === '') return { outcome: 'deleted', message: 'there is no runner to delete' };
       try {
         const octokit = await client();
-        const found = await octokit.rest.actions.listSelfHostedRunnersForOrg({
-          org,
-          name,
-          request: request(),
-        });
-        const runner = found.data.runners.find((candidate) => candidate.name === name);
+        const runner = await findRunner(octokit, org, name);
         if (runner === undefined) return { outcome: 'deleted', message: `GitHub has no runner ${name}` };
-        const gone =
-          (await deleteRunner(octokit, org, runner.id)) === 'gone' ||
-          (await fence(octokit, org, runner.id)) === 'gone';
-        return gone
-          ? { outcome: 'deleted', message: `runner ${name} is deleted` }
-          : { outcome: 'busy', message: `GitHub refused to delete runner ${name}: a job runs on it` };
+        const deleted = { outcome: 'deleted', message: `runner ${name} is deleted` } as const;
+        if ((await deleteRunner(octokit, org, runner.id)) === 'gone') return deleted;
+        // One that is not ephemeral would be given the next matching job when this one ends, and the next, and never be free
+        // to be deleted.
+        await beforeFence();
+        if ((await setLabels(octokit, org, runner.id, [DRAINING_LABEL])) === 'gone') return deleted;
+        return { outcome: 'busy', message: `GitHub refused to delete runner ${name}: a job runs on it` };
       } catch (error) {
         // Also a 404 of the list: GitHub answers so when the token lacks the right, and the runner is still there (I5).
         deps.logger.warn(
@@ -174,6 +215,22 @@ export function createGitHubRegistrar(
       }
     },
   };
+}
+
+/** Labels are the same in any case, and in any order. */
+const isSame = (some: readonly string[], others: readonly string[]): boolean =>
+  some.length === others.length && without(some, others).length === 0;
+
+function without(labels: readonly string[], others: readonly string[]): string[] {
+  const names = others.map((label) => label.toLowerCase());
+  return labels.filter((label) => !names.includes(label.toLowerCase()));
+}
+
+/** How long GitHub asks to be left alone (docs.github.com, "Rate limits for the REST API"). */
+function retryAfterMs(error: unknown): number | undefined {
+  const { response } = error as { response?: { headers?: Record<string, unknown> } };
+  const seconds = Number(response?.headers?.['retry-after']);
+  return seconds > 0 ? seconds * 1_000 : undefined;
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -8,6 +8,7 @@ import {
 } from '@mig/common/api/command-resource';
 import { COMMAND_STATES } from '@mig/common/domain/command-state';
 import { idSchema } from '@mig/common/api/vm-resource';
+import { bootFor } from '../commands/boot-binding.js';
 import type { CommandQueue } from '../commands/command-queue.js';
 import type { Delivery } from '../commands/delivery.js';
 import type { Fleet } from '../fleet/fleet.js';
@@ -46,13 +47,14 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
     },
     async (request, reply) => {
       const { vm_id: vmId } = request.params;
-      requireVm(fleet, vmId);
+      const { record } = requireVm(fleet, vmId);
       const { type, parameters, delivery_deadline_ms, execution_deadline_ms } = request.body;
       const command = await queue.submit({
         vmId,
         type,
         parameters,
         createdBy: 'operator',
+        forBoot: bootFor(type, record),
         deliveryDeadlineMs: delivery_deadline_ms,
         executionDeadlineMs: execution_deadline_ms,
         idempotencyKey: request.headers['idempotency-key'],

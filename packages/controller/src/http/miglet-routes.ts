@@ -4,17 +4,21 @@
  * Bodies are the contract of proto/commands.proto as JSON. Fields that a newer MIGlet adds are ignored.
  */
 import * as z from 'zod';
-import { MigError } from '@mig/common/errors';
-import { fromHealthResource, idSchema } from '@mig/common/api/vm-resource';
+import { MigError, printable } from '@mig/common/errors';
+import { idSchema } from '@mig/common/api/vm-resource';
 import { isFinal } from '@mig/common/domain/command-state';
 import type { Parameters } from '@mig/common/domain/command';
-import { MAX_EVENT_DATA, dataSize, isValidEventType } from '@mig/common/domain/event';
-import type { JobStatus, VmIdentity, VmReport } from '@mig/common/domain/vm';
-import { UnknownCommandError, type CommandQueue } from '../commands/command-queue.js';
+import { MAX_EVENT_DATA, dataSize } from '@mig/common/domain/event';
+import type { VmIdentity } from '@mig/common/domain/vm';
+import { isForAnotherBoot } from '../commands/boot-binding.js';
+import { cordonNote } from '../commands/cordon-note.js';
+import type { CommandQueue } from '../commands/command-queue.js';
+import { UnknownCommandError } from '../commands/errors.js';
 import type { RunnerRegistrar } from '../commands/registrar.js';
 import type { EventLog } from '../fleet/event-log.js';
 import type { Fleet } from '../fleet/fleet.js';
 import { StoreUnavailableError } from '../store/store.js';
+import { ackBody, acknowledged, eventBody, heartbeatBody, toReport, tokenBody } from './miglet-bodies.js';
 import { BadRequestError } from './problems.js';
 import type { App } from './app.js';
 import { requireVm, vmParams } from './vm-routes.js';
@@ -37,102 +41,31 @@ class GitHubUnavailableError extends MigError {
   }
 }
 
-/** Canonical JSON of protobuf writes an int64 as text; both forms are taken. */
-const int64 = z.coerce.number().catch(0);
-const number = z.coerce.number().catch(0);
-/** Peers in other languages write null for what they do not have. */
-const text = z
-  .string()
-  .max(4096)
-  .nullish()
-  .transform((value) => value ?? '');
+/** The VM takes no new jobs, so it gets no runner. */
+class VmCordonedError extends MigError {
+  constructor(
+    readonly vmId: string,
+    why: string,
+  ) {
+    super('vm-cordoned', `VM ${vmId} gets no registration token: ${why}`);
+  }
+}
 
-const labelList = z
-  .array(z.string())
-  .nullish()
-  .transform((value) => value ?? []);
-
-const identityFields = {
-  vm_id: idSchema.optional(),
-  pool_id: idSchema,
-  org_id: z.union([idSchema, z.literal('')]).default(''),
-};
-
-const eventBody = z.object({
-  ...identityFields,
-  type: z.string().refine(isValidEventType, 'expected 1 to 63 of a-z A-Z 0-9 . _ -'),
-  data: z
-    .record(z.string(), z.unknown())
-    .nullish()
-    .transform((value) => value ?? {}),
-  timestamp: z.union([z.number(), z.string()]).optional().describe('unix seconds, or RFC 3339'),
-  boot_id: z.union([idSchema, z.literal('')]).default(''),
-  sequence: z.int().min(0).default(0),
-});
-
-const acknowledged = z.object({
-  status: z.literal('acknowledged'),
-  acknowledged: z.literal(true),
-  vm_id: z.string(),
-  pool_id: z.string(),
-  org_id: z.string(),
-  message: z.string(),
-  grpc_endpoint: z.string().optional(),
-});
-
-const heartbeatBody = z.object({
-  ...identityFields,
-  boot_id: text,
-  miglet_state: text,
-  state_reason: text,
-  health: z
-    .object({
-      cpu_usage_percent: number,
-      memory_usage_percent: number,
-      disk_usage_percent: number,
-      memory_total_bytes: int64,
-      memory_used_bytes: int64,
-      disk_total_bytes: int64,
-      disk_used_bytes: int64,
-    })
-    .nullish(),
-  runner_state: z
-    .object({
-      state: z.enum(['idle', 'running', 'offline']).catch('offline'),
-      configured: z.boolean().default(false),
-      runner_name: text,
-      labels: labelList,
-    })
-    .nullish(),
-  current_job: z
-    .object({
-      job_id: text,
-      run_id: text,
-      name: text,
-      repository: text,
-      branch: text,
-      commit: text,
-      status: z.enum(['running', 'completed', 'failed']).catch('running'),
-      started_at: int64,
-    })
-    .nullish(),
-});
-
-const ackBody = z.object({
-  success: z.boolean(),
-  message: text,
-  result: z
-    .record(z.string(), z.coerce.string())
-    .nullish()
-    .transform((value) => value ?? {}),
-});
-
-const tokenBody = z.object({
-  org_id: z.union([idSchema, z.literal('')]).default(''),
-  pool_id: idSchema.optional(),
-  runner_group: text,
-  labels: labelList,
-});
+/** The heartbeat is of another life of the VM than the one that the controller knows. */
+class OtherBootError extends MigError {
+  constructor(
+    readonly vmId: string,
+    readonly bootId: string,
+    readonly currentBootId: string,
+  ) {
+    super(
+      'other-boot',
+      `the heartbeat is of boot ${printable(bootId)}, but VM ${vmId} is in ${
+        currentBootId === '' ? 'a life without a boot id' : `boot ${currentBootId}`
+      }: announce the boot with vm_started first`,
+    );
+  }
+}
 
 export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
   const { fleet, events, queue, registrar } = deps;
@@ -162,6 +95,7 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
           at: eventTime(body.timestamp) ?? deps.now(),
           bootId: body.boot_id,
           sequence: body.sequence,
+          previousSequence: body.previous_sequence,
         },
         'http',
       );
@@ -190,14 +124,18 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
       },
     },
     (request) => {
-      requireVm(fleet, request.params.vm_id);
+      const { record } = requireVm(fleet, request.params.vm_id);
       const identity = identityOf(request.params.vm_id, request.body);
-      fleet.heartbeat({
+      const { boot_id: bootId, interval_ms: intervalMs } = request.body;
+      const taken = fleet.heartbeat({
         ...identity,
-        bootId: request.body.boot_id,
+        bootId,
         report: toReport(request.body),
         at: deps.now(),
+        intervalMs: Math.max(0, intervalMs),
       });
+      // A legacy MIGlet, which names no boot, is answered as the original contract says.
+      if (!taken && bootId !== '') throw new OtherBootError(record.vmId, bootId, record.bootId);
       return { status: 'received' as const };
     },
   );
@@ -241,8 +179,13 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
     const command = queue.get(commandId);
     const vm = fleet.get(vmId)?.record;
     if (vm === undefined || (command.state !== 'queued' && command.state !== 'sent')) return undefined;
-    if (Math.min(command.deliveryDeadlineAt, command.executionDeadlineAt) <= deps.now()) return undefined;
+    const { delivery, execution } = queue.remainingMs(command);
+    if (Math.min(delivery, execution) <= 0 || isForAnotherBoot(command, vm.bootId)) return undefined;
     if (command.type !== 'register_runner') return command.parameters;
+    if (vm.cordon !== undefined) {
+      queue.note(commandId, cordonNote(vm.cordon));
+      return undefined;
+    }
     const minted = await registrar.mint(vm, command.parameters);
     if (minted.kind === 'ok') return isFinal(queue.get(commandId).state) ? undefined : minted.value;
     queue.note(commandId, `waits for GitHub: ${minted.reason}`);
@@ -289,6 +232,7 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
     },
     async (request) => {
       const { record } = requireVm(fleet, request.params.vm_id);
+      if (record.cordon !== undefined) throw new VmCordonedError(record.vmId, cordonNote(record.cordon));
       const { labels, runner_group } = request.body;
       const minted = await registrar.mint(record, {
         ...(labels.length > 0 ? { labels } : {}),
@@ -316,37 +260,6 @@ function identityOf(
     throw new BadRequestError(`vm_id in the body is ${body.vm_id}, but the path says ${vmId}`);
   }
   return { vmId, poolId: body.pool_id, orgId: body.org_id };
-}
-
-function toReport(body: z.infer<typeof heartbeatBody>): VmReport {
-  const job = body.current_job;
-  const currentJob: JobStatus | undefined =
-    job && job.job_id !== ''
-      ? {
-          jobId: job.job_id,
-          runId: job.run_id,
-          name: job.name,
-          repository: job.repository,
-          branch: job.branch,
-          commit: job.commit,
-          status: job.status,
-          startedAt: job.started_at * 1000,
-        }
-      : undefined;
-  return {
-    state: body.miglet_state,
-    stateReason: body.state_reason,
-    health: body.health ? fromHealthResource(body.health) : undefined,
-    runner: body.runner_state
-      ? {
-          state: body.runner_state.state,
-          configured: body.runner_state.configured,
-          name: body.runner_state.runner_name,
-          labels: body.runner_state.labels,
-        }
-      : undefined,
-    currentJob,
-  };
 }
 
 function asText(value: unknown): string {

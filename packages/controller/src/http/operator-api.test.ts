@@ -24,7 +24,10 @@ beforeAll(async () => {
     const identity = { vmId, poolId, orgId: 'acme', bootId: 'boot-1' };
     for (const sequence of [1, 2, 3])
       miglet.send({ kind: 'event', event: vmEvent({ ...identity, sequence }) });
-    miglet.send({ kind: 'heartbeat', heartbeat: { ...identity, at: 0, report: vmReport({ state }) } });
+    miglet.send({
+      kind: 'heartbeat',
+      heartbeat: { ...identity, at: 0, intervalMs: 0, report: vmReport({ state }) },
+    });
     await until('the events are stored', () =>
       miglet.received.some((m) => m.kind === 'eventAck' && m.sequence === 3),
     );
@@ -136,7 +139,9 @@ describe('commands', () => {
 
   it('are listed in the order of their submission, by VM and state, in pages', async () => {
     const submitted = [];
-    for (let n = 0; n < 5; n += 1) submitted.push((await submit('vm-c')).json.id);
+    // Of a kind that no newer one takes the place of.
+    const registration = { type: 'register_runner', parameters: {} };
+    for (let n = 0; n < 5; n += 1) submitted.push((await submit('vm-c', registration)).json.id);
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
@@ -185,8 +190,11 @@ describe('the controller itself', () => {
     );
     expect(routes.sort()).toEqual([
       'DELETE /api/v1/commands/{id}',
+      'DELETE /api/v1/drains/{id}',
       'GET /api/v1/commands',
       'GET /api/v1/commands/{id}',
+      'GET /api/v1/drains',
+      'GET /api/v1/drains/{id}',
       'GET /api/v1/vms',
       'GET /api/v1/vms/{vm_id}',
       'GET /api/v1/vms/{vm_id}/commands',
@@ -195,11 +203,14 @@ describe('the controller itself', () => {
       'GET /health',
       'GET /healthz',
       'GET /readyz',
+      'POST /api/v1/drains',
       'POST /api/v1/vms/{vm_id}/commands',
       'POST /api/v1/vms/{vm_id}/commands/{id}/ack',
+      'POST /api/v1/vms/{vm_id}/cordon',
       'POST /api/v1/vms/{vm_id}/events',
       'POST /api/v1/vms/{vm_id}/heartbeat',
       'POST /api/v1/vms/{vm_id}/registration-token',
+      'POST /api/v1/vms/{vm_id}/uncordon',
     ]);
   });
 });

@@ -4,7 +4,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { InvalidIdError, MigError, errorMessage, printable } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { problemType, type Problem } from '@mig/common/api/problem';
-import { BadCommandError } from '../commands/command-queue.js';
+import { BadCommandError } from '../commands/errors.js';
 
 /** A VM that was never seen: nothing can be asked of it. */
 export class UnknownVmError extends MigError {
@@ -13,6 +13,13 @@ export class UnknownVmError extends MigError {
       'unknown-vm',
       `VM ${vmId} has never been seen by this controller: check the name with "migctl get vms"`,
     );
+  }
+}
+
+/** What is new is not taken any more; what was taken is finished. */
+export class ControllerStoppingError extends MigError {
+  constructor() {
+    super('stopping', 'the controller is stopping, and takes nothing new: try again in a few seconds');
   }
 }
 
@@ -30,8 +37,15 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'unknown-vm': { status: 404, title: 'Unknown VM' },
   'unknown-command': { status: 404, title: 'Unknown command' },
   'not-cancellable': { status: 409, title: 'The command cannot be cancelled any more' },
+  'bad-drain': { status: 400, title: 'There is nothing to drain' },
+  'unknown-drain': { status: 404, title: 'Unknown drain' },
+  'drain-ended': { status: 409, title: 'The drain has ended' },
+  'too-many-drains': { status: 429, title: 'Too many active drains' },
   'too-many-commands': { status: 429, title: 'Too many unfinished commands' },
   'store-unavailable': { status: 503, title: 'Nothing can be stored now' },
+  'vm-cordoned': { status: 409, title: 'The VM is cordoned' },
+  'other-boot': { status: 409, title: 'The VM is in another boot' },
+  stopping: { status: 503, title: 'The controller is stopping' },
   'github-unavailable': { status: 503, title: 'GitHub cannot be asked now' },
 };
 
@@ -80,7 +94,8 @@ export function createErrorHandler(logger: Logger) {
   ): Promise<void> {
     const problem = toProblem(error);
     const where = { method: request.method, url: printable(request.url), status: problem.status };
-    if (problem.status >= 500) logger.error({ ...where, err: error }, 'a request failed');
+    if (problem.status >= 500 && !(error instanceof ControllerStoppingError))
+      logger.error({ ...where, err: error }, 'a request failed');
     else logger.debug({ ...where, reason: problem.detail }, 'a request was refused');
     if (problem.status === 429 || problem.status === 503) void reply.header('retry-after', '5');
     await sendProblem(reply, problem);

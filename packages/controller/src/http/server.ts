@@ -5,21 +5,28 @@ import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fast
 import type { Logger } from '@mig/common/logger';
 import { problemType } from '@mig/common/api/problem';
 import { withTypes } from './app.js';
-import { createErrorHandler, sendProblem } from './problems.js';
+import { ControllerStoppingError, createErrorHandler, sendProblem } from './problems.js';
 import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
 import { commandRoutes, type CommandRoutesDeps } from './command-routes.js';
+import { drainRoutes, type DrainRoutesDeps } from './drain-routes.js';
 import { vmRoutes, type VmRoutesDeps } from './vm-routes.js';
 
 export type HttpServerDeps = HealthDeps &
   MigletRoutesDeps &
   VmRoutesDeps &
-  CommandRoutesDeps & { readonly logger: Logger };
+  CommandRoutesDeps &
+  DrainRoutesDeps & {
+    readonly logger: Logger;
+    /** Aborted when the controller begins to stop: from then on nothing new is taken. */
+    readonly stopping: AbortSignal;
+  };
 
 export interface HttpServer {
   /** @returns the port that is listened on; rejects with the system's error if it cannot be had */
   listen(host: string, port: number): Promise<number>;
-  stop(): Promise<void>;
+  /** Resolves when the requests under way have been answered; at the deadline their connections are cut. */
+  stop(deadlineMs: number): Promise<void>;
 }
 
 export async function createHttpServer(
@@ -33,6 +40,8 @@ export async function createHttpServer(
       // A path that cannot be decoded, or has a part that is too long, is refused before any route is chosen.
       frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
       bodyLimit: limits.bodyBytes,
+      // What is refused while the controller stops is refused by the hook below, as a problem.
+      return503OnClosing: false,
       requestTimeout: 30_000,
       // On stop, idle keep-alive connections do not hold the end up.
       forceCloseConnections: 'idle',
@@ -50,6 +59,9 @@ export async function createHttpServer(
       detail: `there is no ${request.method} ${request.url.split('?', 1)[0] ?? ''}; GET /api/v1/openapi.json lists what there is`,
     }),
   );
+  app.addHook('onRequest', async (request) => {
+    if (deps.stopping.aborted && !/^(GET|HEAD)$/.test(request.method)) throw new ControllerStoppingError();
+  });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -67,6 +79,7 @@ export async function createHttpServer(
     migletRoutes(typed, deps);
     vmRoutes(typed, deps);
     commandRoutes(typed, deps);
+    drainRoutes(typed, deps);
     typed.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
     done();
   });
@@ -76,6 +89,10 @@ export async function createHttpServer(
       const address = app.server.address();
       return typeof address === 'object' && address !== null ? address.port : port;
     },
-    stop: () => app.close(),
+    async stop(deadlineMs) {
+      const timer = setTimeout(() => app.server.closeAllConnections(), deadlineMs);
+      await app.close();
+      clearTimeout(timer);
+    },
   };
 }

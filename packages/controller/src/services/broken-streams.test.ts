@@ -16,7 +16,15 @@ const connectAs = (fields: Partial<ReturnType<typeof connectRequest>>): MigletMe
 });
 const heartbeatOf = (vmId: string): MigletMessage => ({
   kind: 'heartbeat',
-  heartbeat: { vmId, poolId: 'pool-a', orgId: 'acme', bootId: 'boot-1', at: 0, report: vmReport() },
+  heartbeat: {
+    vmId,
+    poolId: 'pool-a',
+    orgId: 'acme',
+    bootId: 'boot-1',
+    at: 0,
+    intervalMs: 0,
+    report: vmReport(),
+  },
 });
 const event = (fields: Parameters<typeof vmEvent>[0]): MigletMessage => ({
   kind: 'event',

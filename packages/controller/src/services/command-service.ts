@@ -21,6 +21,8 @@ import type { EventLog } from '../fleet/event-log.js';
 import type { Feed } from '../fleet/feed.js';
 import type { Fleet } from '../fleet/fleet.js';
 import type { CloseReason, Links, VmLink } from '../fleet/links.js';
+import { STOPPING_MESSAGE } from './farewell.js';
+import type { InFlight } from './in-flight.js';
 import { createOutbox, type Outbox } from './outbox.js';
 
 export interface CommandServiceDeps {
@@ -34,8 +36,14 @@ export interface CommandServiceDeps {
   readonly feed: Feed;
   readonly logger: Logger;
   readonly version: string;
-  /** How often MIGlets are asked for a heartbeat; 0 = as each is configured. */
-  readonly heartbeatIntervalMs: number;
+  /** The shortest time between two heartbeats that each MIGlet is asked to keep. */
+  readonly heartbeatIntervalMs: () => number;
+  /** Over how long the MIGlets come back if their streams break without a word. */
+  readonly reconnectWindowMs: () => number;
+  /** Aborted when the controller begins to stop: from then on no stream is taken. */
+  readonly stopping: AbortSignal;
+  /** What has to be stored and answered before the controller ends. */
+  readonly inFlight: InFlight;
   readonly now: () => number;
 }
 
@@ -51,7 +59,7 @@ export function createCommandService(deps: CommandServiceDeps): Service {
   return {
     async *streamCommands(incoming: AsyncIterable<MigletMessage>, context: CallContext) {
       const messages = incoming[Symbol.asyncIterator]();
-      const request = await firstMessage(messages);
+      const request = await firstMessage(messages, deps.stopping);
       const outbox = createOutbox<ControllerMessage>(OUTBOX_LIMIT);
       // Once, as soon as the end is decided: a peer that does not read keeps its call open until it reads again.
       const leave = (): void => {
@@ -79,8 +87,9 @@ export function createCommandService(deps: CommandServiceDeps): Service {
           serverVersion: deps.version,
           sessionId: link.sessionId,
           lastEventSequence: link.legacy ? 0 : deps.events.lastSequence(request.vmId, request.bootId),
-          heartbeatIntervalMs: deps.heartbeatIntervalMs,
+          heartbeatIntervalMs: deps.heartbeatIntervalMs(),
           announceAgain: !known && !link.legacy,
+          reconnectWindowMs: deps.reconnectWindowMs(),
         },
       });
       startDelivery(deps, link, log);
@@ -113,8 +122,18 @@ function startDelivery(deps: CommandServiceDeps, link: VmLink, log: Logger): voi
     });
 }
 
-async function firstMessage(messages: AsyncIterator<MigletMessage>): Promise<ConnectRequest> {
+/** @throws ServerError if it does not come in time, is no `connect`, or comes when the controller is stopping */
+async function firstMessage(
+  messages: AsyncIterator<MigletMessage>,
+  stopping: AbortSignal,
+): Promise<ConnectRequest> {
   let timer: NodeJS.Timeout | undefined;
+  let refuse = (): void => {};
+  const stopped = new Promise<never>((_, reject) => {
+    refuse = () => reject(new ServerError(Status.UNAVAILABLE, STOPPING_MESSAGE));
+    if (stopping.aborted) refuse();
+    stopping.addEventListener('abort', refuse, { once: true });
+  });
   const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(
       () =>
@@ -127,7 +146,10 @@ async function firstMessage(messages: AsyncIterator<MigletMessage>): Promise<Con
       CONNECT_TIMEOUT_MS,
     ).unref();
   });
-  const first = await Promise.race([messages.next(), timeout]).finally(() => clearTimeout(timer));
+  const first = await Promise.race([stopped, messages.next(), timeout]).finally(() => {
+    clearTimeout(timer);
+    stopping.removeEventListener('abort', refuse);
+  });
   if (first.done === true)
     throw new ServerError(Status.FAILED_PRECONDITION, 'the stream ended before its connect message');
   const message = first.value;
@@ -164,7 +186,7 @@ function createLink(
       return false;
     },
     close(reason) {
-      outbox.close(closeError(reason));
+      outbox.close(closeError(reason), reason.kind === 'stopping' ? 'flush' : undefined);
       leave();
     },
   };
@@ -177,6 +199,8 @@ function closeError(reason: CloseReason): ServerError {
       return new ServerError(Status.ABORTED, reason.message);
     case 'slowReader':
       return new ServerError(Status.RESOURCE_EXHAUSTED, reason.message);
+    case 'silent':
+      return new ServerError(Status.DEADLINE_EXCEEDED, reason.message);
     case 'stopping':
       return new ServerError(Status.UNAVAILABLE, reason.message);
   }
@@ -192,6 +216,8 @@ async function read(
   for (;;) {
     const next = await messages.next();
     if (next.done === true) return;
+    // A stream that was ended here may still have something to say; of the VM's liveness it says nothing (I7, I11).
+    if (deps.links.get(link.vmId) === link) deps.fleet.heard(link.vmId);
     handle(next.value, request, link, deps, log);
   }
 }
@@ -206,6 +232,7 @@ function handle(
   switch (message.kind) {
     case 'heartbeat':
       checkSpeaker(message.heartbeat, request);
+      if (deps.links.get(link.vmId) !== link) return;
       deps.fleet.heartbeat({ ...message.heartbeat, ...identityOf(request), bootId: request.bootId });
       return;
     case 'event': {
@@ -224,7 +251,7 @@ function handle(
         );
       }
       const event = { ...message.event, ...identityOf(request), bootId: request.bootId };
-      void deps.events.record(event, 'grpc').then((outcome) => {
+      void deps.inFlight.track(deps.events.record(event, 'grpc')).then((outcome) => {
         if (outcome.kind === 'stored' && event.sequence > 0) {
           link.send({ kind: 'eventAck', bootId: event.bootId, sequence: event.sequence }); // I4
         }
@@ -238,7 +265,7 @@ function handle(
         { commandId: ack.commandId, phase: ack.phase, success: ack.success },
         'a command was acknowledged',
       );
-      deps.queue.acknowledge(link.vmId, ack).then(
+      deps.inFlight.track(deps.queue.acknowledge(link.vmId, ack)).then(
         ({ resultStored }) => {
           if (resultStored && !link.legacy) link.send({ kind: 'resultAck', commandId: ack.commandId }); // I2
         },

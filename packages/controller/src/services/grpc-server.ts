@@ -16,7 +16,7 @@ import { createFailureLog } from './middleware/log-failures.js';
 export interface GrpcServer {
   /** @returns the port that is listened on; rejects with the system's error if it cannot be had */
   listen(host: string, port: number): Promise<number>;
-  /** Says "not serving" to health checks, refuses new calls, and resolves when all streams have ended, or at the deadline. */
+  /** Refuses new connections, and resolves when all streams have ended; at the deadline they are cut. */
   stop(deadlineMs: number): Promise<void>;
 }
 
@@ -27,7 +27,11 @@ export function createGrpcServer(deps: CommandServiceDeps & { readonly logger: L
   // The library writes to standard error by itself; what it would say there reaches us as errors.
   setLogVerbosity(logVerbosity.NONE);
   const health = HealthState();
-  for (const service of ['', COMMAND_SERVICE_NAME]) health.setStatus('healthy', service);
+  const setHealth = (status: 'healthy' | 'unhealthy'): void => {
+    for (const service of ['', COMMAND_SERVICE_NAME]) health.setStatus(status, service);
+  };
+  setHealth('healthy');
+  deps.stopping.addEventListener('abort', () => setHealth('unhealthy'), { once: true });
   const server: Server = createServer({
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
@@ -42,7 +46,6 @@ export function createGrpcServer(deps: CommandServiceDeps & { readonly logger: L
   return {
     listen: (host, port) => server.listen(`${host}:${port}`),
     async stop(deadlineMs) {
-      for (const service of ['', COMMAND_SERVICE_NAME]) health.setStatus('unhealthy', service);
       const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
       await server.shutdown();
       clearTimeout(timer);

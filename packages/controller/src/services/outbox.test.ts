@@ -25,6 +25,20 @@ describe('what waits for one stream', () => {
     expect([1, 2, 3].map((n) => outbox.push(n))).toEqual([true, true, false]);
   });
 
+  it('goes out before the error when it is flushed; what comes later is not taken', async () => {
+    const outbox = createOutbox<number>(10);
+    outbox.push(1);
+    outbox.push(2);
+    outbox.close(new Error('the end'), 'flush');
+    expect(outbox.push(3)).toBe(false);
+    const taken: number[] = [];
+    const reading = (async () => {
+      for await (const message of outbox) taken.push(message);
+    })();
+    await expect(reading).rejects.toThrow('the end');
+    expect(taken).toEqual([1, 2]);
+  });
+
   it('is dropped when the stream ends with an error, and takes nothing after its end', async () => {
     const outbox = createOutbox<number>(2);
     outbox.push(1);

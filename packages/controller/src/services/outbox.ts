@@ -7,8 +7,11 @@
 export interface Outbox<T> extends AsyncIterable<T> {
   /** False if it is closed or full. */
   push(message: T): boolean;
-  /** Lets what waits go out, then ends the iteration; with an error, drops what waits and ends it with that. */
-  close(error?: Error): void;
+  /**
+   * Lets what waits go out, then ends the iteration. With an error, drops what waits and ends it with that; `flush` lets what
+   * waits go out before the error. Only the first call counts.
+   */
+  close(error?: Error, flush?: 'flush'): void;
 }
 
 export function createOutbox<T>(limit: number): Outbox<T> {
@@ -24,11 +27,11 @@ export function createOutbox<T>(limit: number): Outbox<T> {
       wake?.();
       return true;
     },
-    close(error) {
+    close(error, flush) {
       if (closed) return;
       closed = true;
       failure = error;
-      if (error !== undefined) waiting.length = 0;
+      if (error !== undefined && flush === undefined) waiting.length = 0;
       wake?.();
     },
     async *[Symbol.asyncIterator]() {

@@ -27,7 +27,7 @@ describe('a stream', () => {
     const queued = [
       await submit(),
       await submit({ type: 'drain', parameters: { reason: 'x', deadline_ms: 5, force: false } }),
-      await submit(),
+      await submit({ type: 'update_config', parameters: { heartbeat_interval_ms: 5_000 } }),
     ];
     const miglet = await test.miglet(WAITING);
     await until('all is delivered', () => miglet.commands().length === 4);
@@ -76,7 +76,13 @@ describe('a stream', () => {
     const miglet = await test.miglet();
     miglet.send({
       kind: 'heartbeat',
-      heartbeat: { ...IDENTITY, bootId: 'boot-1', at: 0, report: vmReport({ state: 'ready.busy' }) },
+      heartbeat: {
+        ...IDENTITY,
+        bootId: 'boot-1',
+        at: 0,
+        intervalMs: 0,
+        report: vmReport({ state: 'ready.busy' }),
+      },
     });
     const path = '/api/v1/vms/vm-1';
     expect(await test.eventually('it is busy', path, ({ state }) => state === 'ready.busy')).toMatchObject({

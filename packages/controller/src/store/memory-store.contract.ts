@@ -1,13 +1,19 @@
-/** A store in memory whose saves can be held back or made to fail: for the tests of what stands before a store. */
+/**
+ * A store in memory whose saves can be held back or made to fail: for the tests of what stands before a store. For records
+ * it keeps the contract of stores.
+ */
 import type { CommandRecord } from '@mig/common/domain/command';
+import type { DrainRecord } from '@mig/common/domain/drain';
 import type { StoredEvent } from '@mig/common/domain/event';
 import type { VmRecord, VmReport } from '@mig/common/domain/vm';
+import { createMoves } from './moves.js';
 import { StoreUnavailableError, type EventPosition, type Store } from './store.js';
 
 export interface MemoryStore extends Store {
   /** What is durable. */
   readonly vms: Map<string, VmRecord>;
   readonly commands: Map<string, CommandRecord>;
+  readonly drains: Map<string, DrainRecord>;
   readonly storedEvents: StoredEvent[];
   readonly keptReports: { vmId: string; report: VmReport }[];
   /** Every VM record that became durable, in order. */
@@ -19,12 +25,20 @@ export interface MemoryStore extends Store {
 }
 
 /** With what an earlier store of the same kind held, as after a restart. */
-export function createMemoryStore(before?: { vms?: VmRecord[]; commands?: CommandRecord[] }): MemoryStore {
+export function createMemoryStore(before?: {
+  vms?: VmRecord[];
+  commands?: CommandRecord[];
+  drains?: DrainRecord[];
+  events?: StoredEvent[];
+}): MemoryStore {
   const vms = new Map(before?.vms?.map((vm) => [vm.vmId, vm]));
   const commands = new Map(before?.commands?.map((command) => [command.id, command]));
+  const drains = new Map(before?.drains?.map((drain) => [drain.id, drain]));
+  const loadedDrains = [...drains.values()];
   const loadedVms = [...vms.values()];
   const loadedCommands = [...commands.values()];
   const storedEvents: StoredEvent[] = [];
+  const moves = createMoves({ vms: loadedVms, commands: loadedCommands, drains: loadedDrains });
   const keptReports: { vmId: string; report: VmReport }[] = [];
   const vmSaves: VmRecord[] = [];
   const positions = new Map<string, EventPosition>();
@@ -39,9 +53,19 @@ export function createMemoryStore(before?: { vms?: VmRecord[]; commands?: Comman
     effect();
   }
 
+  function keep(stored: StoredEvent): void {
+    storedEvents.push(stored);
+    const last = positions.get(stored.vmId) ?? { bootId: '', sequence: 0 };
+    const { bootId, sequence } = stored.sequence > 0 ? stored : last;
+    positions.set(stored.vmId, { lastEventId: stored.id, bootId, sequence });
+  }
+  for (const event of before?.events ?? []) keep(event);
+  let lastId = storedEvents.length;
+
   return {
     vms,
     commands,
+    drains,
     storedEvents,
     keptReports,
     vmSaves,
@@ -56,35 +80,43 @@ export function createMemoryStore(before?: { vms?: VmRecord[]; commands?: Comman
     problem: () => undefined,
     loadedVms: () => loadedVms,
     loadedCommands: () => loadedCommands,
-    saveVm: (record) =>
-      write(`the record of VM ${record.vmId}`, () => {
+    loadedDrains: () => loadedDrains,
+    setAside: () => [],
+    async saveDrain(record) {
+      moves.drain(record);
+      await write(`drain ${record.id}`, () => drains.set(record.id, record));
+    },
+    async deleteDrain(drainId) {
+      moves.forgetDrain(drainId);
+      drains.delete(drainId);
+    },
+    async saveVm(record) {
+      moves.vm(record);
+      await write(`the record of VM ${record.vmId}`, () => {
         vms.set(record.vmId, record);
         vmSaves.push(record);
-      }),
-    async deleteVm(vmId) {
-      vms.delete(vmId);
+      });
     },
-    saveCommand: (record) => write(`command ${record.id}`, () => commands.set(record.id, record)),
-    async deleteCommand(record) {
-      commands.delete(record.id);
+    async deleteVm(vmId) {
+      moves.forgetVm(vmId);
+      vms.delete(vmId);
+      positions.delete(vmId);
+      for (const command of commands.values()) if (command.vmId === vmId) commands.delete(command.id);
+      const others = storedEvents.filter((event) => event.vmId !== vmId);
+      storedEvents.splice(0, storedEvents.length, ...others);
+    },
+    async saveCommand(record) {
+      moves.command(record);
+      await write(`command ${record.id}`, () => commands.set(record.id, record));
+    },
+    async deleteCommand({ vmId, id }) {
+      moves.forgetCommand(vmId, id);
+      commands.delete(id);
     },
     async appendEvent(event, via) {
-      const stored = {
-        ...event,
-        id: String(storedEvents.length + 1).padStart(6, '0'),
-        receivedAt: event.at,
-        via,
-      };
-      await write(`an event of VM ${event.vmId}`, () => {
-        storedEvents.push(stored);
-        const last = positions.get(event.vmId) ?? { bootId: '', sequence: 0 };
-        const counted = event.sequence > 0 ? event : last;
-        positions.set(event.vmId, {
-          lastEventId: stored.id,
-          bootId: counted.bootId,
-          sequence: counted.sequence,
-        });
-      });
+      lastId += 1;
+      const stored = { ...event, id: String(lastId).padStart(6, '0'), receivedAt: event.at, via };
+      await write(`an event of VM ${event.vmId}`, () => keep(stored));
       return stored;
     },
     events: async (vmId) => storedEvents.filter((event) => event.vmId === vmId),

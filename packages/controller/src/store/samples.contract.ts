@@ -1,5 +1,6 @@
 /** Records for tests: one of each kind, with whatever fields a test cares about. */
 import type { CommandRecord } from '@mig/common/domain/command';
+import type { DrainRecord, DrainVm } from '@mig/common/domain/drain';
 import type { VmEvent } from '@mig/common/domain/event';
 import type { VmRecord, VmReport } from '@mig/common/domain/vm';
 import { TEST_START } from '../../../common/src/manual-clock.contract.js';
@@ -20,6 +21,9 @@ export const vmRecord = (fields: Partial<VmRecord> = {}): VmRecord => ({
   lastSeenAt: TEST_START,
   lastHeartbeatAt: undefined,
   outcome: undefined,
+  cordon: undefined,
+  loss: undefined,
+  fencedRunner: undefined,
   ...fields,
 });
 
@@ -33,6 +37,7 @@ export const commandRecord = (fields: Partial<CommandRecord> = {}): CommandRecor
   attempts: 0,
   createdAt: TEST_START,
   createdBy: 'operator',
+  forBoot: undefined,
   deliveryDeadlineAt: TEST_START + 3_600_000,
   executionDeadlineAt: TEST_START + 3_900_000,
   idempotencyKey: undefined,
@@ -40,8 +45,38 @@ export const commandRecord = (fields: Partial<CommandRecord> = {}): CommandRecor
   sentToBoot: undefined,
   receivedAt: undefined,
   finishedAt: undefined,
+  supersededBy: undefined,
   message: undefined,
   result: undefined,
+  ...fields,
+});
+
+export const drainRecord = (fields: Partial<DrainRecord> = {}): DrainRecord => ({
+  id: 'drain-1',
+  selector: { vmIds: ['vm-1', 'vm-2'] },
+  reason: 'a new image',
+  createdBy: 'operator',
+  createdAt: TEST_START,
+  deadlineMs: 3_600_000,
+  force: false,
+  maxUnavailable: undefined,
+  then: 'keep',
+  state: 'active',
+  finishedAt: undefined,
+  idempotencyKey: undefined,
+  vms: ['vm-1', 'vm-2'].map((vmId) => drainVm({ vmId })),
+  ...fields,
+});
+
+export const drainVm = (fields: Partial<DrainVm> = {}): DrainVm => ({
+  vmId: 'vm-1',
+  bootId: 'boot-1',
+  state: 'waiting',
+  commandId: undefined,
+  shutdownCommandId: undefined,
+  startedAt: undefined,
+  finishedAt: undefined,
+  message: undefined,
   ...fields,
 });
 

@@ -7,6 +7,7 @@
 import { MigError } from '@mig/common/errors';
 import type { HeartbeatResource } from '@mig/common/api/history-resource';
 import type { CommandRecord } from '@mig/common/domain/command';
+import type { DrainRecord } from '@mig/common/domain/drain';
 import type { StoredEvent, VmEvent } from '@mig/common/domain/event';
 import type { VmIdentity, VmRecord, VmReport } from '@mig/common/domain/vm';
 
@@ -32,11 +33,24 @@ export interface EventPosition {
   readonly sequence: number;
 }
 
+/** A stored file that was torn or foreign: it is kept under another name, for a person to look at. */
+export interface SetAsideFile {
+  /** The VM in whose folder it was; undefined for a file of the controller. */
+  readonly vmId: string | undefined;
+  readonly file: string;
+  readonly setAsideAs: string;
+  readonly reason: string;
+}
+
 export interface Store {
   /** Every VM's record, as of opening. */
   loadedVms(): readonly VmRecord[];
   /** Every command, finished ones too, as of opening. */
   loadedCommands(): readonly CommandRecord[];
+  /** Every drain, ended ones too, as of opening. */
+  loadedDrains(): readonly DrainRecord[];
+  /** What could not be read at opening, and was set aside. */
+  setAside(): readonly SetAsideFile[];
 
   /**
    * Durable when it resolves.
@@ -54,6 +68,10 @@ export interface Store {
    */
   saveCommand(record: CommandRecord): Promise<void>;
   deleteCommand(record: CommandRecord): Promise<void>;
+
+  /** Durable when it resolves (I1). @throws StoreUnavailableError */
+  saveDrain(record: DrainRecord): Promise<void>;
+  deleteDrain(drainId: string): Promise<void>;
 
   /** Durable when it resolves (I4). @throws StoreUnavailableError */
   appendEvent(event: VmEvent, via: StoredEvent['via']): Promise<StoredEvent>;

@@ -17,7 +17,9 @@ export function createFailureLog(logger: Logger) {
     } catch (error) {
       const where = { method: call.method.path, peer: context.peer };
       if (error instanceof ServerError) {
-        logger.warn({ ...where, status: Status[error.code], reason: error.details }, 'a call was ended');
+        // The controller stops: nobody did anything wrong.
+        const level = error.code === Status.UNAVAILABLE ? 'debug' : 'warn';
+        logger[level]({ ...where, status: Status[error.code], reason: error.details }, 'a call was ended');
         throw error;
       }
       if (isAbortError(error)) throw error;

@@ -2,28 +2,43 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { systemClock } from '@mig/common/clock';
+import { createTestLog, type TestLog } from '../../test-log.contract.js';
+import { openDurableFiles, type DurableFiles } from './durable-files.js';
 import { createFileWriter, type FileWriter } from './file-writer.js';
+import type { LogEntry } from './log-entry.js';
+import { createMemoryDisk, type FaultCode, type MemoryDisk } from './memory-disk.contract.js';
+import { nodeFiles } from './node-files.js';
+import { createSetAside } from './set-aside.js';
 
-let directory: string;
-let writer: FileWriter;
-const at = (name: string) => path.join(directory, name);
-
-beforeEach(async () => {
-  directory = await mkdtemp(path.join(os.tmpdir(), 'mig-writer-'));
-  writer = createFileWriter();
-});
-afterEach(async () => {
-  await writer.idle();
-  await rm(directory, { recursive: true, force: true });
-});
+const always = (content: string) => () => content;
 
 describe('writing whole files', () => {
+  let directory: string;
+  let writer: DurableFiles;
+  const at = (name: string) => path.join(directory, name);
+  const names = async () => (await readdir(directory)).filter((name) => name !== '.wal').sort();
+
+  beforeEach(async () => {
+    directory = await mkdtemp(path.join(os.tmpdir(), 'mig-writer-'));
+    const { logger } = createTestLog();
+    writer = await openDurableFiles(
+      { files: nodeFiles, clock: systemClock, logger, setAside: createSetAside(nodeFiles, logger) },
+      { root: directory },
+    );
+  });
+  afterEach(async () => {
+    await writer.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
   it('a reader sees the old content or the new, never a part, while it is written again and again', async () => {
     const contents = Array.from({ length: 30 }, (_, n) => String(n % 10).repeat(100_000 + n));
-    await writer.write(at('a'), contents[0] ?? '', false);
+    await writer.write(at('a'), always(contents[0] ?? ''), false);
     let writing = true;
     const writes = (async () => {
-      for (const content of contents) await writer.write(at('a'), content, false);
+      for (const [n, content] of contents.entries())
+        await writer.write(at('a'), always(content), n % 2 === 0);
       writing = false;
     })();
     while (writing) expect(contents).toContain(await readFile(at('a'), 'utf8'));
@@ -31,45 +46,235 @@ describe('writing whole files', () => {
     expect(await readFile(at('a'), 'utf8')).toBe(contents.at(-1));
   });
 
-  it('writes to one file that wait become one: the newest wins, and each caller hears when it is there', async () => {
-    const writes = Array.from({ length: 100 }, (_, n) => writer.write(at('a'), `${n}`, n % 2 === 0));
+  it('writes to one file that wait become one: the newest wins, is made once, and each caller hears of it', async () => {
+    let made = 0;
+    const writes = Array.from({ length: 100 }, (_, n) =>
+      writer.write(at('a'), () => `${n} ${(made += 1)}`, n % 2 === 0),
+    );
     await Promise.all(writes);
-    expect(await readFile(at('a'), 'utf8')).toBe('99');
+    expect(await readFile(at('a'), 'utf8')).toMatch(/^99 /);
     expect(new Set(writes).size).toBeLessThan(4);
+    expect(made).toBeLessThan(4);
   });
 
   it('writes to many files go side by side, more than are opened at a time', async () => {
-    await Promise.all(Array.from({ length: 200 }, (_, n) => writer.write(at(`f${n}`), `${n}`, true)));
-    const names = await readdir(directory);
-    expect(names).toHaveLength(200);
-    expect(names.filter((name) => name.endsWith('.tmp'))).toEqual([]);
+    await Promise.all(Array.from({ length: 200 }, (_, n) => writer.write(at(`f${n}`), always(`${n}`), true)));
+    expect(await names()).toHaveLength(200);
   });
 
   it('a removal comes after the write that was asked for before it, and before the one after it', async () => {
-    const first = writer.write(at('a'), '1', false);
+    const first = writer.write(at('a'), always('1'), false);
     const removed = writer.remove(at('a'));
-    await Promise.all([first, removed]);
-    expect(await readdir(directory)).toEqual([]);
+    const second = writer.write(at('a'), always('2'), true);
+    const removedTree = writer.removeTree(at('vm'));
+    await Promise.all([first, removed, second, removedTree]);
+    expect(await readFile(at('a'), 'utf8')).toBe('2');
     await writer.remove(at('never'));
-    await Promise.all([writer.write(at('b'), '1', false), writer.remove(at('b'))]);
-    await writer.write(at('b'), '2', false);
-    expect(await readFile(at('b'), 'utf8')).toBe('2');
+    await Promise.all([writer.write(at('b'), always('1'), false), writer.remove(at('b'))]);
+    expect(await names()).toEqual(['a']);
+  });
+
+  it('the removal of a folder takes what was asked for before it, and nothing of what comes after it', async () => {
+    await Promise.all([
+      writer.write(at('vm/commands/a'), always('1'), true),
+      writer.write(at('vm/b'), always('1'), false),
+      writer.removeTree(at('vm')),
+      writer.write(at('vm/b'), always('2'), true),
+      writer.write(at('vmx/b'), always('1'), true),
+      writer.remove(at('vmx/c')),
+    ]);
+    expect(await readdir(at('vm'))).toEqual(['b']);
+    expect(await readFile(at('vm/b'), 'utf8')).toBe('2');
+    expect(await readdir(at('vmx'))).toEqual(['b']);
+  });
+
+  it('a folder that vanished is made anew', async () => {
+    await writer.write(at('vm/a'), always('1'), true);
+    await rm(directory, { recursive: true });
+    await writer.write(at('vm/b'), always('2'), true);
+    expect(await readFile(at('vm/b'), 'utf8')).toBe('2');
+    expect((await readdir(at('.wal'))).length).toBe(1);
   });
 
   it('a write that fails is told to its caller, leaves nothing behind, and does not stop the next', async () => {
-    await mkdir(at('folder'));
-    await expect(writer.write(at('folder'), 'x', true)).rejects.toThrow(/EISDIR|EEXIST|ENOTEMPTY/);
-    await expect(writer.write(at('missing/a'), 'x', true)).rejects.toThrow(/ENOENT/);
-    expect(await readdir(directory)).toEqual(['folder']);
-    await rm(at('folder'), { recursive: true });
-    await writer.write(at('folder'), 'x', true);
-    expect(await readFile(at('folder'), 'utf8')).toBe('x');
+    await writer.write(at('file'), always('x'), true);
+    await expect(writer.write(at('file/a'), always('x'), true)).rejects.toThrow(/ENOTDIR/);
+    await rm(at('file'));
+    await writer.write(at('file/a'), always('x'), true);
+    expect(await readFile(at('file/a'), 'utf8')).toBe('x');
   });
 
-  it('is idle when all that was asked for is on disk', async () => {
-    void writer.write(at('a'), '1', true);
-    void writer.write(at('b'), '2', true);
-    await writer.idle();
-    expect((await readdir(directory)).sort()).toEqual(['a', 'b']);
+  it('a folder that stands where a file should be is put aside', async () => {
+    await mkdir(at('a/b'), { recursive: true });
+    await writer.write(at('a'), always('x'), true);
+    expect(await names()).toEqual(['a', 'a.bad']);
+    expect(await readFile(at('a'), 'utf8')).toBe('x');
+  });
+
+  it('is done, synced and no longer in the log when it is closed', async () => {
+    void writer.write(at('a'), always('1'), true);
+    void writer.write(at('b'), always('2'), false);
+    await writer.close();
+    expect(await names()).toEqual(['a', 'b']);
+    expect(await readdir(at('.wal'))).toEqual([]);
+  });
+
+  it('a probe leaves nothing behind', async () => {
+    await writer.probe();
+    await writer.close();
+    expect(await readdir(at('.wal'))).toEqual([]);
+    expect(await names()).toEqual([]);
+  });
+});
+
+describe('what is in the log, and could not be put in its place', () => {
+  let disk: MemoryDisk;
+  let log: TestLog;
+  let entries: LogEntry[];
+  let writer: FileWriter;
+  /** The faults of the next operations of a kind, in their order; undefined = none. */
+  let faults: Record<string, (FaultCode | undefined)[]>;
+
+  beforeEach(async () => {
+    disk = createMemoryDisk(() => 0);
+    log = createTestLog();
+    entries = [];
+    faults = {};
+    await disk.files.makeDirectory('/data/.wal');
+    disk.setFaults((operation) => faults[operation]?.shift());
+    writer = createFileWriter(
+      {
+        files: disk.files,
+        log: {
+          append: async (entry) => {
+            entries.push(entry);
+            return () => undefined;
+          },
+        },
+        room: async () => undefined,
+        setAside: createSetAside(disk.files, log.logger),
+        logger: log.logger,
+      },
+      '/data',
+    );
+  });
+  const contents = () => disk.contents();
+  const durable = () => disk.afterPowerCut().contents();
+
+  it('counts as written, and is put there, durably, when it is settled', async () => {
+    faults = { rename: ['EIO'] };
+    await writer.write('/data/a', always('1'), true);
+    expect(contents()).toEqual({});
+    expect(log.text()).toContain('could not be put in its place; it is tried again');
+    await writer.settle('/data/a');
+    await disk.files.syncDirectory('/data');
+    await disk.files.syncDirectory('/');
+    expect(durable()).toEqual({ '/data/a': '1' });
+  });
+
+  it('goes on in the log if it cannot be settled either', async () => {
+    faults = { rename: ['EIO', 'EIO'] };
+    await writer.write('/data/a', always('1'), true);
+    await writer.settle('/data/a');
+    expect(entries).toEqual([
+      { path: 'a', content: '1' },
+      { path: 'a', content: '1' },
+    ]);
+    await writer.settle('/data/a');
+    expect(contents()).toEqual({ '/data/a': '1' });
+    expect(entries).toHaveLength(2);
+  });
+
+  it('gives way to what was written after it', async () => {
+    faults = { rename: ['EIO'] };
+    await writer.write('/data/a', always('1'), true);
+    await writer.write('/data/a', always('2'), true);
+    await writer.settle('/data/a');
+    expect(contents()).toEqual({ '/data/a': '2' });
+  });
+
+  it('is written anew after a sync that failed, however often the sync then succeeds', async () => {
+    await writer.write('/data/a', always('1'), true);
+    faults = { sync: ['EIO'], read: ['EIO'] };
+    await expect(writer.settle('/data/a')).rejects.toThrow('EIO');
+    await writer.settle('/data/a');
+    await disk.files.syncDirectory('/data');
+    await disk.files.syncDirectory('/');
+    expect(durable()).toEqual({ '/data/a': '1' });
+  });
+
+  it('is not waited for while it is being written again', async () => {
+    faults = { rename: ['EIO'] };
+    await writer.write('/data/a', always('1'), true);
+    const write = writer.write('/data/a', always('2'), true);
+    await expect(writer.settle('/data/a')).rejects.toThrow('/data/a is being written');
+    await write;
+  });
+
+  it('is nothing to settle once the file is gone, or somebody put a link in its place', async () => {
+    await writer.settle('/data/never');
+    await writer.write('/data/a', always('1'), true);
+    await writer.remove('/data/a');
+    await writer.settle('/data/a');
+    expect(contents()).toEqual({});
+    await writer.write('/data/b', always('1'), true);
+    faults = { open: ['EACCES'] };
+    await writer.settle('/data/b');
+    expect(log.text()).toContain('a stored file is gone');
+  });
+
+  it('a removed folder that cannot be moved away goes before anything is written there, and at the latest when it is settled', async () => {
+    await writer.write('/data/vm/a', always('1'), true);
+    faults = { rename: ['EIO', 'EIO'] };
+    await writer.removeTree('/data/vm');
+    expect(Object.keys(contents())).toEqual(['/data/vm/a']);
+    await expect(writer.write('/data/vm/b', always('2'), true)).rejects.toThrow('EIO');
+    await Promise.all(['b', 'c'].map((name) => writer.write(`/data/vm/${name}`, always('3'), true)));
+    expect(contents()).toEqual({ '/data/vm/b': '3', '/data/vm/c': '3' });
+
+    faults = { rename: ['EIO', 'EIO'] };
+    await writer.removeTree('/data/vm');
+    await expect(writer.settle('/data/vm')).rejects.toThrow('EIO');
+    await writer.settle('/data/vm');
+    expect(contents()).toEqual({});
+  });
+
+  it('a file of a removed folder does not come back because its sync had failed', async () => {
+    await writer.write('/data/vm/a', always('1'), true);
+    faults = { sync: ['EIO'], read: ['EIO'], rename: ['EIO'] };
+    await expect(writer.settle('/data/vm/a')).rejects.toThrow('EIO');
+    await writer.removeTree('/data/vm');
+    faults = { sync: ['EIO'] };
+    await writer.settle('/data/vm/a');
+    expect(entries.at(-1)).toEqual({ path: 'vm', removed: 'tree' });
+    await writer.settle('/data/vm');
+    expect(contents()).toEqual({});
+  });
+
+  it('what cannot be removed from the log is not removed', async () => {
+    await writer.write('/data/a', always('1'), true);
+    const failing = createFileWriter(
+      {
+        files: disk.files,
+        log: { append: () => Promise.reject(new Error('full')) },
+        room: async () => undefined,
+        setAside: createSetAside(disk.files, log.logger),
+        logger: log.logger,
+      },
+      '/data',
+    );
+    await expect(failing.remove('/data/a')).rejects.toThrow('full');
+    await expect(failing.removeTree('/data')).rejects.toThrow('full');
+    await expect(failing.write('/data/b', always('1'), true)).rejects.toThrow('full');
+    expect(contents()).toEqual({ '/data/a': '1' });
+  });
+
+  it('that waits in more than 100,000 files is refused (I12)', async () => {
+    const writes = Array.from({ length: 100_000 }, (_, n) => writer.write(`/data/f${n}`, always(''), true));
+    disk.killAfter(0);
+    await expect(writer.write('/data/x', always(''), true)).rejects.toThrow(
+      'more than 100000 files wait to be written',
+    );
+    expect(writes).toHaveLength(100_000);
   });
 });

@@ -3,9 +3,11 @@
  *
  *   event-{type}-{stamp}.json        came by HTTP
  *   grpc-event-{type}-{stamp}.json   came by the stream
+ *   controller-event-{type}-{stamp}.json   what the controller itself found out
  *   grpc-heartbeat-{stamp}.json
  */
-import { readdir } from 'node:fs/promises';
+import type { EventSource } from '@mig/common/domain/event';
+import type { DirectoryEntry, EntryKind } from './file-operations.js';
 import { isStamp, stampTime } from './stamp.js';
 
 export interface HistoryFile {
@@ -15,7 +17,7 @@ export interface HistoryFile {
 }
 
 /** A type may hold dashes; the stamp never does, so it is what follows the last dash. */
-const FILE_NAME = /^(event|grpc-event|grpc-heartbeat)-(?:.*-)?([^-]+)\.json$/;
+const FILE_NAME = /^(event|grpc-event|controller-event|grpc-heartbeat)-(?:.*-)?([^-]+)\.json$/;
 
 /** What a file name of a VM's directory says, or undefined for any other file. */
 export function parseHistoryFile(name: string): HistoryFile | undefined {
@@ -25,25 +27,30 @@ export function parseHistoryFile(name: string): HistoryFile | undefined {
   return { name, kind: match[1] === 'grpc-heartbeat' ? 'heartbeat' : 'event', stamp };
 }
 
-export const eventFileName = (via: 'http' | 'grpc', type: string, stamp: string): string =>
-  `${via === 'grpc' ? 'grpc-event' : 'event'}-${type}-${stamp}.json`;
+const EVENT_PREFIXES: Readonly<Record<EventSource, string>> = {
+  http: 'event',
+  grpc: 'grpc-event',
+  controller: 'controller-event',
+};
+
+export const eventFileName = (via: EventSource, type: string, stamp: string): string =>
+  `${EVENT_PREFIXES[via]}-${type}-${stamp}.json`;
 
 export const heartbeatFileName = (stamp: string): string => `grpc-heartbeat-${stamp}.json`;
 
-/** All history files of a directory, oldest first. A directory that is not there has none. */
-export async function listHistory(directory: string): Promise<HistoryFile[]> {
-  let names: string[];
-  try {
-    names = await readdir(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-  return names
-    .map(parseHistoryFile)
-    .filter((file) => file !== undefined)
-    .sort((a, b) => (a.stamp < b.stamp ? -1 : 1));
+export interface HistoryEntry extends HistoryFile {
+  /** What it is in the file system: somebody may have made a directory of this name. */
+  readonly entry: EntryKind;
 }
+
+/** The history files among the entries of a VM's directory, oldest first. */
+export const toHistory = (entries: readonly DirectoryEntry[]): HistoryEntry[] =>
+  entries
+    .flatMap(({ name, kind }) => {
+      const file = parseHistoryFile(name);
+      return file === undefined ? [] : [{ ...file, entry: kind }];
+    })
+    .sort((a, b) => (a.stamp < b.stamp ? -1 : 1));
 
 /** How long and how many of a VM's histories are kept. */
 export interface Retention {

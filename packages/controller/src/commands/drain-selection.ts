@@ -1,0 +1,63 @@
+/** Which VMs a drain is of: chosen once, when it is made. */
+import type { DrainSelector } from '@mig/common/domain/drain';
+import { phaseOf } from '@mig/common/domain/vm-state';
+import type { VmRecord } from '@mig/common/domain/vm';
+import type { Fleet } from '../fleet/fleet.js';
+import { BadDrainError } from './errors.js';
+
+/** Its life is over: by its own word it ends, or has ended. */
+export const hasEnded = (vm: VmRecord): boolean =>
+  vm.outcome !== undefined || phaseOf(vm.state) === 'shutdown';
+
+/**
+ * The VMs, by id. Those that have ended are left out, unless they were named.
+ *
+ * @param poolLabels the labels that a pool gives its runners
+ * @throws BadDrainError if a named VM was never seen, or if nothing matches
+ */
+export function selectVms(
+  selector: DrainSelector,
+  fleet: Fleet,
+  poolLabels: (poolId: string) => readonly string[],
+): VmRecord[] {
+  const { vmIds, poolId, labels } = selector;
+  if (vmIds !== undefined) {
+    const unknown = vmIds.filter((vmId) => fleet.get(vmId) === undefined);
+    if (unknown.length > 0) {
+      const named = unknown.slice(0, 10).join(', ') + (unknown.length > 10 ? ', …' : '');
+      throw new BadDrainError(
+        `${unknown.length === 1 ? '1 VM was' : `${unknown.length} VMs were`} never seen by this controller: ${named}; check the names with "migctl get vms"`,
+      );
+    }
+    return [...new Set(vmIds)]
+      .sort()
+      .map((vmId) => fleet.get(vmId)?.record)
+      .filter((vm) => vm !== undefined);
+  }
+  const labelsOf = (vm: VmRecord): readonly string[] =>
+    vm.runner?.configured === true && vm.runner.labels.length > 0
+      ? vm.runner.labels
+      : [...poolLabels(vm.poolId), ...vm.labels];
+  const selected = fleet
+    .list()
+    .map((view) => view.record)
+    .filter((vm) => !hasEnded(vm))
+    .filter((vm) => poolId === undefined || vm.poolId === poolId)
+    .filter((vm) => labels === undefined || hasAll(labelsOf(vm), labels));
+  if (selected.length === 0) {
+    const what =
+      poolId !== undefined
+        ? `pool ${poolId} has no VM`
+        : labels !== undefined
+          ? `no VM has the labels ${labels.join(', ')}`
+          : 'there is no VM';
+    throw new BadDrainError(`${what} that could be drained: see "migctl get vms"`);
+  }
+  return selected;
+}
+
+/** GitHub's labels know no case. */
+function hasAll(labels: readonly string[], wanted: readonly string[]): boolean {
+  const known = new Set(labels.map((label) => label.toLowerCase()));
+  return wanted.every((label) => known.has(label.toLowerCase()));
+}

@@ -1,0 +1,195 @@
+/**
+ * The write-ahead log: what is in it survives a crash and a power cut (I1, I4).
+ *
+ *   {data_dir}/.wal/0000000007.log     lines of log-entry.ts
+ *
+ * All entries that wait are written with one write and made durable with one sync (group commit): how many writes a disk
+ * takes per second does not depend on how fast it syncs. A segment ends at a size or an age; it is then handed over, to
+ * be dropped when the files that it names are synced themselves (checkpoint.ts).
+ *
+ * A batch that cannot be written is refused whole, and cut off again before anything is written after it: a line that was
+ * refused is never followed by one that was not, so what was said to have failed does not come back beside its repetition.
+ */
+import path from 'node:path';
+import type { Clock } from '@mig/common/clock';
+import type { FileOperations, LogFile } from './file-operations.js';
+import { toLine, type LogEntry } from './log-entry.js';
+import { createSegment, LOG_FOLDER, noteEntry, segmentName, type Segment } from './log-segment.js';
+
+/** It bounds what must be read after a crash. */
+const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
+/** A segment is ended at this age, so that an idle controller has nothing to make good. */
+const SEGMENT_AGE_MS = 10_000;
+/** One write takes as many entries as fit in 8 Mi characters; the rest waits for the next. */
+const BATCH_CHARACTERS = 8 * 1024 * 1024;
+
+export interface WriteAheadLog {
+  /**
+   * Resolves when the entry survives a power cut, with a function to call once its file is as the entry says.
+   * Rejects with the system's error when it could not be written; the next one is tried anew.
+   */
+  append(entry: LogEntry): Promise<() => void>;
+  /** Is the path in the segment that is being written? */
+  names(path: string): boolean;
+  /** Ends the segment. Resolves when it is handed over; at once if there is none. */
+  seal(): Promise<void>;
+}
+
+export interface WriteAheadLogDeps {
+  readonly files: FileOperations;
+  readonly clock: Clock;
+  /** Called with every segment that has ended, in their order. */
+  readonly onSealed: (segment: Segment) => void;
+}
+
+export interface WriteAheadLogOptions {
+  /** The data directory. */
+  readonly root: string;
+  /** Number of the first segment: higher than any that is there. */
+  readonly firstNumber: number;
+  /** A segment of this size is ended; default 16 MiB. */
+  readonly segmentBytes?: number | undefined;
+}
+
+interface WaitingEntry {
+  readonly path: string;
+  readonly line: string;
+  readonly resolve: (applied: () => void) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface OpenSegment {
+  readonly segment: Segment;
+  readonly file: LogFile;
+  /** Something may stand behind what counts. */
+  tail: boolean;
+  ageTimer: unknown;
+}
+
+export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAheadLogOptions): WriteAheadLog {
+  const { files, clock } = deps;
+  const directory = path.join(options.root, LOG_FOLDER);
+  const segmentBytes = options.segmentBytes ?? DEFAULT_SEGMENT_BYTES;
+  let waiting: WaitingEntry[] = [];
+  let sealWanted: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
+  let open: OpenSegment | undefined;
+  let nextNumber = options.firstNumber;
+  let running = false;
+
+  /** One thing at a time, until nothing is left to do. */
+  async function run(): Promise<void> {
+    if (running) return;
+    running = true;
+    while (waiting.length > 0 || sealWanted.length > 0) {
+      if (waiting.length > 0) await commitBatch(takeBatch());
+      if (sealWanted.length > 0 || (open !== undefined && open.segment.bytes >= segmentBytes)) {
+        const asked = sealWanted;
+        sealWanted = [];
+        await endSegment().then(
+          () => asked.forEach(({ resolve }) => resolve()),
+          (error: unknown) => asked.forEach(({ reject }) => reject(error)),
+        );
+      }
+    }
+    running = false;
+  }
+
+  function takeBatch(): WaitingEntry[] {
+    let size = 0;
+    const end = waiting.findIndex((entry) => (size += entry.line.length) > BATCH_CHARACTERS);
+    const batch = end < 0 ? waiting : waiting.slice(0, Math.max(1, end));
+    waiting = waiting.slice(batch.length);
+    return batch;
+  }
+
+  async function commitBatch(batch: readonly WaitingEntry[]): Promise<void> {
+    let segment: Segment;
+    try {
+      segment = await write(Buffer.from(batch.map((entry) => entry.line).join('')));
+    } catch (error) {
+      for (const entry of batch) entry.reject(error);
+      return;
+    }
+    for (const entry of batch) entry.resolve(noteEntry(segment, entry.path));
+  }
+
+  /** @returns the segment that has it, durably */
+  async function write(data: Buffer): Promise<Segment> {
+    open ??= await beginSegment();
+    if (!(await writeTo(open, data))) {
+      // Somebody emptied the data directory: what was in that file is in no log any more.
+      await endSegment();
+      open = await beginSegment();
+      if (!(await writeTo(open, data)))
+        throw new Error(`${open.segment.file} was removed while it was written`);
+    }
+    return open.segment;
+  }
+
+  /** @returns false if nobody can find what was written, because the file was removed */
+  async function writeTo(target: OpenSegment, data: Buffer): Promise<boolean> {
+    if (target.tail) await target.file.truncate(target.segment.bytes);
+    target.tail = true;
+    await target.file.write(data, target.segment.bytes);
+    const [linked] = await Promise.all([target.file.isLinked(), target.file.sync()]);
+    target.segment.bytes += data.length;
+    target.tail = false;
+    return linked;
+  }
+
+  async function beginSegment(): Promise<OpenSegment> {
+    const name = path.join(directory, segmentName(nextNumber));
+    nextNumber += 1;
+    await files.makeDirectory(directory);
+    const file = await files.createLogFile(name);
+    try {
+      await files.syncDirectory(directory);
+      await files.syncDirectory(options.root);
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      await files.remove(name).catch(() => undefined);
+      throw error;
+    }
+    return { segment: createSegment(name), file, tail: false, ageTimer: armAgeTimer() };
+  }
+
+  function armAgeTimer(): unknown {
+    return clock.setTimer(() => {
+      seal().catch(() => {
+        if (open !== undefined) open.ageTimer = armAgeTimer();
+      });
+    }, SEGMENT_AGE_MS);
+  }
+
+  async function endSegment(): Promise<void> {
+    if (open === undefined) return;
+    if (open.tail) {
+      // Durably: what follows in the next segment must not be found beside it.
+      await open.file.truncate(open.segment.bytes);
+      await open.file.sync();
+      open.tail = false;
+    }
+    clock.clearTimer(open.ageTimer);
+    const { segment, file } = open;
+    open = undefined;
+    await file.close().catch(() => undefined); // it is synced: nothing can be lost by it
+    deps.onSealed(segment);
+  }
+
+  function seal(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      sealWanted.push({ resolve, reject });
+      void run();
+    });
+  }
+
+  return {
+    append: (entry) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ path: entry.path, line: toLine(entry), resolve, reject });
+        void run();
+      }),
+    names: (name) => open?.segment.paths.has(name) ?? false,
+    seal,
+  };
+}
