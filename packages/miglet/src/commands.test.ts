@@ -50,7 +50,7 @@ describe('commands', () => {
       {
         type: 'drain.request',
         commandId: 'c1',
-        reason: 'asked for by the controller',
+        reason: 'no reason given',
         deadlineMs: undefined,
         force: false,
       },
@@ -65,12 +65,19 @@ describe('commands', () => {
     });
   });
 
+  it('undrain hands on its reason, and says so if there is none', () => {
+    expect(execute('undrain', { reason: 'kernel' }).sent).toEqual([
+      { type: 'undrain.request', commandId: 'c1', reason: 'kernel' },
+    ]);
+    expect(execute('undrain', {}).sent[0]).toMatchObject({ reason: 'no reason given' });
+  });
+
   it('shutdown neither forces nor powers off unless it says so', () => {
     expect(execute('shutdown', {}).sent).toEqual([
       {
         type: 'shutdown.request',
         commandId: 'c1',
-        reason: 'asked for by the controller',
+        reason: 'no reason given',
         force: false,
         poweroff: false,
       },

@@ -15,6 +15,9 @@ export interface CommandEffects {
   readonly defaultRunnerName: string;
 }
 
+/** Whoever asked, an operator or the controller, did not say why. */
+const NO_REASON = 'no reason given';
+
 export function executeCommand(
   id: string,
   type: CommandType,
@@ -40,16 +43,23 @@ export function executeCommand(
       effects.send({
         type: 'drain.request',
         commandId: id,
-        reason: text(parameters['reason']) || 'asked for by the controller',
+        reason: text(parameters['reason']) || NO_REASON,
         deadlineMs: typeof parameters['deadline_ms'] === 'number' ? parameters['deadline_ms'] : undefined,
         force: parameters['force'] === true,
+      });
+      return;
+    case 'undrain':
+      effects.send({
+        type: 'undrain.request',
+        commandId: id,
+        reason: text(parameters['reason']) || NO_REASON,
       });
       return;
     case 'shutdown':
       effects.send({
         type: 'shutdown.request',
         commandId: id,
-        reason: text(parameters['reason']) || 'asked for by the controller',
+        reason: text(parameters['reason']) || NO_REASON,
         force: parameters['force'] === true,
         poweroff: parameters['poweroff'] === true,
       });

@@ -6,6 +6,8 @@ import { LOG_LEVELS } from '@mig/common/domain/log-level';
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
 
 const MAX_MS = 30 * 86_400_000;
+/** A stream that breaks now and then must not take its VM out of service. */
+const MIN_FENCE_MS = 30_000;
 
 /** @param defaultVmId the host's name */
 export const migletConfigSchema = (defaultVmId: string) =>
@@ -42,9 +44,19 @@ export const migletConfigSchema = (defaultVmId: string) =>
       keepalive_timeout: duration('10s', 100, 600_000).describe(
         'a probe that is not answered in this time ends the stream',
       ),
+      fence_after: duration('0s', 0, 7 * 86_400_000)
+        .refine((ms) => ms === 0 || ms >= MIN_FENCE_MS, 'expected 0s, or a duration from 30s to 7d')
+        .describe('a VM that may take jobs and has had no stream for this long drains itself; 0s = never'),
     }),
     heartbeat: section({
       interval: duration('15s', 1_000, 3_600_000).describe('time between two heartbeats'),
+    }),
+    journal: section({
+      max_events: integer(10_000, 100, 1_000_000).describe(
+        'most events that wait for the controller; beyond it the oldest go, but none about a job',
+      ),
+      max_bytes: integer(16 * 2 ** 20, 64 * 2 ** 10, 2 ** 30).describe('most bytes of these events'),
+      max_age: duration('7d', 60_000, MAX_MS).describe('an event that waited this long goes'),
     }),
     drain: section({
       deadline: duration('0s', 0, MAX_MS).describe(

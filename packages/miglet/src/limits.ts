@@ -17,6 +17,7 @@ export const limitsOf = (config: MigletConfig): MachineLimits => ({
   maxDeregisterFailures: 3,
   stopGraceMs: config.runner.stop_grace,
   flushTimeoutMs: 10_000,
+  fenceAfterMs: config.controller.fence_after,
 });
 
 export const settingsOf = (config: MigletConfig): Settings => ({

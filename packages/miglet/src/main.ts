@@ -5,6 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { systemClock } from '@mig/common/clock';
 import { readCommandLine } from '@mig/common/config/command-line';
+import { DirectoryInUseError } from '@mig/common/directory-lock';
 import { isValidId } from '@mig/common/domain/ids';
 import { errorMessage } from '@mig/common/errors';
 import { createLogger } from '@mig/common/logger';
@@ -52,8 +53,12 @@ async function main(): Promise<number> {
   try {
     host = createHost({ config, env: process.env, logger });
   } catch (error) {
+    if (error instanceof DirectoryInUseError) {
+      process.stderr.write(`miglet: ${error.message}\n`);
+      return 1;
+    }
     process.stderr.write(
-      `miglet: the state folder ${config.state_dir} cannot be used (${errorMessage(error)}): give this user the right to write there, or set state_dir\n`,
+      `miglet: the state folder ${config.state_dir} cannot be used (${errorMessage(error)}): give this user the right to write there, free space, or set state_dir\n`,
     );
     return 1;
   }
@@ -82,6 +87,7 @@ async function main(): Promise<number> {
   const alive = setInterval(() => undefined, 60_000);
   const settle = setTimeout(collectStartUpGarbage, SETTLE_MS);
   const ending = await miglet.ended;
+  host.release();
   clearInterval(alive);
   clearTimeout(settle);
   return ending.outcome === 'failed' ? 1 : 0;

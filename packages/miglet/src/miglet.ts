@@ -3,27 +3,30 @@ import { createActor, fromPromise, toPromise, type InspectionEvent } from 'xstat
 import type { Clock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
+import { retryable } from '@mig/common/outcome';
+import { testPoint } from '@mig/common/test-points';
 import { VERSION } from '@mig/common/version';
-import { isCommandType } from '@mig/common/domain/command-types';
 import type { VmHealth, VmIdentity } from '@mig/common/domain/vm';
 import { createLinkActor } from './actors/link.actor.js';
 import { executeCommand, type CommandEffects } from './commands.js';
 import type { MigletConfig } from './config.js';
-import { announce } from './controller-link/announcer.js';
+import { announce, announceEarlierBoots } from './controller-link/announcer.js';
 import { createCommandIntake } from './controller-link/command-intake.js';
 import { createControllerLink } from './controller-link/controller-link.js';
 import type { BootFile } from './host/boot-file.js';
-import type { CommandJournal, EventJournal } from './journal/journal.js';
+import type { CommandJournal, EarlierBoot, EventJournal } from './journal/journal.js';
 import { limitsOf, settingsOf } from './limits.js';
 import { createMigletMachine } from './machine/miglet-machine.js';
-import type { MigletActors } from './machine/setup.js';
+import { heartbeatIntervalOf, type MigletActors } from './machine/setup.js';
 import { statusOf, type MigletStatus } from './machine/status.js';
 import type { Ending } from './machine/types.js';
-import { resumptionOf, unfinished } from './resume.js';
+import { resumeCommands } from './resume.js';
 
 /** What the MIGlet needs of the VM it runs on. The real ones are made by `createHost`; a simulated fleet has others. */
 export interface MigletHost {
   readonly boot: BootFile;
+  /** Oldest first; default: none. What they have left to tell goes before anything of this boot. */
+  readonly earlierBoots?: readonly EarlierBoot[];
   readonly events: EventJournal;
   readonly commands: CommandJournal;
   readonly runner: MigletActors['runner'];
@@ -48,6 +51,9 @@ export interface Miglet {
   /** Resolves when the MIGlet has ended, with how. */
   readonly ended: Promise<Ending>;
 }
+
+const BOOT_REFUSED =
+  'the state of the boot could not be written, and is forgotten if the MIGlet is killed: free space in the state folder';
 
 export function startMiglet({ config, host, clock, logger, random }: MigletDeps): Miglet {
   const identity: VmIdentity = { vmId: config.vm_id, poolId: config.pool_id, orgId: config.org_id };
@@ -83,9 +89,12 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     logger,
   });
 
+  const earlierBoots = [...(host.earlierBoots ?? [])];
+
   const status = (): MigletStatus => statusOf(actor.getSnapshot());
 
   function beat(): void {
+    host.boot.retry();
     host.sampleHealth().then(
       (health) => report(health),
       (error: unknown) => {
@@ -98,25 +107,36 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   /** State and send together, so that the controller never hears an older state after a newer one. */
   function report(health: VmHealth | undefined): void {
     const { state, reason, runner, job } = status();
-    link.sendHeartbeat({ state, stateReason: reason, health, runner, currentJob: job });
+    const intervalMs = heartbeatIntervalOf(actor.getSnapshot().context);
+    link.sendHeartbeat({ state, stateReason: reason, health, runner, currentJob: job }, intervalMs);
   }
 
   const machine = createMigletMachine({
     emitEvent: (type, data) => link.emitEvent(type, data),
     settleCommand: (commandId, result) => link.settleCommand(commandId, result),
     sendHeartbeat: beat,
-    rememberDrained: (drained) => host.boot.rememberDrained(drained),
-    rememberEnded: () => host.boot.rememberEnded(),
+    rememberDrained: (drained) => {
+      host.boot.rememberDrained(drained);
+      if (!host.boot.retry()) logger.error({ event: 'boot_refused', drained }, BOOT_REFUSED);
+      testPoint('drain.remembered');
+    },
+    rememberEnded: () => {
+      host.boot.rememberEnded();
+      if (!host.boot.retry()) logger.error({ event: 'boot_refused' }, BOOT_REFUSED);
+    },
   }).provide({
     actors: {
       announce: fromPromise(async ({ signal }) => {
-        if (!host.events.pending().some((event) => event.type === 'vm_started')) {
+        if (!host.events.holds('vm_started'))
           link.emitEvent('vm_started', { version: VERSION, miglet_state: status().state });
-        }
-        const outcome = await announce(
-          { identity, bootId: boot.bootId, endpoint: config.controller.endpoint, journal: host.events },
-          signal,
-        );
+        if (!host.events.retry())
+          return retryable('the announcement cannot be journaled: free space in the state folder');
+        const to = { identity, endpoint: config.controller.endpoint };
+        const told = await announceEarlierBoots(earlierBoots, to, logger, signal);
+        const outcome =
+          told.kind === 'ok'
+            ? await announce({ ...to, bootId: boot.bootId, journal: host.events }, signal)
+            : told;
         if (outcome.kind !== 'ok') {
           logger.warn(
             { event: 'announce_failed', reason: outcome.reason },
@@ -175,22 +195,10 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     'the MIGlet starts',
   );
   actor.start();
-  resumeCommands();
-
-  function resumeCommands(): void {
-    for (const command of unfinished(host.commands)) {
-      if (!isCommandType(command.type)) continue;
-      const resumption = resumptionOf(command.type, boot.resumed);
-      if (resumption.kind === 'again')
-        executeCommand(command.id, command.type, command.parameters, commandEffects);
-      else
-        link.settleCommand(command.id, {
-          success: resumption.success,
-          message: resumption.message,
-          result: {},
-        });
-    }
-  }
+  resumeCommands(host.commands, boot.resumed, {
+    begin: (id, type, parameters) => executeCommand(id, type, parameters, commandEffects),
+    settle: (id, outcome) => link.settleCommand(id, outcome),
+  });
 
   return {
     status,

@@ -16,8 +16,11 @@ export function createLinkActor(
         tell({
           type: 'link.up',
           heartbeatIntervalMs: ack.heartbeatIntervalMs,
+          reconnectWindowMs: ack.reconnectWindowMs,
           announceAgain: ack.announceAgain,
         }),
+      onHeartbeatPolicy: (intervalMs) => tell({ type: 'heartbeat.policy', intervalMs }),
+      onReconnect: (afterMs) => tell({ type: 'link.reconnect', afterMs }),
       onDown: (reason) => {
         onDown(reason);
         tell({ type: 'link.down', reason });

@@ -13,11 +13,16 @@ import {
 } from '../runner/listener.js';
 
 export interface RunnerActorDeps {
-  readonly listener: ListenerOptions;
+  readonly listener: Omit<ListenerOptions, 'onNoteRefused'>;
   readonly logger: Logger;
 }
 
-export function createRunnerActor({ listener: options, logger }: RunnerActorDeps) {
+export function createRunnerActor({ listener: given, logger }: RunnerActorDeps) {
+  const options: ListenerOptions = {
+    ...given,
+    onNoteRefused: (reason) =>
+      logger.error({ event: 'note_refused', reason }, 'the note of the runner was not written'),
+  };
   return fromCallback<RunnerRequest>(({ receive, sendBack }) => {
     const tell = sendBack as (event: MigletEvent) => void;
     let listener: Listener | undefined;

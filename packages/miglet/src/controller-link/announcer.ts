@@ -4,7 +4,8 @@ import * as z from 'zod';
 import { errorMessage } from '@mig/common/errors';
 import { fatal, ok, retryable, type Outcome } from '@mig/common/outcome';
 import type { VmIdentity } from '@mig/common/domain/vm';
-import type { EventJournal, JournaledEvent } from '../journal/journal.js';
+import type { Logger } from '@mig/common/logger';
+import type { EarlierBoot, EventJournal, JournaledEvent } from '../journal/journal.js';
 
 export interface AnnouncerOptions {
   readonly identity: VmIdentity;
@@ -25,6 +26,35 @@ const TIMEOUT_MS = 10_000;
 const answerSchema = z.object({ grpc_endpoint: z.string().default('') });
 
 /**
+ * Hands over what boots that have ended left untold, oldest first, each with its own boot id. A boot that is told is
+ * forgotten; so is one whose events the controller refuses for good, and the log says so: no VM stays away for its past.
+ *
+ * @param boots those that are done are taken out of it
+ */
+export async function announceEarlierBoots(
+  boots: EarlierBoot[],
+  options: Omit<AnnouncerOptions, 'bootId' | 'journal'>,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<Outcome<void>> {
+  for (let boot = boots[0]; boot !== undefined; boot = boots[0]) {
+    const { bootId, events } = boot;
+    const count = events.pendingCount;
+    const outcome = await announce({ ...options, bootId, journal: events }, signal);
+    if (outcome.kind === 'retryable') return outcome;
+    if (outcome.kind === 'fatal')
+      logger.error(
+        { bootId, lost: events.pendingCount, reason: outcome.reason },
+        'events of an earlier boot were refused',
+      );
+    else logger.info({ bootId, count }, 'what an earlier boot left untold is told');
+    boot.forget();
+    boots.shift();
+  }
+  return ok(undefined);
+}
+
+/**
  * Sends every event that is not yet acknowledged, in order, up to the newest, which is `vm_started`: the controller stores
  * events in their order, and would take one that comes after a later one for a duplicate.
  */
@@ -33,10 +63,12 @@ export async function announce(
   signal: AbortSignal,
 ): Promise<Outcome<AnnounceAnswer>> {
   let answer: AnnounceAnswer = { grpcEndpoint: '' };
-  for (const event of options.journal.pending()) {
-    const outcome = await post(options, event, signal);
+  let previousSequence = 0;
+  for (const event of [...options.journal.pending()]) {
+    const outcome = await post(options, event, previousSequence, signal);
     if (outcome.kind !== 'ok') return outcome;
     options.journal.acknowledge(event.sequence);
+    previousSequence = event.sequence;
     answer = outcome.value;
   }
   return ok(answer);
@@ -45,6 +77,7 @@ export async function announce(
 async function post(
   options: AnnouncerOptions,
   event: JournaledEvent,
+  previousSequence: number,
   signal: AbortSignal,
 ): Promise<Outcome<AnnounceAnswer>> {
   const { identity, bootId, endpoint } = options;
@@ -62,6 +95,7 @@ async function post(
         timestamp: new Date(event.at).toISOString(),
         boot_id: bootId,
         sequence: event.sequence,
+        previous_sequence: previousSequence,
       }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
       ...(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),

@@ -122,6 +122,32 @@ describe('intake', () => {
     },
   );
 
+  it('one that cannot be journaled, because the disk is full, is refused and not begun; later it may be sent again', () => {
+    const { begun, deliver, log } = createDoor();
+    log.space = 0;
+    expect(deliver(command('c1', 'drain'))).toMatchObject({
+      kind: 'answer',
+      outcome: {
+        success: false,
+        message: expect.stringContaining('ENOSPC'),
+        result: { code: 'journal-unavailable' },
+      },
+    });
+    expect([begun, log.length]).toEqual([[], 0]);
+    log.space = Infinity;
+    expect(deliver(command('c1', 'drain')).kind).toBe('taken');
+    expect(begun).toHaveLength(1);
+  });
+
+  it('one that is one too many is refused and not begun (I12)', () => {
+    const { begun, deliver } = createDoor();
+    for (let n = 0; n < 2_000; n += 1) deliver(command(`c${n}`, 'drain'));
+    expect(deliver(command('one-more', 'drain'))).toMatchObject({
+      outcome: { success: false, result: { code: 'too-many-commands' } },
+    });
+    expect(begun).toHaveLength(2_000);
+  });
+
   it('a secret is handed on and not written down (I8)', () => {
     const { begun, deliver, log, journal } = createDoor();
     const parameters = {

@@ -2,9 +2,12 @@
  * The door through which commands come in: checked, journaled, and then begun once.
  *
  * A command that was taken before is answered from the journal, also after a crash (I2). One whose time to start has
- * passed is refused and never begun (I3). One that is wrong is answered with every fault, and nothing else happens.
+ * passed is refused and never begun (I3). One that is wrong is answered with every fault, and nothing else happens. One that
+ * cannot be journaled, because the disk is full or too many are under way, is refused too: its submitter hears so at once,
+ * where silence would hold it back until its deadline, behind commands that came later.
  */
 import type { Logger } from '@mig/common/logger';
+import { testPoint } from '@mig/common/test-points';
 import { COMMAND_SPECS, commandFaults, type CommandType } from '@mig/common/domain/command-types';
 import { RESULT_EXPIRED, type Parameters } from '@mig/common/domain/command';
 import type { CommandMessage } from '@mig/common/domain/messages';
@@ -53,7 +56,12 @@ export function createCommandIntake(
         logger.warn({ commandId: id, type, faults }, 'a command was refused');
         return refuse(faults.join('; '), { code: 'bad-command' });
       }
-      journal.take(id, type, withoutSecrets(type as CommandType, parameters)); // I8
+      const refusal = journal.take(id, type, withoutSecrets(type as CommandType, parameters)); // I8
+      if (refusal !== undefined) {
+        logger.warn({ commandId: id, type, code: refusal.code }, 'a command was not taken');
+        return refuse(refusal.message, { code: refusal.code }); // I2
+      }
+      testPoint('intake.taken');
       logger.info({ commandId: id, type, attempt: command.attempt }, 'a command was taken');
       return { kind: 'taken', begin: () => execute(id, type as CommandType, parameters) };
     },

@@ -1,13 +1,17 @@
 /**
  * What the MIGlet says to its controller and hears from it, over whichever session is up.
  *
- * Events and results of commands are journaled before they are sent, sent again in every new session until the controller
- * has acknowledged them (I2, I4), and kept until then. A legacy controller acknowledges neither: for it, sent is
- * acknowledged, and a command is answered once, with its result.
+ * Events and results of commands are journaled before they are sent, sent again until the controller has acknowledged them
+ * (I2, I4), and kept until then. A legacy controller acknowledges neither: for it, sent is acknowledged, and a command is
+ * answered once, with its result.
+ *
+ * If the VM's disk takes nothing, an event waits until it does. A result does not: its command was journaled, so that a
+ * crash makes the next process of the MIGlet report it a second time, by its type, and the controller keeps the first.
  */
 import { newId } from '@mig/common/domain/ids';
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
+import { testPoint } from '@mig/common/test-points';
 import type {
   ConnectAck,
   ConnectRequest,
@@ -15,13 +19,18 @@ import type {
   DeregisterResult,
 } from '@mig/common/domain/messages';
 import type { VmIdentity, VmReport } from '@mig/common/domain/vm';
-import type { CommandJournal, EventJournal, JournaledCommand, JournaledEvent } from '../journal/journal.js';
+import type { CommandJournal, EventJournal, JournaledCommand } from '../journal/journal.js';
 import type { DeregisterAnswer } from '../machine/types.js';
+import { createEventSender } from './event-sender.js';
 import { openSession, type Session, type SessionOptions } from './session.js';
 import type { CommandIntake } from './command-intake.js';
 
 export interface LinkHandlers {
   onUp(ack: ConnectAck): void;
+  /** The shortest interval of heartbeats that the controller takes has changed. */
+  onHeartbeatPolicy(intervalMs: number): void;
+  /** The controller ends, and asks to be called again after this. */
+  onReconnect(afterMs: number): void;
   onDown(reason: string): void;
 }
 
@@ -30,7 +39,8 @@ export interface ControllerLink {
   open(hello: ConnectRequest, handlers: LinkHandlers): () => void;
   emitEvent(type: string, data: Readonly<Record<string, string>>): void;
   settleCommand(commandId: string, outcome: NonNullable<JournaledCommand['outcome']>): void;
-  sendHeartbeat(report: VmReport): void;
+  /** @param intervalMs when the next one is to be expected after it */
+  sendHeartbeat(report: VmReport, intervalMs: number): void;
   /** Never rejects; a link that is down, or goes down, answers `unavailable`. */
   deregister(runnerName: string, signal: AbortSignal): Promise<DeregisterAnswer>;
   /** Resolves when the controller has acknowledged everything that is journaled. */
@@ -48,21 +58,28 @@ export interface ControllerLinkDeps {
   readonly intake: CommandIntake;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How a session is opened; default: over gRPC. */
+  readonly openSession?: typeof openSession;
 }
 
 /** How long an orderly end of a session may take. */
 const CLOSE_DEADLINE_MS = 2_000;
 /** Just over the least time between two probes that grpc-go allows (keepalive.EnforcementPolicy.MinTime, 5 minutes). */
 const LEGACY_KEEPALIVE_MS = 310_000;
-/** Events that were sent and are not acknowledged within this time are sent again. */
+/** Results that are not acknowledged are sent again this often. */
 const RESEND_MS = 30_000;
+/** A disk that took nothing is tried again this often. */
+const WRITE_AGAIN_MS = 5_000;
 
 export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
   const { identity, bootId, events, commands, intake, clock, logger } = deps;
+  const open = deps.openSession ?? openSession;
   let session: Session | undefined;
   let legacy = false;
   let closing: Promise<void> = Promise.resolve();
   let resendTimer: unknown;
+  let writeTimer: unknown;
+  let diskWrites = true;
   const questions = new Map<string, (answer: DeregisterAnswer) => void>();
   const flushWaiters = new Set<() => void>();
 
@@ -72,37 +89,54 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
     return legacy ? { ...options, keepaliveMs: Math.max(options.keepaliveMs, LEGACY_KEEPALIVE_MS) } : options;
   }
 
-  function sendEvent(event: JournaledEvent): void {
-    const sent = session?.send({
-      kind: 'event',
-      event: { ...identity, ...event, bootId },
-    });
-    if (sent && legacy) events.acknowledge(event.sequence);
-    else if (sent) resendTimer ??= clock.setTimer(resend, RESEND_MS);
-  }
-
-  function resend(): void {
-    resendTimer = undefined;
-    if (session !== undefined) for (const event of events.pending()) sendEvent(event);
-  }
+  const sender = createEventSender({
+    events,
+    send: (event, previousSequence) =>
+      session?.send({ kind: 'event', event: { ...identity, ...event, bootId, previousSequence } }) === true,
+    clock,
+  });
 
   function sendResult(command: JournaledCommand): void {
     const { id, outcome } = command;
     if (outcome === undefined) return;
     const sent = session?.send({ kind: 'ack', ack: { commandId: id, phase: 'completed', ...outcome } });
+    if (sent) testPoint('results.sent');
     if (sent && legacy) commands.markReported(id);
+    else if (session !== undefined) resendTimer ??= clock.setTimer(sendResults, RESEND_MS);
+  }
+
+  function sendResults(): void {
+    clock.clearTimer(resendTimer);
+    resendTimer = undefined;
+    for (const command of commands.all()) if (!command.reported) sendResult(command);
+  }
+
+  /** What the disk refused is written when it has space again. */
+  function ensureWritten(): void {
+    clock.clearTimer(writeTimer);
+    // Both, whatever becomes of the first.
+    const written = [commands.retry(), events.retry()].every((all) => all);
+    if (written !== diskWrites) {
+      diskWrites = written;
+      if (written)
+        logger.info({ event: 'journal_written' }, 'the disk has space again: the journals are written');
+      else
+        logger.error({ event: 'journal_refused' }, 'the disk takes nothing: what happens is kept in memory');
+    }
+    writeTimer = written ? undefined : clock.setTimer(ensureWritten, WRITE_AGAIN_MS);
+    sender.push();
   }
 
   function handleUp(ack: ConnectAck): void {
     legacy = ack.sessionId === '';
-    if (ack.lastEventSequence > 0) events.acknowledge(ack.lastEventSequence);
-    for (const event of events.pending()) sendEvent(event);
-    for (const command of commands.all()) if (!command.reported) sendResult(command);
+    sender.begin(ack.lastEventSequence, legacy);
+    sendResults();
     checkFlushed();
   }
 
   function handleDown(): void {
     session = undefined;
+    sender.end();
     clock.clearTimer(resendTimer);
     resendTimer = undefined;
     for (const answer of questions.values())
@@ -110,7 +144,7 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
     questions.clear();
   }
 
-  function handleMessage(message: ControllerMessage): void {
+  function handleMessage(message: ControllerMessage, handlers: LinkHandlers): void {
     switch (message.kind) {
       case 'command': {
         const verdict = intake.take(message.command);
@@ -125,15 +159,20 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
           const ack = { commandId: message.command.id, success: true, message: '', result: {} };
           session?.send({ kind: 'ack', ack: { ...ack, phase: 'received' } });
         }
-        if (verdict.kind === 'taken') verdict.begin();
+        if (verdict.kind !== 'taken') return;
+        testPoint('intake.acknowledged');
+        verdict.begin();
         return;
       }
       case 'eventAck':
-        if (message.bootId === bootId) events.acknowledge(message.sequence);
+        if (message.bootId === bootId) sender.acknowledge(message.sequence);
+        testPoint('events.acknowledged');
         checkFlushed();
         return;
       case 'resultAck':
         if (commands.get(message.commandId)?.reported === false) commands.markReported(message.commandId);
+        if (!commands.retry()) ensureWritten();
+        testPoint('results.reported');
         checkFlushed();
         return;
       case 'deregisterResult':
@@ -144,6 +183,16 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
           { code: message.error.code, reason: message.error.message },
           'the controller reports an error',
         );
+        return;
+      case 'heartbeatPolicy':
+        handlers.onHeartbeatPolicy(message.intervalMs);
+        return;
+      case 'reconnect':
+        logger.info(
+          { event: 'reconnect', afterMs: message.afterMs, reason: message.reason },
+          'the controller ends the stream, and asks to be called again',
+        );
+        handlers.onReconnect(message.afterMs);
         return;
       case 'connectAck':
       case 'unknown':
@@ -159,7 +208,8 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
 
   function isFlushed(): boolean {
     return (
-      events.pending().length === 0 &&
+      events.pendingCount === 0 &&
+      events.waitingCount === 0 &&
       commands.all().every((command) => command.outcome === undefined || command.reported)
     );
   }
@@ -173,15 +223,16 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
   return {
     open(hello, handlers) {
       let current = true;
-      const opened = openSession(sessionOptions(), hello, {
+      const opened = open(sessionOptions(), hello, {
         onUp(ack) {
           if (!current) return;
           session = opened;
+          testPoint('session.opened');
           handlers.onUp(ack);
           handleUp(ack);
         },
         onMessage: (message) => {
-          if (current) handleMessage(message);
+          if (current) handleMessage(message, handlers);
         },
         onDown(reason) {
           if (!current) return;
@@ -200,20 +251,32 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
 
     emitEvent(type, data) {
       logger.info({ event: type, ...data }, `event ${type}`);
-      sendEvent(events.append(type, data, clock.now()));
+      events.append(type, data, clock.now());
+      if (events.waitingCount > 0) {
+        ensureWritten();
+        return;
+      }
+      testPoint('events.journaled');
+      sender.push();
     },
 
     settleCommand(commandId, outcome) {
       const before = commands.get(commandId);
       if (before?.outcome !== undefined) return;
+      testPoint('results.reached');
       logger.info({ commandId, success: outcome.success, result: outcome.message }, 'a command has ended');
       commands.finish(commandId, outcome);
+      if (!commands.retry()) ensureWritten();
+      testPoint('results.journaled');
       const command = commands.get(commandId);
       if (command !== undefined) sendResult(command);
     },
 
-    sendHeartbeat(report) {
-      session?.send({ kind: 'heartbeat', heartbeat: { ...identity, bootId, report, at: clock.now() } });
+    sendHeartbeat(report, intervalMs) {
+      session?.send({
+        kind: 'heartbeat',
+        heartbeat: { ...identity, bootId, report, at: clock.now(), intervalMs },
+      });
     },
 
     deregister(runnerName, signal) {
@@ -237,6 +300,9 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
     flushed: () =>
       isFlushed() ? Promise.resolve() : new Promise((resolve) => flushWaiters.add(() => resolve())),
 
-    closed: () => closing,
+    closed() {
+      clock.clearTimer(writeTimer);
+      return closing;
+    },
   };
 }

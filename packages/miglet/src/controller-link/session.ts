@@ -6,6 +6,7 @@
  */
 import { ChannelCredentials, ClientError, Status, createChannel, createClient, type Client } from 'nice-grpc';
 import { errorMessage } from '@mig/common/errors';
+import { testPoint } from '@mig/common/test-points';
 import { MAX_MESSAGE_BYTES, commandServiceDefinition } from '@mig/common/wire/command-service';
 import type {
   ConnectAck,
@@ -65,8 +66,10 @@ export function openSession(
   async function* outgoing(): AsyncGenerator<MigletMessage> {
     for (;;) {
       const message = waiting.shift();
-      if (message !== undefined) yield message;
-      else if (ended) return;
+      if (message !== undefined) {
+        yield message;
+        testPoint('stream.sent');
+      } else if (ended) return;
       else {
         await new Promise<void>((resolve) => (wake = resolve));
         wake = undefined;

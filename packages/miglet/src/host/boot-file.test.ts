@@ -1,4 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -60,6 +69,23 @@ describe('boot', () => {
       expect(open().boot.bootId).toBe(boot.bootId);
     },
   );
+
+  it('what a disk refuses is known, does not end the MIGlet, and is written when it can be', () => {
+    const first = open();
+    const inTheWay = path.join(folder, 'state', 'boot.json.tmp');
+    mkdirSync(inTheWay);
+    first.rememberDrained(true);
+    expect([first.retry(), open().boot.drained]).toEqual([false, false]);
+    rmdirSync(inTheWay);
+    expect([first.retry(), open().boot.drained]).toEqual([true, true]);
+  });
+
+  it('a boot that goes on is not written anew: a disk that is full does not keep its MIGlet from starting', () => {
+    const first = open();
+    mkdirSync(path.join(folder, 'state', 'boot.json.tmp'));
+    expect(open().boot.bootId).toBe(first.boot.bootId);
+    expect(() => open('kernel-2')).toThrow('EISDIR');
+  });
 
   it('is kept for this user only, and leaves no half-written file', () => {
     open().rememberDrained(true);

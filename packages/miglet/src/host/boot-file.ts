@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { isSystemError } from './system-error.js';
 import { writeFileDurably } from './write-file.js';
 
 export interface Boot {
@@ -17,9 +18,15 @@ export interface Boot {
 
 export interface BootFile {
   readonly boot: Boot;
+  /**
+   * On disk when it returns, unless the disk refuses it (full, failing): then it is known to this process only, until a
+   * `retry` has written it.
+   */
   rememberDrained(drained: boolean): void;
-  /** From here on, a MIGlet that starts begins another boot. */
+  /** From here on, a MIGlet that starts begins another boot. On disk as `rememberDrained` is. */
   rememberEnded(): void;
+  /** Tries to write what was refused. @returns true = what is known is on disk */
+  retry(): boolean;
 }
 
 interface Content {
@@ -29,7 +36,10 @@ interface Content {
   readonly ended: boolean;
 }
 
-/** @param kernelBootId what the kernel says of its own start; empty where it says nothing */
+/**
+ * @param kernelBootId what the kernel says of its own start; empty where it says nothing
+ * @throws the file system's error if a boot begins and cannot be written down
+ */
 export function openBootFile(stateDirectory: string, kernelBootId: string): BootFile {
   mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
   const file = path.join(stateDirectory, 'boot.json');
@@ -38,15 +48,32 @@ export function openBootFile(stateDirectory: string, kernelBootId: string): Boot
   let content: Content = resumed
     ? before
     : { boot_id: randomUUID(), kernel_boot_id: kernelBootId, drained: false, ended: false };
-  const save = (change: Partial<Content>): void => {
-    content = { ...content, ...change };
+  let written = resumed;
+  const write = (): void => {
     writeFileDurably(file, `${JSON.stringify(content, null, 2)}\n`);
+    written = true;
   };
-  save({});
+  if (!written) write();
+
+  function retry(): boolean {
+    if (written) return true;
+    try {
+      write();
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+    }
+    return written;
+  }
+  function save(change: Partial<Content>): void {
+    content = { ...content, ...change };
+    written = false;
+    retry();
+  }
   return {
     boot: { bootId: content.boot_id, drained: content.drained, resumed },
     rememberDrained: (drained) => save({ drained }),
     rememberEnded: () => save({ ended: true }),
+    retry,
   };
 }
 

@@ -1,7 +1,9 @@
 /** The VM as it is: files, processes and readings of the machine that the MIGlet runs on. */
-import { readdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { fromPromise } from 'xstate';
+import { lockDirectory, type DirectoryLockOptions } from '@mig/common/directory-lock';
 import type { Logger } from '@mig/common/logger';
 import { createRunnerActor } from '../actors/runner.actor.js';
 import type { MigletConfig } from '../config.js';
@@ -13,8 +15,15 @@ import { configureRunner } from '../runner/configure.js';
 import { runnerEnvironment } from '../runner/environment.js';
 import { runnerDirectory } from '../runner/runner-directory.js';
 import { openBootFile, readKernelBootId } from './boot-file.js';
+import { eventFile, openEarlierBoots } from './earlier-boots.js';
 import { sampleHealth } from './health.js';
 import { powerOff } from './power.js';
+
+/** The host of a real VM, whose state folder is its own until it is released. */
+export interface RealHost extends MigletHost {
+  /** The last call: another MIGlet may use the state folder now. */
+  release(): void;
+}
 
 export interface HostDeps {
   readonly config: MigletConfig;
@@ -22,11 +31,15 @@ export interface HostDeps {
   readonly logger: Logger;
 }
 
-/** @throws the file system's error if the state folder cannot be used */
-export function createHost({ config, env, logger }: HostDeps): MigletHost {
+/**
+ * @throws DirectoryInUseError if another MIGlet that lives uses the state folder; one that was killed does not
+ * @throws the file system's error if the state folder cannot be used
+ */
+export function createHost({ config, env, logger }: HostDeps): RealHost {
   const stateDirectory = path.resolve(config.state_dir);
+  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+  const release = lockDirectory(stateDirectory, LOCK);
   const boot = openBootFile(stateDirectory, readKernelBootId());
-  forgetOtherBoots(stateDirectory, boot.boot.bootId, logger);
   const eventLog = openLogFile<unknown>(path.join(stateDirectory, eventFile(boot.boot.bootId)));
   const commandLog = openLogFile<unknown>(path.join(stateDirectory, 'commands.jsonl'));
   const directory = runnerDirectory(path.resolve(config.runner.dir));
@@ -35,11 +48,26 @@ export function createHost({ config, env, logger }: HostDeps): MigletHost {
     configured: config.runner.env,
     allowRoot: config.runner.allow_root,
   });
+  const events = createEventJournal(eventLog.log, eventLog.entries, {
+    maxEvents: config.journal.max_events,
+    maxBytes: config.journal.max_bytes,
+    maxAgeMs: config.journal.max_age,
+    uptimeMs: () => os.uptime() * 1_000,
+  });
   return {
     boot,
-    events: createEventJournal(eventLog.log, eventLog.entries),
+    earlierBoots: openEarlierBoots(stateDirectory, boot.boot.bootId, logger),
+    events,
     commands: createCommandJournal(commandLog.log, commandLog.entries),
-    runner: createRunnerActor({ listener: { directory, env: environment, stateDirectory }, logger }),
+    runner: createRunnerActor({
+      listener: {
+        directory,
+        env: environment,
+        stateDirectory,
+        isJournaled: () => events.waitingCount === 0,
+      },
+      logger,
+    }),
     configureRunner: fromPromise(({ input, signal }) =>
       configureRunner(
         input.registration,
@@ -55,21 +83,15 @@ export function createHost({ config, env, logger }: HostDeps): MigletHost {
     ),
     sampleHealth: () => sampleHealth(directory.path),
     powerOff,
+    release,
   };
 }
 
-const eventFile = (bootId: string): string => `events-${bootId}.jsonl`;
-
-/** Events are counted per boot; what an ended boot could not hand over any more is given up. */
-function forgetOtherBoots(stateDirectory: string, bootId: string, logger: Logger): void {
-  for (const name of readdirSync(stateDirectory)) {
-    if (!/^events-.+\.jsonl$/.test(name) || name === eventFile(bootId)) continue;
-    const file = path.join(stateDirectory, name);
-    const { log, entries } = openLogFile<unknown>(file);
-    log.close();
-    const lost = createEventJournal(undefined, entries).pending().length;
-    if (lost > 0)
-      logger.warn({ file, lost }, 'events of an earlier boot were never acknowledged; they are given up');
-    rmSync(file);
-  }
-}
+const LOCK: DirectoryLockOptions = {
+  file: '.miglet.lock',
+  what: 'state folder',
+  program: 'MIGlet',
+  remedy: 'stop that one, or give this one another folder with state_dir',
+  // A VM may come back under another name.
+  host: 'this VM',
+};

@@ -56,7 +56,7 @@ describe('commands', () => {
       journal.finish(`c${n}`, DONE);
       journal.markReported(`c${n}`);
     }
-    expect(journal.all()).toHaveLength(2_000);
+    expect(journal.all()).toHaveLength(2_002);
     expect(journal.get('open')).toBeDefined();
     expect(journal.get('unreported')?.outcome).toEqual(DONE);
     expect([journal.get('c0'), journal.get('c2999')?.reported]).toEqual([undefined, true]);
@@ -75,6 +75,52 @@ describe('commands', () => {
     const reopened = createCommandJournal(undefined, log.lines());
     for (const command of journal.all()) expect(reopened.get(command.id)).toEqual(command);
     reopened.take('one-more', 'drain', {});
-    expect(reopened.all()).toHaveLength(2_000);
+    expect(reopened.all()).toHaveLength(2_001);
+  });
+
+  it('more than it can hold are not taken, until some are reported (I12)', () => {
+    const log = createMemoryLog();
+    const journal = createCommandJournal(log, []);
+    for (let n = 0; n < 2_000; n += 1) expect(journal.take(`c${n}`, 'drain', {})).toBeUndefined();
+    const lines = log.length;
+    expect(journal.take('one-more', 'drain', {})).toMatchObject({ code: 'too-many-commands' });
+    expect([journal.get('one-more'), log.length]).toEqual([undefined, lines]);
+    journal.finish('c7', DONE);
+    expect(journal.take('one-more', 'drain', {})).toMatchObject({ code: 'too-many-commands' });
+    journal.markReported('c7');
+    expect(journal.take('one-more', 'drain', {})).toBeUndefined();
+  });
+});
+
+describe('commands and a disk that is full', () => {
+  it('one that cannot be journaled is not taken, and the next process knows nothing of it (I2)', () => {
+    const log = createMemoryLog();
+    const journal = createCommandJournal(log, []);
+    log.space = 0;
+    expect(journal.take('c1', 'drain', {})).toEqual({
+      code: 'journal-unavailable',
+      message: expect.stringMatching(/ENOSPC.*not begun.*free space/),
+    });
+    expect([journal.get('c1'), createCommandJournal(undefined, log.lines()).all()]).toEqual([undefined, []]);
+    log.space = Infinity;
+    expect(journal.take('c1', 'drain', {})).toBeUndefined();
+  });
+
+  it('one that ends is known to have ended, and is written before anything that comes later', () => {
+    const log = createMemoryLog();
+    const journal = createCommandJournal(log, []);
+    journal.take('c1', 'drain', {});
+    log.space = 0;
+    journal.finish('c1', DONE);
+    journal.markReported('c1');
+    expect([journal.get('c1'), journal.retry()]).toMatchObject([{ outcome: DONE, reported: true }, false]);
+    // A crash now: the next process finds it under way.
+    expect(createCommandJournal(undefined, log.lines()).get('c1')?.outcome).toBeUndefined();
+    log.space = 2;
+    expect(journal.take('c2', 'register_runner', {})).toMatchObject({ code: 'journal-unavailable' });
+    expect(createCommandJournal(undefined, log.lines()).all()).toEqual([journal.get('c1')]);
+    log.space = Infinity;
+    expect(journal.take('c2', 'register_runner', {})).toBeUndefined();
+    expect(createCommandJournal(undefined, log.lines()).all()).toEqual(journal.all());
   });
 });

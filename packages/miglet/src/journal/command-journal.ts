@@ -1,11 +1,17 @@
 /**
  * The commands that this VM has taken, and what became of them (I2).
  *
- * Bounded (I12): the newest `MAX_COMMANDS` reported ones are kept, which is longer than a controller sends one again.
+ * Bounded (I12): of those that are reported the newest 2,000 are kept, which is longer than a controller sends one again. Of
+ * those that are not (under way, or with a result that the controller has not recorded), 2,000 are taken; the next is refused.
+ * A controller of ours keeps half as many open per VM.
+ *
+ * A disk that is full: nothing is taken, so that nothing is begun that the next process would not know of. What was taken
+ * before and ends now is known from then on, and waits to be written; a crash until then leaves it under way.
  */
 import type { Parameters } from '@mig/common/domain/command';
 import type { CommandJournal, JournaledCommand } from './journal.js';
 import type { LogFile } from './log-file.js';
+import { createPatientLog } from './patient-log.js';
 
 type Entry =
   | { readonly kind: 'taken'; readonly id: string; readonly type: string; readonly parameters: Parameters }
@@ -16,7 +22,8 @@ type Entry =
     }
   | { readonly kind: 'reported'; readonly id: string };
 
-const MAX_COMMANDS = 2_000;
+const MAX_REPORTED = 2_000;
+const MAX_UNREPORTED = 2_000;
 /** The file is written anew when it has this many lines more than it needs. */
 const MAX_SURPLUS_LINES = 2_000;
 
@@ -28,7 +35,10 @@ export function createCommandJournal(
   log: LogFile<unknown> | undefined,
   entries: readonly unknown[],
 ): CommandJournal {
+  const file = createPatientLog<Entry>(log);
   const commands = new Map<string, JournaledCommand>();
+  /** Oldest first. */
+  const reported = new Set<string>();
 
   function apply(entry: Entry): void {
     const before = commands.get(entry.id);
@@ -46,28 +56,57 @@ export function createCommandJournal(
         if (before !== undefined) commands.set(entry.id, { ...before, outcome: entry.outcome });
         return;
       case 'reported':
-        if (before !== undefined) commands.set(entry.id, { ...before, reported: true });
+        if (before === undefined) return;
+        commands.set(entry.id, { ...before, reported: true });
+        reported.add(entry.id);
     }
   }
   for (const entry of entries) apply(entry as Entry);
 
-  function record(entry: Entry): void {
-    log?.append(entry);
-    apply(entry);
-    for (const [id, command] of commands) {
-      if (commands.size <= MAX_COMMANDS) break;
-      if (command.reported) commands.delete(id);
+  /** Forgets the oldest of those that are reported, beyond the bound. */
+  function trim(): void {
+    for (const id of reported) {
+      if (reported.size <= MAX_REPORTED) return;
+      reported.delete(id);
+      commands.delete(id);
     }
-    if (log !== undefined && log.length > 3 * commands.size + MAX_SURPLUS_LINES)
-      log.replace([...commands.values()].flatMap(entriesOf));
+  }
+
+  function settleIn(): void {
+    trim();
+    file.compact(3 * commands.size + MAX_SURPLUS_LINES, () => [...commands.values()].flatMap(entriesOf));
+  }
+
+  function keep(entry: Entry): void {
+    file.keep(entry);
+    apply(entry);
+    settleIn();
   }
 
   return {
     get: (id) => commands.get(id),
-    take: (id, type, parameters) => record({ kind: 'taken', id, type, parameters }),
-    finish: (id, outcome) => record({ kind: 'finished', id, outcome }),
-    markReported: (id) => record({ kind: 'reported', id }),
+    take(id, type, parameters) {
+      if (commands.size - reported.size >= MAX_UNREPORTED) {
+        return {
+          code: 'too-many-commands',
+          message: `${MAX_UNREPORTED} commands of this VM are not yet reported: send it again when some have ended`,
+        };
+      }
+      const entry: Entry = { kind: 'taken', id, type, parameters };
+      if (!file.offer(entry)) {
+        return {
+          code: 'journal-unavailable',
+          message: `the command cannot be journaled (${file.refusal}), so it was not begun: free space in the state folder of the VM, and send it again`,
+        };
+      }
+      apply(entry);
+      settleIn();
+      return undefined;
+    },
+    finish: (id, outcome) => keep({ kind: 'finished', id, outcome }),
+    markReported: (id) => keep({ kind: 'reported', id }),
     all: () => [...commands.values()],
+    retry: () => file.retry(),
   };
 }
 

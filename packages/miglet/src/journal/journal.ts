@@ -1,6 +1,7 @@
 /**
  * What a MIGlet must not forget: events that the controller has not yet stored, and commands that it has taken. Survives
- * `kill -9`. Every call returns when its fact is on disk, so that what follows from it may begin (I2, I4).
+ * `kill -9`. Unless its docstring says otherwise, a call returns when its fact is on disk, so that what follows from it may
+ * begin (I2, I4). A disk that takes nothing (full, failing) throws nothing: each call says what it does then.
  */
 import type { Parameters } from '@mig/common/domain/command';
 
@@ -14,11 +15,27 @@ export interface JournaledEvent {
 }
 
 export interface EventJournal {
+  /** If the disk refuses it, it waits in memory: it is not among `pending` until it is written. */
   append(type: string, data: Readonly<Record<string, string>>, at: number): JournaledEvent;
-  /** The controller has stored everything up to this sequence. */
+  /** The controller has stored everything up to this sequence. If the disk refuses to note it, that is forgotten in a restart. */
   acknowledge(sequence: number): void;
-  /** What is not acknowledged, oldest first. */
-  pending(): readonly JournaledEvent[];
+  /** What is on disk and not acknowledged, oldest first. */
+  pending(): Iterable<JournaledEvent>;
+  readonly pendingCount: number;
+  /** Is one of this type held, on disk or waiting for it? */
+  holds(type: string): boolean;
+  /** What waits in memory for the disk. */
+  readonly waitingCount: number;
+  /** Tries to write what waits. @returns true = everything is on disk */
+  retry(): boolean;
+}
+
+/** A boot that has ended and has events left to tell. */
+export interface EarlierBoot {
+  readonly bootId: string;
+  readonly events: EventJournal;
+  /** Everything is told, or given up: its journal is removed. */
+  forget(): void;
 }
 
 /** What is known of a command on this VM. */
@@ -41,9 +58,24 @@ export interface JournaledCommand {
 
 export interface CommandJournal {
   get(id: string): JournaledCommand | undefined;
-  /** The command is taken: whatever happens, it is not begun a second time. */
-  take(id: string, type: string, parameters: Parameters): void;
+  /**
+   * The command is taken: whatever happens, it is not begun a second time.
+   * @returns why it was not, and must not be begun: the disk refused it, or too many commands are not yet reported;
+   * undefined if it is taken
+   */
+  take(id: string, type: string, parameters: Parameters): TakeRefusal | undefined;
+  /** If the disk refuses it, it is known, and waits in memory to be written. */
   finish(id: string, outcome: NonNullable<JournaledCommand['outcome']>): void;
+  /** As `finish`. */
   markReported(id: string): void;
+  /** In the order in which they were taken. */
   all(): readonly JournaledCommand[];
+  /** Tries to write what waits. @returns true = everything is on disk */
+  retry(): boolean;
+}
+
+export interface TakeRefusal {
+  /** Stable, for programs. */
+  readonly code: 'journal-unavailable' | 'too-many-commands';
+  readonly message: string;
 }

@@ -64,6 +64,21 @@ describe('log file', () => {
     expect(open().entries).toEqual([{ n: 1 }, { n: 3 }]);
   });
 
+  it('an alien line between others is left out, and taken out', () => {
+    const { log } = open();
+    log.append({ n: 1 });
+    appendFileSync(file, '\0\0\0\nnull\n7\n{"n":2}\n');
+    expect(open().entries).toEqual([{ n: 1 }, { n: 2 }]);
+    expect(readFileSync(file, 'utf8')).toBe('{"n":1}\n{"n":2}\n');
+  });
+
+  it('a file that is whole is gone on with, and not written anew', () => {
+    open().log.append({ n: 1 });
+    const { ino } = statSync(file);
+    open().log.append({ n: 2 });
+    expect(statSync(file).ino).toBe(ino);
+  });
+
   it('replaces all entries at once, leaves no other file, and appends behind them', () => {
     const { log } = open();
     for (let n = 0; n < 5; n += 1) log.append({ n });

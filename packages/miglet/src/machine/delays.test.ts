@@ -65,6 +65,43 @@ const DELAYS: Readonly<Record<string, DelayTest>> = {
     before: ['backingOff', false],
     after: ['open.connecting', true],
   },
+  toldReconnect: {
+    claim: 'a stream that the controller ended is opened again',
+    begin: async () => {
+      const harness = await ROAD.idle();
+      await harness.linkTells({ type: 'link.reconnect', afterMs: 7_000 });
+      return harness;
+    },
+    ms: 7_000,
+    look: (harness) => [harness.link(), harness.isLinkOpen()],
+    before: ['toldToWait', false],
+    after: ['open.connecting', true],
+  },
+  fenceAfter: {
+    claim: 'a VM that has not reached its controller takes no more jobs',
+    begin: async () => {
+      const harness = await ROAD.idle({ limits: { fenceAfterMs: 600_000 } });
+      await harness.linkTells(events.down());
+      return harness;
+    },
+    ms: 600_000,
+    look: (harness) => [harness.lifecycle(), harness.emittedTypes().includes('draining')],
+    before: ['ready.idle', false],
+    after: ['draining.deregistering', true],
+  },
+  heartbeatSpread: {
+    claim: 'a heartbeat goes out earlier than it was due',
+    begin: async () => {
+      const harness = await ROAD.announced({ random: () => 0.5 });
+      await harness.linkTells(events.up({ heartbeatIntervalMs: 600_000 }));
+      await harness.linkTells({ type: 'heartbeat.policy', intervalMs: 20_000 });
+      return harness;
+    },
+    ms: 10_000,
+    look: (harness) => harness.beatsAt,
+    before: [0],
+    after: [0, 10_000],
+  },
   registrationBackoff: {
     claim: 'a registration that failed is tried again',
     begin: async () => {

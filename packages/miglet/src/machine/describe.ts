@@ -9,7 +9,12 @@ export const success = (message: string, result: Readonly<Record<string, string>
   message,
   result,
 });
-export const failure = (message: string): CommandResult => ({ success: false, message, result: {} });
+/** @param code for programs, `result.code`; default: none */
+export const failure = (message: string, code?: string): CommandResult => ({
+  success: false,
+  message,
+  result: code === undefined ? {} : { code },
+});
 
 export const reasonOf = (outcome: Outcome<unknown>): string => (outcome.kind === 'ok' ? '' : outcome.reason);
 export const messageOf = (error: unknown): string => errorMessage(error);
@@ -33,6 +38,20 @@ export function endingOf(context: MigletContext): Ending {
   const ending = context.ending ?? { outcome: 'drained' as const, reason: '', poweroff: false };
   return ending.outcome === 'drained' && context.forced ? { ...ending, outcome: 'forced' } : ending;
 }
+
+/** What becomes of a VM whose drain is taken back now, for its operator. */
+export function messageAfterUndrain({ job, processAlive, runner, stopping }: MigletContext): string {
+  if (job !== undefined && stopping)
+    return `undrained, but job ${job.name} is being ended already: the VM registers again after it`;
+  if (job !== undefined) return `undrained: registers again when job ${job.name} has ended`;
+  return processAlive || runner !== undefined
+    ? 'undrained: registers again when its runner is replaced'
+    : 'undrained: registers again';
+}
+
+/** `10 min`, `45 s`. */
+export const durationText = (ms: number): string =>
+  ms % 60_000 === 0 ? `${ms / 60_000} min` : `${Math.round(ms / 1_000)} s`;
 
 export const describeExit = (exit: RunnerExited): string =>
   exit.signal !== undefined ? `signal ${exit.signal}` : `exit code ${exit.code ?? 'unknown'}`;

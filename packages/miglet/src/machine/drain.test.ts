@@ -229,14 +229,15 @@ describe('drain of a busy VM', () => {
     ]);
   });
 
-  it('a second force asks the runner again, and it is killed a grace later', async () => {
+  it('a second force, or any other order, does not put off the end of the runner', async () => {
     const harness = await ROAD.busy();
     await harness.send(events.drain('drain-1', { force: true }));
     await harness.advance(LIMITS.stopGraceMs - 1);
     await harness.send(events.drain('drain-2', { force: true }));
-    expect(harness.requests).toEqual(['start', 'stop', 'stop']);
-    await harness.advance(LIMITS.stopGraceMs);
-    expect(harness.requests).toEqual(['start', 'stop', 'stop', 'kill']);
+    await harness.send(events.drain('drain-3'), events.shutdown('shutdown-1', { force: true }));
+    expect(harness.requests).toEqual(['start', 'stop']);
+    await harness.advance(1);
+    expect(harness.requests).toEqual(['start', 'stop', 'kill']);
   });
 });
 
@@ -328,10 +329,26 @@ describe('drain, the commands', () => {
     expect(harness.resultsOf('drain-1')).toHaveLength(1);
   });
 
-  it('a VM that drains takes no registration; one that is drained is brought back by it', async () => {
+  it('a job that comes in when the runner is told to end has all its time, also if it is told again later', async () => {
+    const harness = await ROAD.stoppingRunner();
+    await harness.advance(LIMITS.stopGraceMs - 1);
+    await harness.runnerTells(events.jobStarted());
+    await harness.advance(LIMITS.stopGraceMs);
+    expect(harness.requests).toEqual(['start', 'stop']);
+    await harness.runnerTells(events.jobFinished());
+    expect(harness.requests).toEqual(['start', 'stop', 'stop']);
+    await harness.advance(LIMITS.stopGraceMs - 1);
+    expect(harness.requests).toEqual(['start', 'stop', 'stop']);
+    await harness.advance(1);
+    expect(harness.requests).toEqual(['start', 'stop', 'stop', 'kill']);
+  });
+
+  it('a VM that drains takes no registration, and says what would help; one that is drained is brought back by it', async () => {
     const harness = await ROAD.deregistering();
     await harness.send(events.register('register-2'));
-    expect(harness.resultsOf('register-2')).toMatchObject([{ success: false }]);
+    expect(harness.resultsOf('register-2')).toMatchObject([
+      { success: false, message: expect.stringContaining('undrain it first') },
+    ]);
     await harness.answer('deregister', deleted);
     await harness.runnerTells(events.exited(0));
     await harness.send(events.register('register-3'));

@@ -22,6 +22,7 @@ import type {
   ConfigureOutcome,
   DeregisterAnswer,
   DrainRequest,
+  LinkUp,
   MachineLimits,
   MigletEffects,
   MigletEvent,
@@ -48,6 +49,7 @@ export const LIMITS: MachineLimits = {
   maxDeregisterFailures: 3,
   stopGraceMs: 33_000,
   flushTimeoutMs: 9_000,
+  fenceAfterMs: 0,
 };
 export const SETTINGS: Settings = { heartbeatIntervalMs: 16_000, drainDeadlineMs: 0, labels: [] };
 
@@ -86,6 +88,11 @@ export const events = {
     force: false,
     ...change,
   }),
+  undrain: (commandId: string, reason = 'the kernel is patched'): MigletEvent => ({
+    type: 'undrain.request',
+    commandId,
+    reason,
+  }),
   shutdown: (commandId?: string, change: Partial<ShutdownRequest> = {}): MigletEvent => ({
     type: 'shutdown.request',
     commandId,
@@ -99,9 +106,10 @@ export const events = {
     commandId,
     settings,
   }),
-  up: (change: { announceAgain?: boolean; heartbeatIntervalMs?: number } = {}): MigletEvent => ({
+  up: (change: Partial<LinkUp> = {}): MigletEvent => ({
     type: 'link.up',
     heartbeatIntervalMs: 0,
+    reconnectWindowMs: 0,
     announceAgain: false,
     ...change,
   }),
@@ -179,6 +187,8 @@ export function createHarness(options: HarnessOptions = {}) {
   const clock = new SimulatedClock();
   const emitted: { type: string; data: Readonly<Record<string, string>> }[] = [];
   const settled: { id: string; success: boolean; message: string }[] = [];
+  /** `result.code` of what was settled with one, by command. */
+  const codes: Record<string, string> = {};
   const requests: RunnerRequest['type'][] = [];
   const started: Extract<RunnerRequest, { type: 'start' }>[] = [];
   const calls: { port: Port | 'link'; input: unknown }[] = [];
@@ -201,7 +211,10 @@ export function createHarness(options: HarnessOptions = {}) {
 
   const machine = createMigletMachine({
     emitEvent: (type, data) => emitted.push({ type, data }),
-    settleCommand: (id, { success, message }: CommandResult) => settled.push({ id, success, message }),
+    settleCommand: (id, { success, message, result }: CommandResult) => {
+      settled.push({ id, success, message });
+      if (result['code'] !== undefined) codes[id] = result['code'];
+    },
     sendHeartbeat: () => beatsAt.push(clock.now()),
     rememberDrained: (drained) => drainedMemory.push(drained),
     rememberEnded: () => {
@@ -271,6 +284,7 @@ export function createHarness(options: HarnessOptions = {}) {
     clock,
     emitted,
     settled,
+    codes,
     requests,
     started,
     calls,

@@ -1,180 +1,31 @@
-import {
-  describeExit,
-  endingOf,
-  failure,
-  messageOf,
-  reasonOf,
-  refusal,
-  registrationOf,
-  success,
-} from './describe.js';
-import { retirement } from './retirement.js';
+import { describeExit, endingOf, failure, success } from './describe.js';
+import { createDrainingState } from './draining-state.js';
+import { createRegisteringState } from './registering-state.js';
 import type { MachineParts } from './setup.js';
+import { createUndraining } from './undraining.js';
 
 /** What operators see: the VM from its boot to its end. */
 export function createLifecycleRegion(parts: MachineParts) {
-  const { machineSetup, startDrainDeadline, stopDrainDeadlines } = parts;
-
-  /** One at a time: its parameters are what `config.sh` was given, so a newer one cannot take its place half way. */
-  const refuseNewer = machineSetup.createStateConfig({
-    on: {
-      'register.request': {
-        actions: {
-          type: 'settle',
-          params: ({ event }) => ({
-            commandId: event.registration.commandId,
-            result: failure('a registration is under way: ask again when it has ended'),
-          }),
-        },
-      },
-    },
-  });
+  const { machineSetup } = parts;
+  const { takeBack, refuseUndrain } = createUndraining(parts);
 
   const booting = machineSetup.createStateConfig({
     on: {
       announced: [{ guard: 'drainWanted', target: 'draining' }, { target: 'registering' }],
-      'announce.refused': {
-        target: 'shutdown',
-        actions: { type: 'fail', params: ({ event }) => ({ reason: event.reason }) },
-      },
-    },
-  });
-
-  const registering = machineSetup.createStateConfig({
-    initial: 'clearing',
-    on: {
-      // Early: it is carried out when what went before is cleared away.
-      'register.request': {
-        actions: [
-          {
-            type: 'settle',
-            params: ({ context }) => ({
-              commandId: context.registration?.commandId,
-              result: failure('a newer registration took its place'),
-            }),
-          },
-          { type: 'takeRegistration', params: ({ event }) => ({ registration: event.registration }) },
-        ],
-      },
-    },
-    states: {
-      clearing: {
-        initial: 'deciding',
-        states: { ...retirement(parts, 'cleared'), cleared: { type: 'final' } },
-        onDone: 'connecting',
-      },
-      connecting: { always: { guard: 'linkUp', target: 'awaitingCommand' } },
-      awaitingCommand: { always: { guard: 'hasRegistration', target: 'configuring' } },
-      configuring: {
-        ...refuseNewer,
-        entry: 'mayBeRegistered',
-        invoke: {
-          src: 'configureRunner',
-          input: ({ context }) => ({ registration: registrationOf(context) }),
-          onDone: [
-            {
-              guard: {
-                type: 'outcomeIs',
-                params: ({ event }) => ({ actual: event.output.kind, wanted: 'ok' }),
-              },
-              target: 'starting',
-            },
-            {
-              guard: {
-                type: 'outcomeIs',
-                params: ({ event }) => ({ actual: event.output.kind, wanted: 'fatal' }),
-              },
-              target: 'backingOff',
-              actions: [
-                {
-                  type: 'countRegistrationFailure',
-                  params: ({ event }) => ({ reason: reasonOf(event.output) }),
-                },
-                { type: 'settle', params: ({ context }) => refusal(context) },
-                'dropRegistration',
-              ],
-            },
-            {
-              target: 'backingOff',
-              actions: {
-                type: 'countRegistrationFailure',
-                params: ({ event }) => ({ reason: reasonOf(event.output) }),
-              },
-            },
-          ],
-          onError: {
-            target: 'backingOff',
-            actions: {
-              type: 'countRegistrationFailure',
-              params: ({ event }) => ({ reason: messageOf(event.error) }),
-            },
-          },
+      'announce.refused': [
+        {
+          // Left by an earlier process of the MIGlet: it is taken out of service first, and its job ends (I5).
+          guard: 'processAlive',
+          target: 'draining',
+          actions: { type: 'fail', params: ({ event }) => ({ reason: event.reason }) },
         },
-        after: {
-          configureTimeout: {
-            target: 'backingOff',
-            actions: {
-              type: 'countRegistrationFailure',
-              params: { reason: 'config.sh did not end in time' },
-            },
-          },
+        {
+          target: 'shutdown',
+          actions: { type: 'fail', params: ({ event }) => ({ reason: event.reason }) },
         },
-      },
-      starting: {
-        entry: { type: 'startRunner', params: ({ context }) => ({ registration: context.registration }) },
-        on: {
-          ...refuseNewer.on,
-          'runner.listening': '#miglet.lifecycle.ready',
-          'runner.exited': {
-            target: 'backingOff',
-            actions: {
-              type: 'countRegistrationFailure',
-              params: ({ event }) => ({
-                reason: `the runner ended before it listened (${describeExit(event)})`,
-              }),
-            },
-          },
-        },
-        after: {
-          startTimeout: [
-            {
-              guard: 'lastRegistrationAttempt',
-              target: '#miglet.lifecycle.draining',
-              actions: [
-                {
-                  type: 'countRegistrationFailure',
-                  params: { reason: 'the runner did not listen for jobs in time' },
-                },
-                { type: 'fail', params: ({ context }) => ({ reason: context.note }) },
-              ],
-            },
-            {
-              target: 'clearing',
-              actions: [
-                {
-                  type: 'countRegistrationFailure',
-                  params: { reason: 'the runner did not listen for jobs in time' },
-                },
-                { type: 'settle', params: ({ context }) => refusal(context) },
-                'dropRegistration',
-              ],
-            },
-          ],
-        },
-      },
-      backingOff: {
-        always: {
-          guard: 'registrationExhausted',
-          target: '#miglet.lifecycle.draining',
-          actions: { type: 'fail', params: ({ context }) => ({ reason: context.note }) },
-        },
-        after: {
-          registrationBackoff: [
-            { guard: 'hasRegistration', target: 'configuring' },
-            { target: 'connecting', actions: 'loseRunner' },
-          ],
-        },
-      },
+      ],
+      // Drained before the MIGlet was restarted.
+      'undrain.request': { guard: 'drainMayBeTakenBack', actions: takeBack },
     },
   });
 
@@ -234,76 +85,6 @@ export function createLifecycleRegion(parts: MachineParts) {
     },
   });
 
-  const draining = machineSetup.createStateConfig({
-    entry: [
-      {
-        type: 'settle',
-        params: ({ context }) => ({
-          commandId: context.registration?.commandId,
-          result: failure(context.note === '' ? 'the VM is drained instead' : context.note),
-        }),
-      },
-      'dropRegistration',
-      {
-        type: 'emitEvent',
-        params: ({ context }) => ({
-          type: 'draining',
-          data: {
-            reason: context.drain?.reason ?? context.ending?.reason ?? '',
-            ...(context.job === undefined ? {} : { job: context.job.name }),
-          },
-        }),
-      },
-      { type: 'rememberDrained', params: { drained: true } },
-      startDrainDeadline,
-    ],
-    initial: 'deciding',
-    states: {
-      ...retirement(parts, 'drained'),
-      drained: {
-        entry: [
-          stopDrainDeadlines,
-          {
-            type: 'settleAll',
-            params: ({ context }) => ({
-              commandIds: context.drain?.commandIds ?? [],
-              result: success(context.forced ? 'drained by force' : 'drained'),
-            }),
-          },
-          'answerDrains',
-        ],
-        always: { guard: 'shutdownWanted', target: '#miglet.lifecycle.shutdown' },
-        on: {
-          // It was being started when the drain began.
-          'runner.started': 'deciding',
-          'register.request': {
-            target: '#miglet.lifecycle.registering',
-            actions: [
-              { type: 'takeRegistration', params: ({ event }) => ({ registration: event.registration }) },
-              'forgetDrain',
-              { type: 'rememberDrained', params: { drained: false } },
-            ],
-          },
-        },
-      },
-    },
-    on: {
-      'drain.request': [
-        {
-          guard: { type: 'namesShorterDeadline', params: ({ event }) => ({ request: event }) },
-          target: '.deciding',
-          actions: [{ type: 'takeDrain', params: ({ event }) => ({ request: event }) }, startDrainDeadline],
-        },
-        { target: '.deciding', actions: { type: 'takeDrain', params: ({ event }) => ({ request: event }) } },
-      ],
-      'shutdown.request': {
-        target: '.deciding',
-        actions: [{ type: 'takeShutdown', params: ({ event }) => ({ request: event }) }],
-      },
-      'drain.deadlineReached': { target: '.deciding', actions: 'force' },
-    },
-  });
-
   const shutdown = machineSetup.createStateConfig({
     entry: [
       'rememberEnded',
@@ -343,6 +124,7 @@ export function createLifecycleRegion(parts: MachineParts) {
           }),
         },
       },
+      'undrain.request': refuseUndrain,
       'shutdown.request': {
         actions: [
           { type: 'wantPoweroff', params: ({ event }) => ({ poweroff: event.poweroff }) },
@@ -362,9 +144,9 @@ export function createLifecycleRegion(parts: MachineParts) {
     initial: 'booting',
     states: {
       booting,
-      registering,
+      registering: createRegisteringState(parts),
       ready,
-      draining,
+      draining: createDrainingState(parts),
       shutdown,
       ended: { type: 'final', entry: machineSetup.raise({ type: 'lifecycle.ended' }) },
     },
@@ -377,12 +159,21 @@ export function createLifecycleRegion(parts: MachineParts) {
         target: '.draining',
         actions: { type: 'takeShutdown', params: ({ event }) => ({ request: event }) },
       },
+      'undrain.request': {
+        actions: {
+          type: 'settle',
+          params: ({ event }) => ({
+            commandId: event.commandId,
+            result: success('not draining: there is nothing to take back'),
+          }),
+        },
+      },
       'register.request': {
         actions: {
           type: 'settle',
           params: ({ event }) => ({
             commandId: event.registration.commandId,
-            result: failure('the VM is draining or shutting down: it takes no registration'),
+            result: failure('the VM boots, or is shutting down: it takes no registration'),
           }),
         },
       },

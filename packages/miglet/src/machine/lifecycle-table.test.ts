@@ -35,7 +35,10 @@ const LINK_NEWS = stays(
   'link.up',
   'link.up announceAgain',
   'link.down',
+  'link.reconnect',
+  'link.missed',
   'heartbeat.due',
+  'heartbeat.policy',
 );
 const RUNNER_NEWS = stays(
   'runner.started',
@@ -46,15 +49,21 @@ const RUNNER_NEWS = stays(
   'runner.exited 0',
 );
 const EVERYWHERE: Cells = { 'settings.update': '= | settle settings ok', ...stays('lifecycle.ended') };
-const NO_DEADLINE = stays('drain.deadlineReached');
+const NO_DEADLINE = stays('drain.deadlineReached', 'stop.graceEnded');
+/** There is nothing to take back. */
+const NOT_DRAINING: Cells = { 'undrain.request': '= | settle undrain ok' };
+const TAKES_BACK = 'forget drained, settle undrain ok';
 
 const ENTERS = 'emit draining, remember drained';
 const ENDS = 'remember ended, emit vm_shutting_down, settle shutdown ok';
 
+/** A VM that may be given a job drains itself as if it had been told to; one that is on its way out has nothing to do. */
+const fences = (calm: string): Cells => (calm.includes(ENTERS) ? { 'link.missed': calm } : {});
 /** A drain and a shutdown where the runner must be asked about, or stopped, first. */
 const orders = (calm: string, forced: string): Cells => ({
   'drain.request': calm,
   'shutdown.request': calm,
+  ...fences(calm),
   'drain.request force': forced,
   'shutdown.request force': forced,
 });
@@ -79,6 +88,8 @@ function retiring(parent: 'registering.clearing' | 'draining'): Row[] {
   const cuts = draining
     ? 'draining.stoppingRunner | runner stop'
     : `draining.stoppingRunner | ${ENTERS}, runner stop`;
+  /** It is told to end once. */
+  const endsAlready = draining ? 'draining.stoppingRunner' : `draining.stoppingRunner | ${ENTERS}`;
   const same = (leaf: string, cell: string) =>
     cell.startsWith(`${parent}.${leaf}`) ? cell.replace(`${parent}.${leaf}`, '=') : cell;
   const always = (leaf: string, asked: string): Cells => ({
@@ -88,6 +99,11 @@ function retiring(parent: 'registering.clearing' | 'draining'): Row[] {
     ...orders(same(leaf, asked), same(leaf, cuts)),
     'register.request': draining ? '= | settle register failed' : '=',
     'drain.deadlineReached': draining ? same(leaf, cuts) : '=',
+    'stop.graceEnded': '=',
+    // What it had begun is cleared away as what an earlier MIGlet left.
+    'undrain.request': draining
+      ? `registering.clearing.${leaf === 'stoppingRunner' ? leaf : 'deregistering'} | ${TAKES_BACK}`
+      : '= | settle undrain ok',
   });
   const asks = `draining.deregistering${enters}`;
   const refused = `${parent}.waitingToAsk`;
@@ -181,27 +197,33 @@ function retiring(parent: 'registering.clearing' | 'draining'): Row[] {
         'job.finished': `${parent}.stoppingRunner | emit job_completed, runner stop`,
         'runner.exited': `${done} | emit runner_crashed`,
         'runner.exited 0': `${done} | emit runner_exited`,
+        ...(draining ? { 'undrain.request': `registering.clearing.finishingJob | ${TAKES_BACK}` } : {}),
       },
     },
     {
       leaf: `${parent}.stoppingRunner`,
       at: { runner: 'alive.idle' },
-      given: given({ ...IDLE, runner: undefined, stopRequested: true }),
+      given: given({ ...IDLE, runner: undefined, stopRequested: true, stopping: true }),
       cells: {
-        ...always('stoppingRunner', cuts),
+        ...always('stoppingRunner', endsAlready),
+        ...orders(same('stoppingRunner', endsAlready), same('stoppingRunner', endsAlready)),
+        'drain.deadlineReached': '=',
         // I5: a job that came in nevertheless is let finish, and not killed when the grace ends.
         'job.started': `${parent}.finishingJob | emit job_started`,
         'runner.exited': `${done} | emit runner_exited`,
         'runner.exited 0': `${done} | emit runner_exited`,
-        'after stopGrace': '= | runner kill',
+        'stop.graceEnded': '= | runner kill',
       },
     },
     {
       leaf: `${parent}.stoppingRunner`,
       when: 'it was cut short, and its registration is still there',
       at: { runner: 'alive.idle' },
-      given: given({ ...IDLE, forced: true, stopRequested: true }),
-      cells: { 'runner.exited 0': `${parent}.deregistering | emit runner_exited` },
+      given: given({ ...IDLE, forced: true, stopRequested: true, stopping: true }),
+      cells: {
+        'runner.exited 0': `${parent}.deregistering | emit runner_exited`,
+        'job.started': '= | emit job_started',
+      },
     },
   ];
 }
@@ -213,6 +235,7 @@ const inReady = (leaf: 'idle' | 'busy'): Cells => ({
   ...stays('runner.started', 'runner.listening'),
   ...orders(`draining.deregistering | ${ENTERS}`, `draining.stoppingRunner | ${ENTERS}, runner stop`),
   'register.request': '= | settle register ok',
+  ...NOT_DRAINING,
   'job.started': leaf === 'idle' ? 'ready.busy | emit job_started' : '= | emit job_started',
   'job.finished': leaf === 'busy' ? 'ready.idle | emit job_completed' : '=',
   'runner.exited': 'registering.backingOff | emit runner_crashed',
@@ -231,6 +254,7 @@ const TABLE: Row[] = [
       ...RUNNER_NEWS,
       ...NO_DEADLINE,
       ...noRunner(),
+      ...NOT_DRAINING,
       announced: 'registering.connecting',
       'announce.refused': 'shutdown.flushing | remember ended, emit vm_shutting_down',
       'register.request': '= | settle register failed',
@@ -243,6 +267,7 @@ const TABLE: Row[] = [
     given: IDLE,
     cells: {
       announced: 'registering.clearing.deregistering',
+      'announce.refused': `draining.deregistering | ${ENTERS}`,
       'drain.request': `draining.deregistering | ${ENTERS}`,
     },
   },
@@ -250,7 +275,7 @@ const TABLE: Row[] = [
     leaf: 'booting',
     when: 'it was drained before',
     given: DRAIN,
-    cells: { announced: `draining.drained | ${ENTERS}` },
+    cells: { announced: `draining.drained | ${ENTERS}`, 'undrain.request': `= | ${TAKES_BACK}` },
   },
   ...retiring('registering.clearing'),
   {
@@ -262,6 +287,7 @@ const TABLE: Row[] = [
       ...RUNNER_NEWS,
       ...NO_DEADLINE,
       ...noRunner(),
+      ...NOT_DRAINING,
       'link.up': 'registering.awaitingCommand',
       'register.request': '=',
     },
@@ -282,6 +308,7 @@ const TABLE: Row[] = [
       ...RUNNER_NEWS,
       ...NO_DEADLINE,
       ...noRunner(),
+      ...NOT_DRAINING,
       'register.request': 'registering.configuring',
     },
   },
@@ -298,6 +325,7 @@ const TABLE: Row[] = [
         `draining.deregistering | settle register-0 failed, ${ENTERS}`,
       ),
       'register.request': '= | settle register failed',
+      ...NOT_DRAINING,
       'done configureRunner: ok': 'registering.starting | runner start',
       'done configureRunner: retryable': 'registering.backingOff',
       'done configureRunner: fatal': 'registering.backingOff | settle register-0 failed',
@@ -332,6 +360,7 @@ const TABLE: Row[] = [
         `draining.stoppingRunner | settle register-0 failed, ${ENTERS}, runner stop`,
       ),
       'register.request': '= | settle register failed',
+      ...NOT_DRAINING,
       'runner.listening': 'ready.idle | emit runner_registered, settle register-0 ok',
       'job.started': '= | emit job_started',
       'runner.exited': 'registering.backingOff | emit runner_crashed',
@@ -368,6 +397,7 @@ const TABLE: Row[] = [
         `draining.deregistering | settle register-0 failed, ${ENTERS}`,
       ),
       'register.request': '= | settle register-0 failed',
+      ...NOT_DRAINING,
       'after registrationBackoff': 'registering.configuring',
     },
   },
@@ -396,6 +426,7 @@ const TABLE: Row[] = [
       ...RUNNER_NEWS,
       ...NO_DEADLINE,
       'register.request': 'registering.connecting | forget drained',
+      'undrain.request': `registering.connecting | ${TAKES_BACK}`,
       'runner.started': 'draining.deregistering',
       'drain.request': '= | settle drain ok',
       'drain.request force': '= | settle drain ok',
@@ -403,6 +434,26 @@ const TABLE: Row[] = [
       'shutdown.request force': `shutdown.flushing | ${ENDS}`,
     },
   },
+  {
+    leaf: 'draining.finishingJob',
+    when: 'drains wait for their end, and it is taken back',
+    at: { runner: 'alive.busy' },
+    given: { ...BUSY, drain: { ...DRAIN.drain, commandIds: ['drain-1', 'drain-2'] } },
+    cells: {
+      'undrain.request':
+        'registering.clearing.deregistering | forget drained, settle drain-1 failed, settle drain-2 failed, settle undrain ok',
+    },
+  },
+  ...['deregistering', 'finishingJob', 'waitingToAsk', 'stoppingRunner'].map((leaf): Row => ({
+    leaf: `draining.${leaf}`,
+    when: 'the VM shuts down',
+    at: { runner: 'alive.idle' },
+    given: { ...IDLE, ...DOWN },
+    cells: {
+      'undrain.request': '= | settle undrain failed',
+      'register.request': '= | settle register failed',
+    },
+  })),
   ...(['flushing', 'poweringOff'] as const).map((leaf): Row => ({
     leaf: `shutdown.${leaf}`,
     given: DOWN,
@@ -413,6 +464,7 @@ const TABLE: Row[] = [
       ...NO_DEADLINE,
       ...orders('', ''),
       'register.request': '= | settle register failed',
+      'undrain.request': '= | settle undrain failed',
       'drain.request': '= | settle drain ok',
       'drain.request force': '= | settle drain ok',
       'shutdown.request': '= | settle shutdown ok',

@@ -1,11 +1,25 @@
-import { messageOf, reasonOf } from './describe.js';
+import { durationText, messageOf, reasonOf } from './describe.js';
 import type { MachineParts } from './setup.js';
 
 /** The announcement and the stream to the controller. */
-export function createLinkRegion({ machineSetup, beatLater }: MachineParts) {
+export function createLinkRegion({ machineSetup, beatLater, beatEarly, fenceLater, fenceNot }: MachineParts) {
   return machineSetup.createStateConfig({
     initial: 'announcing',
-    on: { 'lifecycle.ended': '.closed' },
+    entry: fenceLater,
+    on: {
+      'lifecycle.ended': '.closed',
+      'link.missed': {
+        guard: 'mustFence',
+        // Its job takes as long as it takes: nobody asked for its end (I5). Taken back by an operator, not by the link's return.
+        actions: machineSetup.raise(({ context }) => ({
+          type: 'drain.request',
+          commandId: undefined,
+          reason: `the controller was not reached for ${durationText(context.limits.fenceAfterMs)}`,
+          deadlineMs: 0,
+          force: false,
+        })),
+      },
+    },
     states: {
       announcing: {
         initial: 'asking',
@@ -78,24 +92,44 @@ export function createLinkRegion({ machineSetup, beatLater }: MachineParts) {
                 },
                 {
                   target: 'online',
-                  actions: {
-                    type: 'takeHeartbeatInterval',
-                    params: ({ event }) => ({ intervalMs: event.heartbeatIntervalMs }),
-                  },
+                  actions: [
+                    {
+                      type: 'takeHeartbeatPolicy',
+                      params: ({ event }) => ({ intervalMs: event.heartbeatIntervalMs }),
+                    },
+                    {
+                      type: 'takeReconnectWindow',
+                      params: ({ event }) => ({ windowMs: event.reconnectWindowMs }),
+                    },
+                  ],
                 },
               ],
             },
             after: { connectTimeout: '#miglet.link.backingOff' },
           },
           online: {
-            entry: ['linkIsUp', machineSetup.raise({ type: 'heartbeat.due' })],
-            exit: 'linkIsDown',
-            on: { 'heartbeat.due': { actions: ['sendHeartbeat', beatLater] } },
+            entry: ['linkIsUp', fenceNot, machineSetup.raise({ type: 'heartbeat.due' })],
+            exit: ['linkIsDown', fenceLater],
+            on: {
+              'heartbeat.due': { actions: ['sendHeartbeat', beatLater] },
+              'heartbeat.policy': {
+                actions: [
+                  { type: 'takeHeartbeatPolicy', params: ({ event }) => ({ intervalMs: event.intervalMs }) },
+                  beatEarly,
+                ],
+              },
+              // Not a failure: the next stream is opened as if there had been none.
+              'link.reconnect': {
+                target: '#miglet.link.toldToWait',
+                actions: { type: 'takeReconnect', params: ({ event }) => ({ afterMs: event.afterMs }) },
+              },
+            },
             after: { minimumUptime: { actions: 'resetLinkFailures' } },
           },
         },
         on: { 'link.down': 'backingOff' },
       },
+      toldToWait: { after: { toldReconnect: 'open' } },
       backingOff: { entry: 'countLinkFailure', after: { reconnectDelay: 'open' } },
       closed: { type: 'final' },
     },

@@ -83,6 +83,99 @@ describe('link lost', () => {
   });
 });
 
+describe('a controller that ends', () => {
+  it('is called again when it said, and the stream is closed at once', async () => {
+    const harness = await ROAD.idle();
+    await harness.linkTells({ type: 'link.reconnect', afterMs: 7_000 });
+    expect([harness.lifecycle(), harness.link(), harness.isLinkOpen()]).toEqual([
+      'ready.idle',
+      'toldToWait',
+      false,
+    ]);
+    await harness.advance(6_999);
+    expect(harness.link()).toBe('toldToWait');
+    await harness.advance(1);
+    expect([harness.link(), harness.context().linkFailures]).toEqual(['open.connecting', 0]);
+  });
+
+  it.each([
+    ['for longer than 10 minutes', Number.MAX_SAFE_INTEGER, 600_000],
+    ['for less than no time', -1, 0],
+  ])('and says to stay away %s is called within bounds', async (_what, afterMs, ms) => {
+    const harness = await ROAD.idle();
+    await harness.linkTells({ type: 'link.reconnect', afterMs });
+    if (ms > 0) await harness.advance(ms - 1);
+    expect(harness.link()).toBe('toldToWait');
+    await harness.advance(1);
+    expect(harness.link()).toBe('open.connecting');
+  });
+
+  it('and is then not there is called again as after any failure', async () => {
+    const harness = await ROAD.idle();
+    await harness.linkTells({ type: 'link.reconnect', afterMs: 0 });
+    await harness.advance(0);
+    await harness.linkTells(events.down());
+    await harness.advance(4_999);
+    expect(harness.link()).toBe('backingOff');
+    await harness.advance(1);
+    expect(harness.link()).toBe('open.connecting');
+  });
+});
+
+describe('a stream that breaks without a word', () => {
+  const broken = async (reconnectWindowMs: number, random = 0.999_999_9): Promise<Harness> => {
+    const harness = await ROAD.announced({ random: () => random });
+    await harness.linkTells(events.up({ reconnectWindowMs }));
+    await harness.advance(LIMITS.minimumUptimeMs);
+    await harness.linkTells(events.down());
+    return harness;
+  };
+
+  it.each([
+    [0, 0],
+    [0.25, 15_000],
+    [0.5, 30_000],
+    [0.999_999_9, 60_000],
+  ])(
+    'is opened again at a random time (%d) in the window that the controller asked for',
+    async (random, ms) => {
+      const harness = await broken(60_000, random);
+      if (ms > 0) {
+        await harness.advance(ms - 1);
+        expect(harness.link()).toBe('backingOff');
+      }
+      await harness.advance(1);
+      expect(harness.link()).toBe('open.connecting');
+    },
+  );
+
+  it('is opened again within the configured time if that is longer', async () => {
+    const harness = await broken(100);
+    await harness.advance(4_999);
+    expect(harness.link()).toBe('backingOff');
+    await harness.advance(1);
+    expect(harness.link()).toBe('open.connecting');
+  });
+
+  it('is spread over the window once; failures after it grow as ever', async () => {
+    const harness = await broken(60_000);
+    await harness.advance(60_000);
+    for (const bound of [10_000, 20_000, 30_000]) {
+      await harness.linkTells(events.down());
+      await harness.advance(bound - 1);
+      expect(harness.link()).toBe('backingOff');
+      await harness.advance(1);
+      expect(harness.link()).toBe('open.connecting');
+    }
+  });
+
+  it('waits 10 minutes at most, whatever the controller asked for', async () => {
+    const harness = await broken(Number.MAX_SAFE_INTEGER);
+    await harness.advance(600_000);
+    expect(harness.link()).toBe('open.connecting');
+  });
+});
+
 describe('a controller that does not know the boot', () => {
   it('is announced to again after a wait, by the same boot, without a change of the lifecycle', async () => {
     const harness = await ROAD.busy();
@@ -150,36 +243,64 @@ describe('heartbeats', () => {
     ]);
   });
 
-  it('come as often as the controller of the stream asks for, but not more often than every second', async () => {
+  it.each([
+    ['the settings, if the controller takes more', 4_000, SETTINGS.heartbeatIntervalMs],
+    ['what the controller takes, if the settings say more', 40_000, 40_000],
+    ['an hour, if the controller takes next to none', Number.MAX_SAFE_INTEGER, 3_600_000],
+    ['the settings, if the controller says nonsense', -5, SETTINGS.heartbeatIntervalMs],
+  ])('come as often as %s', async (_what, heartbeatIntervalMs, every) => {
     const harness = await ROAD.announced();
-    await harness.linkTells(events.up({ heartbeatIntervalMs: 4_000 }));
-    await harness.advance(4_000);
-    expect(harness.beatsAt).toEqual([0, 4_000]);
-    await harness.linkTells(events.down());
-    await harness.advance(LIMITS.reconnectBackoff.firstMs);
-    await harness.linkTells(events.up({ heartbeatIntervalMs: 1 }));
-    await harness.advance(999);
-    expect(harness.beatsAt).toHaveLength(3);
+    await harness.linkTells(events.up({ heartbeatIntervalMs }));
+    await harness.advance(every - 1);
+    expect(harness.beatsAt).toEqual([0]);
     await harness.advance(1);
-    expect(harness.beatsAt).toHaveLength(4);
+    expect(harness.beatsAt).toEqual([0, every]);
   });
 
-  it('come as an operator sets them, whatever the controller of the stream asked for', async () => {
+  it('what an operator sets does not exceed what the controller takes', async () => {
     const harness = await ROAD.announced();
-    await harness.linkTells(events.up({ heartbeatIntervalMs: 4_000 }));
+    await harness.linkTells(events.up({ heartbeatIntervalMs: 40_000 }));
     await harness.send(events.settings('settings-1', { heartbeatIntervalMs: 7_000 }));
-    await harness.advance(6_999);
+    await harness.advance(39_999);
     expect(harness.beatsAt).toEqual([0, 0]);
     await harness.advance(1);
-    expect(harness.beatsAt).toEqual([0, 0, 7_000]);
-    await harness.send(events.settings('settings-2', { drainDeadlineMs: 1 }));
-    await harness.advance(7_000);
-    expect(harness.beatsAt).toEqual([0, 0, 7_000, 7_000, 14_000]);
+    expect(harness.beatsAt).toEqual([0, 0, 40_000]);
+  });
+
+  it('follow a controller that takes fewer from the next one on', async () => {
+    const harness = await ROAD.awaitingCommand({ random: () => 0.9 });
+    await harness.advance(1_000);
+    await harness.linkTells({ type: 'heartbeat.policy', intervalMs: 60_000 });
+    await harness.advance(15_000);
+    await harness.advance(60_000);
+    expect(harness.beatsAt).toEqual([0, 16_000, 76_000]);
+  });
+
+  it('follow one that takes more at a random time within the new interval, so that a fleet does not answer at once', async () => {
+    for (const random of [0, 0.25, 0.75]) {
+      const harness = await ROAD.announced({ random: () => random });
+      await harness.linkTells(events.up({ heartbeatIntervalMs: 600_000 }));
+      await harness.advance(1_000);
+      await harness.linkTells({ type: 'heartbeat.policy', intervalMs: 20_000 });
+      await harness.advance(random * 20_000);
+      await harness.advance(20_000);
+      expect(harness.beatsAt).toEqual([0, 1_000 + random * 20_000, 21_000 + random * 20_000]);
+    }
+  });
+
+  it('are not put off without end by a controller that changes its mind all the time', async () => {
+    const harness = await ROAD.announced();
+    await harness.linkTells(events.up({ heartbeatIntervalMs: 30_000 }));
+    for (let second = 1; second <= 30; second += 1) {
+      await harness.advance(1_000);
+      await harness.linkTells({ type: 'heartbeat.policy', intervalMs: second % 2 === 0 ? 30_000 : 20_000 });
+    }
+    expect(harness.beatsAt).toEqual([0, 30_000]);
   });
 
   it('of the last stream are not those of the next: one that asks for nothing gets what is configured', async () => {
     const harness = await ROAD.announced();
-    await harness.linkTells(events.up({ heartbeatIntervalMs: 4_000 }));
+    await harness.linkTells(events.up({ heartbeatIntervalMs: 40_000 }));
     await harness.linkTells(events.down());
     await harness.advance(LIMITS.reconnectBackoff.firstMs);
     await harness.linkTells(events.up());

@@ -6,13 +6,16 @@
  *                 ready        idle <-> busy
  *                 draining     deregistering (finishingJob, waitingToAsk) -> stoppingRunner -> drained
  *                 shutdown     flushing -> (poweringOff) -> done
- *   link        announcing (asking, waiting) -> open (connecting -> online) -> backingOff -> open; closed
+ *   link        announcing (asking, waiting) -> open (connecting -> online) -> backingOff, toldToWait -> open; closed
  *   runner      none -> alive (starting -> idle <-> busy) -> none; closed
  *
- * Three regions side by side. The link never moves the lifecycle: a VM whose controller is away goes on as it is. The
- * runner region is the witness of the runner's process and its job; the lifecycle decides by what it says (I5): a job is
- * ended by `force` or by the drain's deadline, and by nothing else. An idle runner is stopped only when its registration is
- * deleted, because until then GitHub may be handing it a job.
+ * Three regions side by side. The link never moves the lifecycle: a VM whose controller is away goes on as it is, unless it
+ * is configured to drain itself after a time (`fenceAfterMs`). The runner region is the witness of the runner's process and
+ * its job; the lifecycle decides by what it says (I5): a job is ended by `force` or by the drain's deadline, and by nothing
+ * else. An idle runner is stopped only when its registration is deleted, because until then GitHub may be handing it a job.
+ *
+ * A drain that is taken back goes on in `clearing`: the runner may be fenced at GitHub already, so it is not kept, but
+ * replaced, as one that an earlier process of the MIGlet left.
  *
  * No I/O here: sockets, processes and files live in the actors and effects that are handed in. Every time is a named delay.
  */
@@ -43,16 +46,20 @@ export function createMigletMachine(effects: MigletEffects) {
       linkFailures: 0,
       linkUp: false,
       askedHeartbeatMs: 0,
+      reconnectWindowMs: 0,
+      reconnectAfterMs: 0,
       registration: undefined,
       registrationFailures: 0,
       runner: undefined,
       processAlive: false,
       stopRequested: false,
+      stopping: false,
       job: undefined,
       deregisterFailures: 0,
       drain: input.drained
         ? { reason: 'drained before the MIGlet was restarted', deadlinesMs: [], commandIds: [] }
         : undefined,
+      undrained: false,
       forced: false,
       ending: undefined,
       shutdownCommandIds: [],
@@ -71,6 +78,10 @@ export function createMigletMachine(effects: MigletEffects) {
       announced: {},
       'announce.refused': {},
       'heartbeat.due': {},
+      'heartbeat.policy': {},
+      'link.reconnect': {},
+      'link.missed': {},
+      'stop.graceEnded': {},
       'settings.update': {
         actions: [
           { type: 'updateSettings', params: ({ event }) => ({ settings: event.settings }) },

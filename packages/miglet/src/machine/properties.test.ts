@@ -5,7 +5,7 @@ import { EVENT_TYPES, sampleOf } from './table.contract.js';
 import { COMES_UP, createWorld, moves, type Move } from './world.contract.js';
 
 /** Fixed: the same lists in every run. */
-const RUNS = { seed: 20260702, numRuns: 150 };
+const RUNS = { seed: 20260702, numRuns: 300 };
 const lists = fc
   .tuple(fc.boolean(), moves)
   .map(([up, list]): readonly Move[] => (up ? [...COMES_UP, ...list] : list));
@@ -14,8 +14,8 @@ describe('whatever comes, in whatever order', () => {
   it('the machine ends, settles every command once (I2), ends no job without force or deadline (I5), and hears every event', async () => {
     const reached = new Set<string>();
     await fc.assert(
-      fc.asyncProperty(lists, fc.boolean(), async (list, drained) => {
-        const world = createWorld({ drained });
+      fc.asyncProperty(lists, fc.boolean(), fc.boolean(), async (list, drained, fences) => {
+        const world = createWorld({ drained, limits: { fenceAfterMs: fences ? 100_000 : 0 } });
         world.harness.actor.subscribe(() => reached.add(world.harness.lifecycle()));
         await world.play(list);
         await world.end();
@@ -41,6 +41,7 @@ describe('whatever comes, in whatever order', () => {
         'ready.busy',
         'ready.idle',
         'registering.backingOff',
+        'registering.clearing.finishingJob',
         'registering.configuring',
         'registering.starting',
         'shutdown.flushing',

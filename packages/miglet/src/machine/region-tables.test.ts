@@ -10,9 +10,11 @@ const COMMANDS = stays(
   'register.request',
   'drain.request',
   'drain.request force',
+  'undrain.request',
   'shutdown.request',
   'shutdown.request force',
   'drain.deadlineReached',
+  'stop.graceEnded',
 );
 const LINK_NEWS = stays(
   'announced',
@@ -20,7 +22,10 @@ const LINK_NEWS = stays(
   'link.up',
   'link.up announceAgain',
   'link.down',
+  'link.reconnect',
+  'link.missed',
   'heartbeat.due',
+  'heartbeat.policy',
 );
 const RUNNER_NEWS = stays(
   'runner.started',
@@ -72,6 +77,7 @@ const LINK: Row[] = [
       'heartbeat.due': '= | heartbeat',
       'settings.update': '= | heartbeat',
       'link.down': 'backingOff',
+      'link.reconnect': 'toldToWait',
       'error link': 'backingOff',
       'after minimumUptime': '=',
     },
@@ -80,6 +86,11 @@ const LINK: Row[] = [
     leaf: 'backingOff',
     given: GIVEN,
     cells: { ...UNMOVED, 'lifecycle.ended': 'closed', 'after reconnectDelay': 'open.connecting' },
+  },
+  {
+    leaf: 'toldToWait',
+    given: GIVEN,
+    cells: { ...UNMOVED, 'lifecycle.ended': 'closed', 'after toldReconnect': 'open.connecting' },
   },
 ];
 

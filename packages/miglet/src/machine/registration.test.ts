@@ -59,6 +59,21 @@ describe('boot', () => {
     expect(harness.timesEnded()).toBe(1);
   });
 
+  it('a VM that is refused while a runner of an earlier MIGlet works lets its job end before it ends itself (I5)', async () => {
+    const harness = createHarness({ leftover: [events.started(), events.listening(), events.jobStarted()] });
+    await harness.answer('announce', fatal('pool p9 is not known'));
+    await harness.answer('deregister', deregisterAnswer('unavailable'));
+    await harness.advance(3_600_000);
+    expect([harness.lifecycle(), harness.requests]).toEqual(['draining.finishingJob', []]);
+    await harness.runnerTells(events.jobFinished(), events.exited(0));
+    for (let failure = 0; failure < LIMITS.maxDeregisterFailures; failure += 1) {
+      await harness.answer('deregister', deregisterAnswer('unavailable'));
+      await harness.advance(LIMITS.deregisterRetryMs);
+    }
+    await harness.answer('flush', undefined);
+    expect(harness.output()).toEqual({ outcome: 'failed', reason: 'pool p9 is not known', poweroff: false });
+  });
+
   it('an announcement that breaks is an announcement to repeat', async () => {
     const harness = createHarness();
     await harness.reject('announce', 'socket hang up');

@@ -7,7 +7,10 @@ import type { MachineParts } from './setup.js';
  *
  * @param end the state, beside these, that follows when neither process nor registration is left
  */
-export function retirement<const End extends string>({ machineSetup }: MachineParts, end: End) {
+export function retirement<const End extends string>(
+  { machineSetup, stopOnce, endStop }: MachineParts,
+  end: End,
+) {
   const deciding = machineSetup.createStateConfig({
     always: [
       { guard: 'runnerGone', target: end },
@@ -78,10 +81,16 @@ export function retirement<const End extends string>({ machineSetup }: MachinePa
     after: { deregisterRetry: 'deciding' },
   });
   const stoppingRunner = machineSetup.createStateConfig({
-    entry: ['expectExit', 'stopRunner'],
-    // A job that came in nevertheless is not killed (I5).
-    on: { 'runner.exited': 'deciding', 'job.started': 'deciding' },
-    after: { stopGrace: { actions: 'killRunner' } },
+    entry: stopOnce,
+    on: {
+      'runner.exited': 'deciding',
+      'job.started': [
+        { guard: 'forcedStop' },
+        // It came in nevertheless: it is not killed (I5).
+        { target: 'deciding', actions: endStop },
+      ],
+      'stop.graceEnded': { actions: 'killRunner' },
+    },
   });
   return { deciding, deregistering, refused, finishingJob, waitingToAsk, stoppingRunner };
 }

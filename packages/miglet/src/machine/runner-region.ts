@@ -2,7 +2,7 @@ import { exitData, jobData } from './describe.js';
 import type { MachineParts } from './setup.js';
 
 /** The witness of the runner's process and its job, whatever the lifecycle does. */
-export function createRunnerRegion({ machineSetup }: MachineParts) {
+export function createRunnerRegion({ machineSetup, endStop }: MachineParts) {
   return machineSetup.createStateConfig({
     initial: 'none',
     on: { 'lifecycle.ended': '.closed' },
@@ -76,6 +76,7 @@ export function createRunnerRegion({ machineSetup }: MachineParts) {
                   params: ({ event }) => ({ type: 'runner_exited', data: exitData(event) }),
                 },
                 'loseProcess',
+                endStop,
               ],
             },
             {
@@ -92,6 +93,7 @@ export function createRunnerRegion({ machineSetup }: MachineParts) {
                   }),
                 },
                 'loseProcess',
+                endStop,
               ],
             },
           ],

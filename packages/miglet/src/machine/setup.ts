@@ -2,9 +2,11 @@
  * The vocabulary of the machine: its actors, guards, actions and delays, by name. The chart is in miglet-machine.ts.
  */
 import { backoffDelayMs } from '@mig/common/backoff';
-import { assign, cancel, enqueueActions, fromCallback, fromPromise, raise, sendTo, setup } from 'xstate';
+import { assign, fromCallback, fromPromise, sendTo, setup } from 'xstate';
 import type { JobStatus } from '@mig/common/domain/vm';
+import { deadlineOf, isShorter, shortestDeadline } from './deadlines.js';
 import { endingOf } from './describe.js';
+import { createTimers } from './timers.js';
 import type {
   AnnounceOutcome,
   CommandResult,
@@ -23,9 +25,10 @@ import type {
 } from './types.js';
 
 const RUNNER_ACTOR = 'runner';
-const BEAT = 'beat';
-/** A controller that asks for heartbeats more often gets them this often. */
-const MIN_HEARTBEAT_MS = 1_000;
+/** A controller that takes heartbeats less often than this gets them this often: it must be told at times that the VM lives. */
+const MAX_HEARTBEAT_MS = 3_600_000;
+/** A controller that says to stay away longer is called again after this. */
+const MAX_RECONNECT_MS = 600_000;
 
 /** The actors that the machine invokes, by name; `provide` puts the real ones in their place. */
 const actorPlaceholders = {
@@ -52,10 +55,16 @@ export type MigletActors = typeof actorPlaceholders;
 
 /** What the regions of the machine are made with. */
 export type MachineParts = ReturnType<typeof createMachineSetup>;
+export type MachineVocabulary = ReturnType<typeof createVocabulary>;
 
 /** @param effects what the actions do to the world */
 export function createMachineSetup(effects: MigletEffects) {
-  const machineSetup = setup({
+  const machineSetup = createVocabulary(effects);
+  return { machineSetup, ...createTimers(machineSetup) };
+}
+
+function createVocabulary(effects: MigletEffects) {
+  return setup({
     types: {
       context: {} as MigletContext,
       events: {} as MigletEvent,
@@ -66,8 +75,8 @@ export function createMachineSetup(effects: MigletEffects) {
     delays: {
       announceBackoff: ({ context }) =>
         backoffDelayMs(context.limits.announceBackoff, context.announceFailures - 1, context.random),
-      reconnectDelay: ({ context }) =>
-        backoffDelayMs(context.limits.reconnectBackoff, context.linkFailures - 1, context.random),
+      reconnectDelay: ({ context }) => reconnectDelayMs(context),
+      toldReconnect: ({ context }) => context.reconnectAfterMs,
       registrationBackoff: ({ context }) =>
         backoffDelayMs(context.limits.registrationBackoff, context.registrationFailures - 1, context.random),
       minimumUptime: ({ context }) => context.limits.minimumUptimeMs,
@@ -79,7 +88,9 @@ export function createMachineSetup(effects: MigletEffects) {
       deregisterRetry: ({ context }) => context.limits.deregisterRetryMs,
       stopGrace: ({ context }) => context.limits.stopGraceMs,
       flushTimeout: ({ context }) => context.limits.flushTimeoutMs,
-      heartbeatInterval: ({ context }) => context.askedHeartbeatMs || context.settings.heartbeatIntervalMs,
+      fenceAfter: ({ context }) => context.limits.fenceAfterMs,
+      heartbeatInterval: ({ context }) => heartbeatIntervalOf(context),
+      heartbeatSpread: ({ context }) => Math.round(context.random() * heartbeatIntervalOf(context)),
       drainDeadline: ({ context }) => shortestDeadline(context) ?? 0,
     },
     guards: {
@@ -92,6 +103,12 @@ export function createMachineSetup(effects: MigletEffects) {
         context.registrationFailures + 1 >= context.limits.maxRegistrationFailures,
       drainWanted: ({ context }) => context.drain !== undefined || context.ending !== undefined,
       shutdownWanted: ({ context }) => context.ending !== undefined,
+      drainMayBeTakenBack: ({ context }) => context.drain !== undefined && context.ending === undefined,
+      /** Only a VM that may be given a job, and is not on its way out, has to fence itself. */
+      mustFence: ({ context }) =>
+        context.drain === undefined &&
+        context.ending === undefined &&
+        (context.processAlive || context.runner !== undefined || context.registration !== undefined),
       poweroffWanted: ({ context }) => context.ending?.poweroff === true,
       jobRuns: ({ context }) => context.job !== undefined,
       processAlive: ({ context }) => context.processAlive,
@@ -140,10 +157,12 @@ export function createMachineSetup(effects: MigletEffects) {
         runner: params.runner,
         processAlive: true,
         stopRequested: false,
+        stopping: false,
         deregisterFailures: 0,
       })),
       loseProcess: assign({ processAlive: false, job: undefined, deregisterFailures: 0 }),
-      expectExit: assign({ stopRequested: true }),
+      expectExit: assign({ stopRequested: true, stopping: true }),
+      letItGoOn: assign({ stopping: false }),
       loseRunner: assign({ runner: undefined, deregisterFailures: 0, note: '' }),
       /** From here on GitHub may know the runner, whatever becomes of the attempt. */
       mayBeRegistered: assign(({ context }) => ({
@@ -166,6 +185,7 @@ export function createMachineSetup(effects: MigletEffects) {
         const deadlineMs = deadlineOf(request, context);
         return {
           forced: context.forced || request.force,
+          undrained: false,
           drain: {
             reason: drain?.reason ?? request.reason,
             deadlinesMs: isShorter(deadlineMs, shortestDeadline(context))
@@ -184,6 +204,7 @@ export function createMachineSetup(effects: MigletEffects) {
         const forced = context.forced || request.force;
         return {
           forced,
+          undrained: false,
           ending: {
             outcome: context.ending?.outcome ?? (forced ? ('forced' as const) : ('drained' as const)),
             reason: context.ending?.reason ?? request.reason,
@@ -208,16 +229,27 @@ export function createMachineSetup(effects: MigletEffects) {
       })),
       force: assign({ forced: true }),
       forgetDrain: assign({ drain: undefined, forced: false }),
+      /** A job that is being ended already cannot be saved: that it was forced is kept until its runner is gone. */
+      takeDrainBack: assign(({ context }) => ({
+        drain: undefined,
+        undrained: true,
+        forced: context.forced && context.stopping,
+      })),
+      forgetUndrain: assign({ undrained: false, forced: false }),
       answerDrains: assign(({ context }) => ({
         drain: context.drain && { ...context.drain, commandIds: [] },
       })),
-      /** An interval of heartbeats that an operator sets counts more than what the controller asks for by itself. */
       updateSettings: assign(({ context }, params: { settings: Partial<MigletContext['settings']> }) => ({
         settings: { ...context.settings, ...params.settings },
-        ...(params.settings.heartbeatIntervalMs === undefined ? {} : { askedHeartbeatMs: 0 }),
       })),
-      takeHeartbeatInterval: assign((_, params: { intervalMs: number }) => ({
-        askedHeartbeatMs: params.intervalMs > 0 ? Math.max(params.intervalMs, MIN_HEARTBEAT_MS) : 0,
+      takeHeartbeatPolicy: assign((_, params: { intervalMs: number }) => ({
+        askedHeartbeatMs: within(params.intervalMs, MAX_HEARTBEAT_MS),
+      })),
+      takeReconnectWindow: assign((_, params: { windowMs: number }) => ({
+        reconnectWindowMs: within(params.windowMs, MAX_RECONNECT_MS),
+      })),
+      takeReconnect: assign((_, params: { afterMs: number }) => ({
+        reconnectAfterMs: within(params.afterMs, MAX_RECONNECT_MS),
       })),
       linkIsUp: assign({ linkUp: true }),
       linkIsDown: assign({ linkUp: false }),
@@ -237,38 +269,20 @@ export function createMachineSetup(effects: MigletEffects) {
       killRunner: sendTo(RUNNER_ACTOR, { type: 'kill' } satisfies RunnerRequest),
     },
   });
-
-  /** Starts the timer of the shortest deadline, beside those that run: the first that ends counts. */
-  const startDrainDeadline = machineSetup.createAction(
-    enqueueActions(({ context, enqueue }) => {
-      const deadlineMs = shortestDeadline(context);
-      if (deadlineMs === undefined) return;
-      const id = deadlineTimer(deadlineMs);
-      enqueue(cancel(id));
-      enqueue(raise({ type: 'drain.deadlineReached' }, { id, delay: 'drainDeadline' }));
-    }),
-  );
-  /** A drain that has ended has no deadline: a later one must not be cut short by it. */
-  const stopDrainDeadlines = machineSetup.createAction(
-    enqueueActions(({ context, enqueue }) => {
-      for (const deadlineMs of context.drain?.deadlinesMs ?? []) enqueue(cancel(deadlineTimer(deadlineMs)));
-    }),
-  );
-  const beatLater = machineSetup.createAction(
-    enqueueActions(({ enqueue }) => {
-      enqueue(cancel(BEAT));
-      enqueue(raise({ type: 'heartbeat.due' }, { id: BEAT, delay: 'heartbeatInterval' }));
-    }),
-  );
-
-  return { machineSetup, startDrainDeadline, stopDrainDeadlines, beatLater };
 }
 
-/** A first drain that names no deadline has that of the settings; a later one changes nothing. */
-const deadlineOf = (request: DrainRequest, { drain, settings }: MigletContext): number | undefined =>
-  request.deadlineMs ?? (drain === undefined ? settings.drainDeadlineMs : undefined);
-/** The last that was named is the shortest: a longer one is not taken. */
-const shortestDeadline = (context: MigletContext): number | undefined => context.drain?.deadlinesMs.at(-1);
-const isShorter = (deadlineMs: number | undefined, than: number | undefined): deadlineMs is number =>
-  deadlineMs !== undefined && deadlineMs > 0 && (than === undefined || deadlineMs < than);
-const deadlineTimer = (deadlineMs: number): string => `drainDeadline.${deadlineMs}`;
+/** The longer of what the settings say and what the controller takes: the fleet's heartbeats must not exceed its rate. */
+export const heartbeatIntervalOf = ({ settings, askedHeartbeatMs }: MigletContext): number =>
+  Math.max(settings.heartbeatIntervalMs, askedHeartbeatMs);
+
+/** The first wait after a stream that broke is spread over the window that the controller asks for. */
+function reconnectDelayMs({ limits, linkFailures, reconnectWindowMs, random }: MigletContext): number {
+  const { firstMs, maxMs } = limits.reconnectBackoff;
+  const spreadMs = Math.max(firstMs, reconnectWindowMs);
+  return linkFailures <= 1
+    ? backoffDelayMs({ firstMs: spreadMs, maxMs: spreadMs }, 0, random)
+    : backoffDelayMs({ firstMs, maxMs }, linkFailures - 1, random);
+}
+
+/** What a controller says, from 0 to a bound: it may say any number. */
+const within = (ms: number, maxMs: number): number => Math.min(Math.max(ms, 0), maxMs);

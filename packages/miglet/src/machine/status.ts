@@ -40,9 +40,13 @@ export function pathOf(value: StateValue): string {
 }
 
 function reasonOf({ context }: MigletSnapshot, state: string): string {
-  if (state.endsWith('finishingJob') && context.job !== undefined) {
-    return `waits for job ${context.job.name} to end`;
+  const { job } = context;
+  if (context.undrained) {
+    const after = job === undefined ? 'its runner is replaced' : `job ${job.name} has ended`;
+    const note = state.endsWith('waitingToAsk') && context.note !== '' ? ` (${context.note})` : '';
+    return `undrained: registers again when ${after}${note}`;
   }
+  if (state.endsWith('finishingJob') && job !== undefined) return `waits for job ${job.name} to end`;
   if (state.endsWith('waitingToAsk') || state.endsWith('backingOff')) return context.note;
   if (state.startsWith('draining') && context.drain !== undefined) return context.drain.reason;
   if (state.startsWith('shutdown')) return context.ending?.reason ?? '';

@@ -46,6 +46,8 @@ export interface MachineLimits {
   /** From the request to stop until the runner is killed. */
   readonly stopGraceMs: number;
   readonly flushTimeoutMs: number;
+  /** A VM that may take work and has had no stream for this long drains itself; 0 = never. */
+  readonly fenceAfterMs: number;
 }
 
 export interface MigletInput {
@@ -86,8 +88,12 @@ export interface MigletContext {
   readonly announceFailures: number;
   readonly linkFailures: number;
   readonly linkUp: boolean;
-  /** The interval of heartbeats that the controller of this stream asks for; 0 = as the settings say. */
+  /** The shortest interval of heartbeats that the controller takes; 0 = any. */
   readonly askedHeartbeatMs: number;
+  /** Over how long the controller wants the fleet to come back when streams break without a word; 0 = as the limits say. */
+  readonly reconnectWindowMs: number;
+  /** How long to stay away, as the controller said when it ended the stream. */
+  readonly reconnectAfterMs: number;
   readonly registration: Registration | undefined;
   readonly registrationFailures: number;
   /** The runner that is registered at GitHub, as far as we know. */
@@ -96,9 +102,13 @@ export interface MigletContext {
   readonly processAlive: boolean;
   /** It was told to end. */
   readonly stopRequested: boolean;
+  /** It was told to end, and is killed when its grace is over. */
+  readonly stopping: boolean;
   readonly job: JobStatus | undefined;
   readonly deregisterFailures: number;
   readonly drain: DrainContext | undefined;
+  /** A drain was taken back, and what it had begun is still being cleared away. */
+  readonly undrained: boolean;
   readonly forced: boolean;
   readonly ending: Ending | undefined;
   readonly shutdownCommandIds: readonly string[];
@@ -118,6 +128,11 @@ export interface DrainRequest {
   readonly deadlineMs: number | undefined;
   readonly force: boolean;
 }
+export interface UndrainRequest {
+  readonly type: 'undrain.request';
+  readonly commandId: string;
+  readonly reason: string;
+}
 export interface ShutdownRequest {
   readonly type: 'shutdown.request';
   readonly commandId: string | undefined;
@@ -130,6 +145,13 @@ export interface SettingsUpdate {
   readonly commandId: string;
   readonly settings: Partial<Settings>;
 }
+/** The controller has accepted the stream; what it asks for, 0 where it asks for nothing. */
+export interface LinkUp {
+  readonly type: 'link.up';
+  readonly heartbeatIntervalMs: number;
+  readonly reconnectWindowMs: number;
+  readonly announceAgain: boolean;
+}
 export interface RunnerExited {
   readonly type: 'runner.exited';
   /** Undefined if a signal ended it, or if it was not our child. */
@@ -140,14 +162,21 @@ export interface RunnerExited {
 export type MigletEvent =
   | RegisterRequest
   | DrainRequest
+  | UndrainRequest
   | ShutdownRequest
   | SettingsUpdate
   | { readonly type: 'drain.deadlineReached' }
+  | { readonly type: 'stop.graceEnded' }
   | { readonly type: 'announced' }
   | { readonly type: 'announce.refused'; readonly reason: string }
-  | { readonly type: 'link.up'; readonly heartbeatIntervalMs: number; readonly announceAgain: boolean }
+  | LinkUp
   | { readonly type: 'link.down'; readonly reason: string }
+  /** The controller is about to end: the stream is closed, and another opened after this time. */
+  | { readonly type: 'link.reconnect'; readonly afterMs: number }
+  /** No stream was up for as long as `fenceAfterMs` says. */
+  | { readonly type: 'link.missed' }
   | { readonly type: 'heartbeat.due' }
+  | { readonly type: 'heartbeat.policy'; readonly intervalMs: number }
   | { readonly type: 'runner.started'; readonly runner: RunnerFacts }
   | { readonly type: 'runner.listening' }
   /** `known`: reported before, by an earlier process of the MIGlet; it is only how things stand. */

@@ -16,6 +16,7 @@ import {
 
 export type Move =
   | { readonly kind: 'register' }
+  | { readonly kind: 'undrain' }
   | { readonly kind: 'drain'; readonly force: boolean; readonly deadlineMs: number | undefined }
   | {
       readonly kind: 'shutdown';
@@ -28,6 +29,8 @@ export type Move =
   | { readonly kind: 'deregister'; readonly how: 'asGitHub' | 'unavailable' | 'notManaged' | 'breaks' }
   | { readonly kind: 'linkUp'; readonly announceAgain: boolean }
   | { readonly kind: 'linkDown' }
+  | { readonly kind: 'reconnect'; readonly afterMs: number }
+  | { readonly kind: 'heartbeatPolicy'; readonly intervalMs: number }
   | { readonly kind: 'flush' | 'powerOff' }
   | {
       readonly kind: 'runner';
@@ -35,7 +38,7 @@ export type Move =
     }
   | { readonly kind: 'wait'; readonly ms: number };
 
-type Order = Extract<Move, { kind: 'register' | 'drain' | 'shutdown' }>;
+type Order = Extract<Move, { kind: 'register' | 'drain' | 'undrain' | 'shutdown' }>;
 type Answer = Extract<Move, { kind: 'announce' | 'configure' | 'deregister' | 'flush' | 'powerOff' }>;
 
 const how = fc.constantFrom('ok', 'ok', 'ok', 'retryable', 'fatal', 'breaks');
@@ -48,6 +51,7 @@ const runnerMove = fc.record({
 export const moves: fc.Arbitrary<Move[]> = fc.array(
   fc.oneof(
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('register') }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('undrain') }) },
     {
       weight: 2,
       arbitrary: fc.record({
@@ -82,6 +86,20 @@ export const moves: fc.Arbitrary<Move[]> = fc.array(
     },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('linkUp'), announceAgain: rarely }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('linkDown', 'flush', 'powerOff') }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant('reconnect'),
+        afterMs: fc.constantFrom(0, 1_000, 3_600_000),
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant('heartbeatPolicy'),
+        intervalMs: fc.constantFrom(0, 1_000, 60_000),
+      }),
+    },
     { weight: 10, arbitrary: runnerMove },
     {
       weight: 4,
@@ -121,6 +139,8 @@ export function createWorld(options: HarnessOptions = {}): World {
   const commandIds: string[] = [];
   /** Force was asked for since the VM was last brought into service. */
   let forced = false;
+  /** The process was told to end while it might be cut short: that goes on, also if the drain is taken back. */
+  let cutting = false;
   /** When the deadlines of the present drain end. */
   let deadlinesAt: number[] = [];
   let process: 'none' | 'asked' | 'alive' | 'busy' = 'none';
@@ -139,9 +159,11 @@ export function createWorld(options: HarnessOptions = {}): World {
         listened = false;
         registered = true;
         cleared = false;
+        cutting = false;
         return;
       }
-      const mayCut = forced || deadlinesAt.some((at) => at <= harness.clock.now());
+      const mayCut = cutting || forced || deadlinesAt.some((at) => at <= harness.clock.now());
+      cutting ||= mayCut;
       if (process === 'busy' && !mayCut) crimes.push(`${type} while a job runs (I5)`);
       if (process === 'alive' && !cleared && !mayCut)
         crimes.push(`${type} while GitHub may hand out a job (I5)`);
@@ -159,6 +181,9 @@ export function createWorld(options: HarnessOptions = {}): World {
     switch (move.kind) {
       case 'register':
         await harness.send(events.register(newId()));
+        break;
+      case 'undrain':
+        await harness.send(events.undrain(newId()));
         break;
       case 'drain':
         forced ||= move.force;
@@ -228,6 +253,7 @@ export function createWorld(options: HarnessOptions = {}): World {
     switch (move.kind) {
       case 'register':
       case 'drain':
+      case 'undrain':
       case 'shutdown':
         return takeOrder(move);
       case 'settings':
@@ -238,6 +264,14 @@ export function createWorld(options: HarnessOptions = {}): World {
         return;
       case 'linkDown':
         return harness.linkTells(events.down());
+      case 'reconnect':
+        if (harness.link() === 'open.online')
+          await harness.linkTells({ type: 'link.reconnect', afterMs: move.afterMs });
+        return;
+      case 'heartbeatPolicy':
+        if (harness.link() === 'open.online')
+          await harness.linkTells({ type: 'heartbeat.policy', intervalMs: move.intervalMs });
+        return;
       case 'runner':
         return runnerDoes(move.does);
       case 'wait':

@@ -60,11 +60,16 @@ function configArguments(registration: Registration, options: ConfigureOptions):
     // Labels of its own and no others, so that all of them can be taken from it when it is drained.
     '--no-default-labels',
     '--labels',
-    (registration.labels.length > 0 ? registration.labels : defaultLabels()).join(','),
+    registeredLabels(registration).join(','),
     ...(registration.runnerGroup === '' ? [] : ['--runnergroup', registration.runnerGroup]),
     ...(options.ephemeral ? ['--ephemeral'] : []),
     ...(options.disableUpdate ? ['--disableupdate'] : []),
   ];
+}
+
+/** The labels that the runner has at GitHub, by this registration. A JIT config says its own, which are not known here. */
+export function registeredLabels({ labels, jitConfig }: Registration): readonly string[] {
+  return labels.length > 0 || jitConfig !== '' ? labels : defaultLabels();
 }
 
 /** What GitHub would give it (docs.github.com, "Using self-hosted runners in a workflow"), as labels that can be taken. */

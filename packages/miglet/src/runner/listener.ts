@@ -10,7 +10,9 @@ import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { identify, isAlive, type ProcessIdentity } from '@mig/common/process-identity';
 import type { Registration, RunnerFacts } from '../machine/types.js';
+import { isSystemError } from '../host/system-error.js';
 import { writeFileDurably } from '../host/write-file.js';
+import { registeredLabels } from './configure.js';
 import { parseRunnerLine, type RunnerLine } from './output.js';
 import { findProcess, killGroup, signal } from './processes.js';
 import type { RunnerDirectory } from './runner-directory.js';
@@ -43,6 +45,10 @@ export interface ListenerOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Where `runner.json` and `runner-output.log` are. */
   readonly stateDirectory: string;
+  /** Is everything that was told on disk? Until it is, it must not be noted as told (I4). */
+  readonly isJournaled: () => boolean;
+  /** The disk refused a note (full, failing). The runner goes on; what a note would have said may be told twice after a crash. */
+  readonly onNoteRefused: (reason: string) => void;
 }
 
 interface RunnerNote extends ProcessIdentity {
@@ -82,7 +88,7 @@ export async function startListener(
     child.once('spawn', resolve);
     child.once('error', reject);
   });
-  const runner = { name: registration.runnerName, labels: registration.labels };
+  const runner = { name: registration.runnerName, labels: registeredLabels(registration) };
   const note: RunnerNote = { ...identify(child.pid ?? 0), runner, told: 0 };
   writeNote(options, note);
   return watchListener(note, exited, options, handlers);
@@ -130,7 +136,7 @@ function watchListener(
     const known = ordinal <= note.told;
     handlers.onLine(line, known, ordinal);
     // What it says is journaled by now: the next process of the MIGlet does not report it again (I4).
-    if (!known) writeNote(options, { ...note, told: ordinal });
+    if (!known && options.isJournaled()) writeNote(options, { ...note, told: ordinal });
   });
   // The adopter's own caller must have the listener before it hears of it.
   setImmediate(() => {
@@ -160,8 +166,15 @@ function watchListener(
   };
 }
 
-const writeNote = (options: ListenerOptions, note: RunnerNote): void =>
-  writeFileDurably(noteFile(options), `${JSON.stringify(note)}\n`);
+/** A runner without its note goes on, and is found by its program: no job ends for want of space. */
+function writeNote(options: ListenerOptions, note: RunnerNote): void {
+  try {
+    writeFileDurably(noteFile(options), `${JSON.stringify(note)}\n`);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    options.onNoteRefused(error.message);
+  }
+}
 
 /** A running listener of this folder that no note tells of (Linux: by /proc). */
 function findUnnoted(options: ListenerOptions, noted: RunnerNote | undefined): RunnerNote | undefined {

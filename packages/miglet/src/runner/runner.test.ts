@@ -72,7 +72,13 @@ async function start(): Promise<Watched> {
   return { listener, ...watched };
 }
 
-const options = () => ({ directory, env, stateDirectory: folder });
+const options = () => ({
+  directory,
+  env,
+  stateDirectory: folder,
+  isJournaled: () => true,
+  onNoteRefused: () => undefined,
+});
 const handlersOf = (watched: Omit<Watched, 'listener'>) => ({
   onLine: (line: RunnerLine) => void watched.lines.push(line),
   onExit: (exit: ListenerExit) => void watched.exits.push(exit),
@@ -106,6 +112,10 @@ describe('config.sh', () => {
     expect(labels[0]?.name).toBe('self-hosted');
     expect(labels).toHaveLength(3);
     expect(labels.every((label) => label.type === 'custom')).toBe(true);
+    // The controller gives it these again after it took them.
+    registration = { ...registration, labels: [] };
+    const { listener } = await start();
+    expect(listener.runner.labels).toEqual(labels.map((label) => label.name));
   });
 
   it('takes the place of an earlier registration in the folder', async () => {
