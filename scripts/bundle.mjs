@@ -1,4 +1,5 @@
 // Makes one file of each program that goes onto other machines: packages/*/bundle/*.mjs. Needs Node and nothing else there.
+// Beside each, *.test-points.mjs: the same with the hooks of packages/common/src/test-points.ts, which production lacks.
 // `npm run setup` runs it after compiling.
 import { chmodSync } from 'node:fs';
 import { build } from 'esbuild';
@@ -12,23 +13,30 @@ const BANNER = [
   "const __dirname = fileURLToPath__(new URL('.', import.meta.url));",
 ].join('\n');
 
-for (const [entry, outfile] of [
-  ['packages/miglet/dist/main.js', 'packages/miglet/bundle/miglet.mjs'],
-  ['packages/controller/dist/main.js', 'packages/controller/bundle/controller.mjs'],
-]) {
-  await build({
-    entryPoints: [entry],
-    outfile,
+for (const name of ['miglet', 'controller']) {
+  const directory = `packages/${name}`;
+  const common = {
+    entryPoints: [`${directory}/dist/main.js`],
     bundle: true,
     platform: 'node',
     target: 'node20',
     format: 'esm',
-    minify: true,
-    keepNames: true,
-    sourcemap: 'external',
-    legalComments: 'external',
     banner: { js: BANNER },
     logLevel: 'error',
-  });
-  chmodSync(outfile, 0o755);
+  };
+  const production = `${directory}/bundle/${name}.mjs`;
+  const withTestPoints = `${directory}/bundle/${name}.test-points.mjs`;
+  await Promise.all([
+    build({
+      ...common,
+      outfile: production,
+      minify: true,
+      keepNames: true,
+      sourcemap: 'external',
+      legalComments: 'external',
+      define: { MIG_TEST_POINTS: 'false' },
+    }),
+    build({ ...common, outfile: withTestPoints, define: { MIG_TEST_POINTS: 'true' } }),
+  ]);
+  for (const file of [production, withTestPoints]) chmodSync(file, 0o755);
 }

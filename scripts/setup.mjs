@@ -17,6 +17,8 @@ const OUTPUTS = [
   'packages/testkit/dist/demo/main.js',
   'packages/controller/bundle/controller.mjs',
   'packages/miglet/bundle/miglet.mjs',
+  'packages/controller/bundle/controller.test-points.mjs',
+  'packages/miglet/bundle/miglet.test-points.mjs',
 ];
 
 /** @param {{ quiet?: boolean, forceBuild?: boolean }} options quiet: what the steps print is shown only if they fail */

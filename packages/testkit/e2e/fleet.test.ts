@@ -70,7 +70,7 @@ describe('a fleet', () => {
     expect(asked).toHaveLength(1);
 
     running.vms.slice(0, 20).forEach((vm) => vm.startJob('a job'));
-    const drain = runMigctl('drain', '--all', '--wait', '--timeout', '60s', '--server', endpoint);
+    const drain = runMigctl('drain', '--all', '--yes', '--wait', '--timeout', '60s', '--server', endpoint);
     await until(
       'the idle ones are drained',
       () => running.states()['draining.drained'] === COUNT - 20,

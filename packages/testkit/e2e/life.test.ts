@@ -131,8 +131,11 @@ describe('commands that cannot be carried out', () => {
     expect(queued.code).toBe(0);
     await system.submit(VM, 'update_config', { heartbeat_interval_ms: 5_000 });
     await system.submit(VM, 'set_log_level', { level: 'info' });
-    const states = (await system.commands(VM)).slice(-3).map((command) => command.state);
-    expect(states).toEqual(['queued', 'queued', 'queued']);
+    await system.submit(VM, 'register_runner');
+    const waiting = (await system.commands(VM)).slice(-4);
+    // The second log level takes the place of the first.
+    expect(waiting.map(({ state }) => state)).toEqual(['superseded', 'queued', 'queued', 'queued']);
+    expect(waiting[0]?.superseded_by).toBe(waiting[2]?.id);
     await system.stop();
 
     system = await startSystem({ dataDirectory: system.dataDirectory });
@@ -141,11 +144,15 @@ describe('commands that cannot be carried out', () => {
       async () => {
         const commands = (await system?.commands(VM)) ?? [];
         const mine = commands.filter((command) => command.created_by === 'operator').slice(-3);
-        return mine.every((command) => command.state === 'completed') ? mine : undefined;
+        return mine.length === 3 && mine.every((command) => command.state === 'completed') ? mine : undefined;
       },
       20_000,
     );
-    expect(last.map((command) => command.type)).toEqual(['set_log_level', 'update_config', 'set_log_level']);
+    expect(last.map((command) => command.type)).toEqual([
+      'update_config',
+      'set_log_level',
+      'register_runner',
+    ]);
     expect(last.map((command) => command.attempts)).toEqual([1, 1, 1]);
     const received = last.map((command) => command.received_at ?? '');
     expect(received).toEqual([...received].sort());

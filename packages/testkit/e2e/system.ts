@@ -1,6 +1,6 @@
 /** The whole system in a test: `npm start`'s program as a process on free ports, and migctl as an operator runs it. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +8,7 @@ import type { CommandResource } from '@mig/common/api/command-resource';
 import type { EventResource } from '@mig/common/api/history-resource';
 import type { VmResource } from '@mig/common/api/vm-resource';
 import { until } from '@mig/testkit/github/until';
+import { processesOf } from '@mig/testkit/system/processes-of';
 
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const DEMO = path.join(ROOT, 'packages', 'testkit', 'dist', 'demo', 'main.js');
@@ -134,7 +135,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     async cleanUp() {
       demo.signal('SIGKILL');
       await demo.finished;
-      for (const pid of processesOf(dataDirectory, '')) {
+      for (const pid of processesOf(dataDirectory)) {
         try {
           process.kill(pid, 'SIGKILL');
         } catch {
@@ -144,22 +145,4 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
       rmSync(dataDirectory, { recursive: true, force: true });
     },
   };
-}
-
-/** Processes that were started for this data directory (it is in their arguments or environment), by /proc. */
-function processesOf(dataDirectory: string, text: string): number[] {
-  const read = (pid: string, file: string): string => {
-    try {
-      return readFileSync(`/proc/${pid}/${file}`, 'utf8');
-    } catch {
-      return '';
-    }
-  };
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((pid) => {
-      const commandLine = read(pid, 'cmdline');
-      return commandLine.includes(text) && (commandLine + read(pid, 'environ')).includes(dataDirectory);
-    })
-    .map(Number);
 }

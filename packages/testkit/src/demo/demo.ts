@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { formatDuration } from '@mig/common/config/duration';
 import { MigError } from '@mig/common/errors';
 import { installStandInRunner } from '../runner/install.js';
-import type { ChildExit } from './child-process.js';
+import type { ChildExit } from '../system/child-process.js';
 import { createLedger } from './ledger.js';
 import { describeControllerLog, describeMigletLog, type Narrator } from './narrator.js';
 import type { DemoOptions } from './options.js';

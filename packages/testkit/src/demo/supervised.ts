@@ -1,5 +1,5 @@
 /** A process that is started again when it dies, as an init system would, until it ends by itself or is told to. */
-import { startChild, type Child, type ChildExit, type ChildOptions } from './child-process.js';
+import { startChild, type Child, type ChildExit, type ChildOptions } from '../system/child-process.js';
 
 export interface Supervised {
   readonly name: string;

@@ -1,12 +1,14 @@
 /** Many simulated VMs in one process. */
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
-import { startSimulatedVm, type SimulatedVm } from './simulated-vm.js';
+import { startSimulatedVm, type SimulatedVm, type SimulatedVmOptions } from './simulated-vm.js';
 
 export interface FleetOptions {
   readonly count: number;
   /** VMs are called PREFIX-1, PREFIX-2, … */
   readonly prefix: string;
+  /** Number of the first one. Default 1. */
+  readonly first?: number;
   readonly poolId: string;
   readonly orgId: string;
   readonly endpoint: string;
@@ -14,6 +16,10 @@ export interface FleetOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
+  /** Default: as a simulated VM has it. */
+  readonly reconnect?: SimulatedVmOptions['reconnect'];
+  /** What is each VM's own. */
+  readonly ofVm?: (vmId: string) => Pick<SimulatedVmOptions, 'stateDirectory' | 'witness'>;
 }
 
 export interface SimulatedFleet {
@@ -25,9 +31,11 @@ export interface SimulatedFleet {
 }
 
 export function startFleet(options: FleetOptions): SimulatedFleet {
-  const vms = Array.from({ length: options.count }, (_, index) =>
-    startSimulatedVm({ ...options, vmId: `${options.prefix}-${index + 1}` }),
-  );
+  const { prefix, first = 1 } = options;
+  const vms = Array.from({ length: options.count }, (_, index) => {
+    const vmId = `${prefix}-${first + index}`;
+    return startSimulatedVm({ ...options, vmId, ...options.ofVm?.(vmId) });
+  });
   return {
     vms,
     states() {

@@ -1,25 +1,25 @@
 /**
- * A VM without a machine: the real MIGlet (machine, link, journals) on a host that is all in memory. Its runner runs no
- * process; the test says when a job starts and ends.
+ * A VM without a machine: the real MIGlet (machine, link, journals) with a runner that runs nothing; the test says when a job
+ * starts and ends.
+ *
+ * Its state is in memory, and ends with it, or in a folder, as a real MIGlet keeps it: then its process may be killed, and
+ * the one that is started after it is in the same boot, with the same commands, events and runner.
  */
 import { randomUUID } from 'node:crypto';
-import { fromCallback, fromPromise } from 'xstate';
+import path from 'node:path';
+import { fromPromise } from 'xstate';
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
-import type { JobStatus, VmHealth } from '@mig/common/domain/vm';
+import type { VmHealth } from '@mig/common/domain/vm';
 import { migletConfigSchema } from '@mig/miglet/config';
+import { createHost } from '@mig/miglet/host/host';
 import { createCommandJournal } from '@mig/miglet/journal/command-journal';
 import { createEventJournal } from '@mig/miglet/journal/event-journal';
-import type {
-  ConfigureOutcome,
-  Ending,
-  MigletEvent,
-  Registration,
-  RunnerFacts,
-  RunnerRequest,
-} from '@mig/miglet/machine/types';
+import type { ConfigureOutcome, Ending, Registration } from '@mig/miglet/machine/types';
 import type { MigletStatus } from '@mig/miglet/machine/status';
 import { startMiglet, type MigletHost } from '@mig/miglet/miglet';
+import { createSimulatedRunner } from './simulated-runner.js';
+import { witnessHost, witnessLogger, type Witness } from './witness.js';
 
 export interface SimulatedVmOptions {
   readonly vmId: string;
@@ -34,13 +34,22 @@ export interface SimulatedVmOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
+  /** Where it keeps its boot, its journals and its runner. Undefined = in memory. */
+  readonly stateDirectory?: string | undefined;
+  /** Bounds of the waits before it connects again, as in a configuration file. Default `500ms` and `5s`. */
+  readonly reconnect?: { readonly first: string; readonly max: string } | undefined;
+  /** Is told what it does. */
+  readonly witness?: Witness | undefined;
 }
 
 export interface SimulatedVm {
   readonly vmId: string;
   status(): MigletStatus;
-  /** GitHub gives the runner a job. Nothing happens unless the runner listens and has none. */
-  startJob(name: string): void;
+  /**
+   * GitHub gives the runner a job. Nothing happens unless the runner listens and has none.
+   * @param durationMs it ends by itself after this; undefined = by `endJob`
+   */
+  startJob(name: string, durationMs?: number): void;
   endJob(result: string): void;
   /** Jobs that were ended by anything but `endJob`. */
   readonly jobsKilled: number;
@@ -59,45 +68,48 @@ const HEALTH: VmHealth = {
   diskUsedBytes: 25 * 2 ** 30,
 };
 
+/** @throws the file system's error if the state folder cannot be used */
 export function startSimulatedVm(options: SimulatedVmOptions): SimulatedVm {
-  const runner = createSimulatedRunner(options.clock);
-  const host: MigletHost = {
-    boot: {
-      boot: { bootId: randomUUID(), drained: false, resumed: false },
-      rememberDrained: () => undefined,
-      rememberEnded: () => undefined,
-    },
-    events: createEventJournal(undefined, []),
-    commands: createCommandJournal(undefined, []),
-    runner: runner.logic,
-    configureRunner: fromPromise<ConfigureOutcome, { registration: Registration }>(() =>
-      Promise.resolve({ kind: 'ok', value: undefined }),
-    ),
-    sampleHealth: () => Promise.resolve(HEALTH),
-    powerOff: () => Promise.resolve(),
-  };
+  const { clock, stateDirectory } = options;
+  const witness = options.witness ?? (() => undefined);
+  const logger = options.witness === undefined ? options.logger : witnessLogger(options.logger, witness);
   const config = migletConfigSchema(options.vmId).parse({
     pool_id: options.poolId,
     org_id: options.orgId,
+    ...(stateDirectory === undefined ? {} : { state_dir: stateDirectory }),
     controller: {
       endpoint: options.endpoint,
       grpc_endpoint: options.grpcEndpoint ?? '',
-      reconnect_first: '500ms',
-      reconnect_max: '5s',
+      reconnect_first: options.reconnect?.first ?? '500ms',
+      reconnect_max: options.reconnect?.max ?? '5s',
     },
     heartbeat: { interval: options.heartbeatInterval },
   });
+  const kept =
+    stateDirectory === undefined ? createMemory() : createHost({ config, env: process.env, logger });
+  const file = stateDirectory === undefined ? undefined : path.join(stateDirectory, 'simulated-runner.json');
+  const runner = createSimulatedRunner({ clock, file, witness });
+  const host: MigletHost = {
+    ...kept,
+    runner: runner.logic,
+    configureRunner: fromPromise<ConfigureOutcome, { registration: Registration }>(({ input }) => {
+      witness({ kind: 'configured', commandId: input.registration.commandId });
+      return Promise.resolve({ kind: 'ok', value: undefined });
+    }),
+    sampleHealth: () => Promise.resolve(HEALTH),
+    powerOff: () => Promise.resolve(),
+  };
   const miglet = startMiglet({
     config,
-    host,
-    clock: options.clock,
-    logger: options.logger,
+    host: options.witness === undefined ? host : witnessHost(host, witness),
+    clock,
+    logger,
     random: options.random,
   });
   return {
     vmId: options.vmId,
     status: () => miglet.status(),
-    startJob: (name) => runner.startJob(name),
+    startJob: (name, durationMs) => runner.startJob(name, durationMs),
     endJob: (result) => runner.endJob(result),
     get jobsKilled() {
       return runner.jobsKilled;
@@ -107,68 +119,13 @@ export function startSimulatedVm(options: SimulatedVmOptions): SimulatedVm {
   };
 }
 
-interface SimulatedRunner {
-  readonly logic: MigletHost['runner'];
-  startJob(name: string): void;
-  endJob(result: string): void;
-  readonly jobsKilled: number;
-}
-
-/** Does what the real runner does, as the machine sees it: listens, runs one job at a time, ends when it is told to. */
-function createSimulatedRunner(clock: Clock): SimulatedRunner {
-  let tell: (event: MigletEvent) => void = () => undefined;
-  let alive: RunnerFacts | undefined;
-  let job: JobStatus | undefined;
-  let jobsKilled = 0;
-
-  function end(exit: { code: number | undefined; signal: string | undefined }): void {
-    if (alive === undefined) return;
-    if (job !== undefined) jobsKilled += 1;
-    alive = undefined;
-    job = undefined;
-    tell({ type: 'runner.exited', ...exit });
-  }
-
-  return {
-    logic: fromCallback<RunnerRequest>(({ receive, sendBack }) => {
-      tell = sendBack;
-      receive((request) => {
-        switch (request.type) {
-          case 'start':
-            alive = { name: request.registration.runnerName, labels: request.registration.labels };
-            tell({ type: 'runner.started', runner: alive });
-            tell({ type: 'runner.listening' });
-            return;
-          case 'stop':
-            end({ code: 0, signal: undefined });
-            return;
-          case 'kill':
-            end({ code: undefined, signal: 'SIGKILL' });
-        }
-      });
-    }),
-    startJob(name) {
-      if (alive === undefined || job !== undefined) return;
-      job = {
-        jobId: `${alive.name}-${clock.now()}`,
-        runId: '',
-        name,
-        repository: '',
-        branch: '',
-        commit: '',
-        status: 'running',
-        startedAt: clock.now(),
-      };
-      tell({ type: 'job.started', job });
-    },
-    endJob(result) {
-      if (job === undefined) return;
-      const ended: JobStatus = { ...job, status: result === 'Succeeded' ? 'completed' : 'failed' };
-      job = undefined;
-      tell({ type: 'job.finished', job: ended, result });
-    },
-    get jobsKilled() {
-      return jobsKilled;
-    },
-  };
-}
+const createMemory = (): Pick<MigletHost, 'boot' | 'events' | 'commands'> => ({
+  boot: {
+    boot: { bootId: randomUUID(), drained: false, resumed: false },
+    rememberDrained: () => undefined,
+    rememberEnded: () => undefined,
+    retry: () => true,
+  },
+  events: createEventJournal(undefined, []),
+  commands: createCommandJournal(undefined, []),
+});

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '@mig/common/clock';
+import { createSeededRandom } from '../system/seeded-random.js';
 import type { JobRequest } from './job.js';
 
 export interface JobGeneratorOptions {
@@ -27,7 +28,7 @@ export function createJobGenerator(
   deps: { clock: Clock; queue: (job: JobRequest) => void; queuedCount: () => number },
   options: JobGeneratorOptions,
 ): { stop(): void } {
-  const random = seededRandom(options.seed);
+  const random = createSeededRandom(options.seed);
   let timer: Timer;
 
   function next(): void {
@@ -41,15 +42,4 @@ export function createJobGenerator(
 
   timer = deps.clock.setTimer(next, options.everyMs);
   return { stop: () => deps.clock.clearTimer(timer) };
-}
-
-/** Numbers in [0, 1) that depend on the seed alone (mulberry32, by Tommy Ettinger, public domain). */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

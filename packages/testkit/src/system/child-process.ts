@@ -1,11 +1,11 @@
-/** A process of the demo: started in a group of its own, so that Ctrl-C reaches the demo alone, and read line by line. */
+/** A process that this one starts: in a group of its own, so that Ctrl-C reaches this one alone, and read line by line. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 export interface ChildExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** The last line that it wrote to standard error. */
+  /** The last line that it wrote to standard error, or the error that nobody caught. */
   readonly lastError: string;
 }
 
@@ -22,6 +22,9 @@ export interface ChildOptions {
   readonly onLog: (entry: Readonly<Record<string, unknown>>) => void;
 }
 
+/** As Node prints an error that ends the process, before its stack. */
+const UNCAUGHT = /^\w*Error\b/;
+
 export function startChild(options: ChildOptions): Child {
   const child = spawn(process.execPath, options.args, {
     env: options.env,
@@ -34,7 +37,7 @@ export function startChild(options: ChildOptions): Child {
     if (entry !== undefined) options.onLog(entry);
   });
   createInterface({ input: child.stderr }).on('line', (line) => {
-    if (line.trim() !== '') lastError = line;
+    if (line.trim() !== '' && !UNCAUGHT.test(lastError)) lastError = line;
   });
   const exited = new Promise<ChildExit>((resolve) => {
     child.once('error', (error) => resolve({ code: 1, signal: null, lastError: error.message }));

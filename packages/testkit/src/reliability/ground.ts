@@ -1,0 +1,199 @@
+/**
+ * Where a part is run: a folder, a stand-in GitHub, controllers and fleets as processes. Whatever the part starts here is
+ * ended, by its number, when the part is over, however it ends.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createStandInGitHub, type StandInGitHub } from '../github/stand-in-github.js';
+import type { StandInEvent } from '../github/events.js';
+import { startChild, type Child, type ChildOptions } from '../system/child-process.js';
+import { startControllerProcess, type ControllerProcess } from '../system/controller-process.js';
+import { createOperatorApi, type OperatorApi } from '../system/operator-api.js';
+import { createSeededRandom } from '../system/seeded-random.js';
+
+export const POOL = 'pool';
+export const ORGANIZATION = 'acme';
+
+export interface Ground {
+  readonly folder: string;
+  /** Follows the seed. */
+  readonly random: () => number;
+  /** Aborted when the part has to end. */
+  readonly signal: AbortSignal;
+  /** A line of progress. */
+  say(text: string): void;
+  /** Starts a stand-in GitHub and a controller that is signed in there, and resolves when both listen. */
+  startControl(options?: ControlOptions): Promise<Control>;
+  /** A process that is ended with the part. */
+  start(options: Omit<ChildOptions, 'env'> & { readonly env?: Readonly<Record<string, string>> }): Child;
+  /** A fleet of simulated VMs, in one process. */
+  startFleet(options: FleetProcessOptions): Child;
+  /** Called when the part is over, before its folder goes. */
+  onCleanUp(task: () => void): void;
+}
+
+export interface ControlOptions {
+  /** Settings of the controller beside its defaults: `CONTROLLER_…`. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly onControllerLog?: (entry: Readonly<Record<string, unknown>>) => void;
+  readonly onGitHubEvent?: (event: StandInEvent) => void;
+}
+
+export interface Control {
+  readonly controller: ControllerProcess;
+  readonly github: StandInGitHub;
+  readonly api: OperatorApi;
+  /** Ends of the controller that nobody asked for, in words. */
+  readonly crashes: readonly string[];
+}
+
+export interface FleetProcessOptions {
+  readonly endpoint: string;
+  readonly prefix: string;
+  readonly first: number;
+  readonly count: number;
+  readonly seed: number;
+  /** Keeps its VMs' state and writes down what they do; otherwise all is in memory. */
+  readonly kept: boolean;
+  /** `MIN..MAX`; undefined = no jobs. */
+  readonly jobs?: string;
+  readonly onLog?: ChildOptions['onLog'];
+}
+
+const PACKAGES = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
+export const PROGRAMS = {
+  controller: path.join(PACKAGES, 'controller', 'bundle', 'controller.mjs'),
+  miglet: path.join(PACKAGES, 'miglet', 'bundle', 'miglet.mjs'),
+  /** The same, with the points at which it can be told to die. */
+  mortalMiglet: path.join(PACKAGES, 'miglet', 'bundle', 'miglet.test-points.mjs'),
+  fleet: path.join(PACKAGES, 'testkit', 'dist', 'fleet', 'main.js'),
+};
+
+/** As a MIGlet has it by default. */
+const RECONNECT = '5s..30s';
+const TOKEN = 'a-token-of-the-stand-in';
+/** What a process needs of the machine; nothing else of this one's environment shall change what is measured. */
+const BASE_ENV = Object.fromEntries(
+  ['PATH', 'HOME', 'TMPDIR', 'LANG'].flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined ? [] : [[name, value]];
+  }),
+);
+
+export const stateFolder = (folder: string, vmId: string): string => path.join(folder, 'vms', vmId);
+export const witnessFile = (folder: string, vmId: string): string =>
+  path.join(folder, 'witness', `${vmId}.jsonl`);
+
+export interface GroundOptions {
+  readonly name: string;
+  readonly seed: number;
+  readonly signal: AbortSignal;
+  readonly say: (text: string) => void;
+  readonly keep: boolean;
+}
+
+export interface OwnedGround {
+  readonly ground: Ground;
+  /** Ends what is left, and removes the folder. */
+  cleanUp(): Promise<void>;
+  /** Ends what is left at once, and waits for nothing. */
+  abandon(): void;
+}
+
+export function createGround(options: GroundOptions): OwnedGround {
+  const { signal, say } = options;
+  const random = createSeededRandom(options.seed);
+  const folder = mkdtempSync(path.join(os.tmpdir(), `mig-reliability-${options.name}-`));
+  const children = new Set<Child>();
+  const controllers: ControllerProcess[] = [];
+  const githubs: StandInGitHub[] = [];
+  const tasks: (() => void)[] = [];
+
+  function start(child: Omit<ChildOptions, 'env'> & { readonly env?: Readonly<Record<string, string>> }): Child {
+    const started = startChild({ ...child, env: { ...BASE_ENV, ...child.env } });
+    children.add(started);
+    void started.exited.then(() => children.delete(started));
+    return started;
+  }
+
+  const ground: Ground = {
+    folder,
+    random,
+    signal,
+    say,
+    start,
+    async startControl(control = {}) {
+      const github = await createStandInGitHub({
+        tokens: [TOKEN],
+        organization: ORGANIZATION,
+        // The measured load is that of hours in minutes.
+        rateLimit: { limit: 1_000_000 },
+        ...(control.onGitHubEvent === undefined ? {} : { onEvent: control.onGitHubEvent }),
+      });
+      githubs.push(github);
+      const tokenFile = path.join(folder, 'github-token');
+      writeFileSync(tokenFile, TOKEN, { mode: 0o600 });
+      const crashes: string[] = [];
+      const controller = await startControllerProcess({
+        program: PROGRAMS.controller,
+        dataDirectory: path.join(folder, 'controller_data'),
+        env: {
+          ...BASE_ENV,
+          CONTROLLER_GITHUB_AUTH: 'token',
+          CONTROLLER_GITHUB_API_URL: github.url,
+          CONTROLLER_GITHUB_WEB_URL: github.url,
+          CONTROLLER_GITHUB_TOKEN_FILE: tokenFile,
+          CONTROLLER_GITHUB_ORG: ORGANIZATION,
+          CONTROLLER_POOLS: `{ ${POOL}: { labels: [self-hosted, ${POOL}] } }`,
+          ...control.env,
+        },
+        ...(control.onControllerLog === undefined ? {} : { onLog: control.onControllerLog }),
+        onUnexpectedEnd(exit) {
+          crashes.push(exit.lastError || (exit.signal ?? `exit code ${exit.code ?? 'unknown'}`));
+        },
+      });
+      controllers.push(controller);
+      const api = createOperatorApi(() => controller.http, { signal, random: Math.random });
+      return { controller, github, api, crashes };
+    },
+    startFleet(fleet) {
+      if (fleet.kept) for (const name of ['vms', 'witness']) mkdirSync(path.join(folder, name), { recursive: true });
+      return start({
+        args: [
+          PROGRAMS.fleet,
+          ...['--endpoint', fleet.endpoint, '--prefix', fleet.prefix, '--pool-id', POOL],
+          ...['--org-id', ORGANIZATION, '--count', String(fleet.count), '--first', String(fleet.first)],
+          ...['--seed', String(fleet.seed), '--reconnect', RECONNECT],
+          ...['--exit-with-parent', String(process.pid)],
+          ...(fleet.kept
+            ? ['--state-dir', path.join(folder, 'vms'), '--witness-dir', path.join(folder, 'witness')]
+            : []),
+          ...(fleet.jobs === undefined ? [] : ['--jobs', fleet.jobs]),
+        ],
+        onLog: fleet.onLog ?? (() => undefined),
+      });
+    },
+    onCleanUp: (task) => tasks.push(task),
+  };
+
+  function abandon(): void {
+    for (const task of tasks) task();
+    for (const child of children) child.signal('SIGKILL');
+    for (const controller of controllers) void controller.kill();
+  }
+
+  return {
+    ground,
+    abandon,
+    async cleanUp() {
+      const left = [...children];
+      abandon();
+      await Promise.all([...left.map((child) => child.exited), ...controllers.map((each) => each.kill())]);
+      await Promise.all(githubs.map((github) => github.close()));
+      if (options.keep) say(`kept: ${folder}`);
+      else rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
