@@ -81,6 +81,36 @@ describe('a restart', () => {
   });
 });
 
+describe('a file that is torn', () => {
+  it('is set aside at the next start, which is an event of its VM and in the log', async () => {
+    test = await startTestController();
+    (await test.miglet()).close();
+    await until('it is gone', () => test.log.text().includes('the stream of a VM ended'));
+    const { id } = await submit();
+    await test.controller.stop();
+    const file = path.join(test.directory, 'data', 'vm-1', 'commands', 'cmd-torn.json');
+    await writeFile(file, '{"id":');
+    await test.restart();
+    type List = { events: { type: string; via: string; data: Record<string, string> }[] };
+    const { events } = await test.eventually<List>(
+      'it is told',
+      '/api/v1/vms/vm-1/events',
+      (json) => json.events.length === 1,
+    );
+    expect(events[0]).toMatchObject({
+      type: 'file_set_aside',
+      via: 'controller',
+      data: { file: expect.stringContaining('cmd-torn.json') as unknown },
+    });
+    expect(test.log.lines()).toContainEqual(
+      expect.objectContaining({ event: 'file_set_aside', level: 'error', vmId: 'vm-1' }),
+    );
+    expect((await command(id)).state).toBe('queued');
+    await test.restart();
+    expect((await test.call<List>('GET', '/api/v1/vms/vm-1/events')).json.events).toHaveLength(1);
+  });
+});
+
 describe('what cannot start', () => {
   const configFor = (fields: object) =>
     controllerConfigSchema.parse({ http: { port: 0 }, grpc: { port: 0 }, ...fields });

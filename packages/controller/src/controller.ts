@@ -276,6 +276,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await within(inFlight.settled(), remainingMs() / 2);
     links.closeAll({ kind: 'stopping', message: STOPPING_MESSAGE });
     await Promise.allSettled([http.stop(remainingMs()), grpc.stop(remainingMs())]);
+    // What the last messages brought is handed to the store before it closes.
+    await inFlight.settled();
     await losses.stop();
     await drains.stop();
     await store.close();

@@ -29,6 +29,8 @@ export interface MigletHost {
   readonly earlierBoots?: readonly EarlierBoot[];
   readonly events: EventJournal;
   readonly commands: CommandJournal;
+  /** Milliseconds since the machine's start, by which the journals count; default: they do not. */
+  readonly uptimeMs?: () => number;
   readonly runner: MigletActors['runner'];
   readonly configureRunner: MigletActors['configureRunner'];
   sampleHealth(): Promise<VmHealth>;
@@ -196,6 +198,8 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   );
   actor.start();
   resumeCommands(host.commands, boot.resumed, {
+    uptimeMs: host.uptimeMs ?? (() => 0),
+    drainDeadlineMs: config.drain.deadline,
     begin: (id, type, parameters) => executeCommand(id, type, parameters, commandEffects),
     settle: (id, outcome) => link.settleCommand(id, outcome),
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { COMMAND_TYPES } from '@mig/common/domain/command-types';
 import { createCommandJournal } from './journal/command-journal.js';
+import { createMemoryLog } from './journal/memory-log.contract.js';
 import type { CommandJournal, JournaledCommand } from './journal/journal.js';
 import { resumeCommands, resumptionOf, unfinished } from './resume.js';
 
@@ -10,6 +11,8 @@ const DONE = { success: true, message: '', result: {} };
 function resumed(journal: CommandJournal, sameBoot: boolean): string[] {
   const deeds: string[] = [];
   resumeCommands(journal, sameBoot, {
+    uptimeMs: () => 0,
+    drainDeadlineMs: 0,
     begin: (id, type) => deeds.push(`${type} ${id} again`),
     settle: (id, { success, result }) => deeds.push(`${id} ${success ? 'ok' : (result['code'] ?? 'failed')}`),
   });
@@ -83,6 +86,25 @@ describe('resume', () => {
       'undrain 4 again',
       '5 interrupted',
     ]);
+  });
+
+  it('the deadline of a drain goes on from when it was taken, whatever the clock on the wall says', () => {
+    let uptimeMs = 50_000;
+    const log = createMemoryLog();
+    const before = createCommandJournal(log, [], () => uptimeMs);
+    before.take('named', 'drain', { deadline_ms: 60_000 });
+    before.take('unnamed', 'drain', {});
+    before.take('never', 'drain', { deadline_ms: 0 });
+    before.take('passed', 'drain', { deadline_ms: 100 });
+    uptimeMs = 60_000;
+    const begun: Record<string, unknown> = {};
+    resumeCommands(createCommandJournal(undefined, log.lines()), true, {
+      uptimeMs: () => uptimeMs,
+      drainDeadlineMs: 30_000,
+      begin: (id, _type, parameters) => (begun[id] = parameters['deadline_ms']),
+      settle: () => undefined,
+    });
+    expect(begun).toEqual({ named: 50_000, unnamed: 20_000, never: 0, passed: 1 });
   });
 
   it('a command of a type that this version does not know is not left without an answer', () => {

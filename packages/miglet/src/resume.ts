@@ -8,9 +8,10 @@
  *   written down. What it left running is cleared away, and the controller registers the VM anew.
  * - `drain`: the VM is, or comes, out of service. A second effect would be to take a VM out of service that was brought back
  *   meanwhile; but what brings it back (`undrain`, `register_runner`) comes after the drain was answered, or is itself
- *   unfinished, and begun again after it. Its deadline begins anew.
+ *   unfinished, and begun again after it. Its deadline goes on from when it was taken, by a clock that does not jump.
  * - `undrain`: as `drain`, the other way round. That the drain is forgotten is on disk before it is answered.
- * - `shutdown`: the MIGlet ends once. The next one begins another boot, in which it is not begun again.
+ * - `shutdown`: the MIGlet ends once. The next one begins another boot, in which it is not begun again. The deadline of its
+ *   drain, that of the settings, begins anew.
  * - `update_config`, `set_log_level` change the memory of the process, and died with it: begun again, they are done for the
  *   first time in this one. A second effect in one process would be to set the same value again.
  */
@@ -53,8 +54,29 @@ export const unfinished = (journal: CommandJournal): JournaledCommand[] =>
   journal.all().filter((command) => command.outcome === undefined);
 
 export interface ResumeEffects {
+  /** Milliseconds since the machine's start. */
+  uptimeMs(): number;
+  /** Deadline of a drain that names none; 0 = never. */
+  readonly drainDeadlineMs: number;
   begin(id: string, type: CommandType, parameters: Parameters): void;
   settle(id: string, outcome: NonNullable<JournaledCommand['outcome']>): void;
+}
+
+/**
+ * The parameters of a drain that was taken this long ago: with what is left of its deadline, 1 ms if nothing is.
+ *
+ * @param defaultDeadlineMs of a drain that names none; 0 = never
+ */
+export function continuedDrain(
+  parameters: Parameters,
+  elapsedMs: number,
+  defaultDeadlineMs: number,
+): Parameters {
+  const { deadline_ms: named } = parameters;
+  const deadlineMs = typeof named === 'number' ? named : defaultDeadlineMs;
+  return deadlineMs === 0
+    ? parameters
+    : { ...parameters, deadline_ms: Math.max(1, deadlineMs - Math.max(0, elapsedMs)) };
 }
 
 /**
@@ -64,7 +86,7 @@ export interface ResumeEffects {
  * @param sameBoot the machine is in the boot in which the commands were taken
  */
 export function resumeCommands(journal: CommandJournal, sameBoot: boolean, effects: ResumeEffects): void {
-  for (const { id, type, parameters } of unfinished(journal)) {
+  for (const { id, type, parameters, takenUptimeMs } of unfinished(journal)) {
     if (!isCommandType(type)) {
       // A later version of the MIGlet took it, and was replaced by this one.
       effects.settle(id, {
@@ -75,8 +97,12 @@ export function resumeCommands(journal: CommandJournal, sameBoot: boolean, effec
       continue;
     }
     const resumption = resumptionOf(type, sameBoot);
-    if (resumption.kind === 'again') effects.begin(id, type, parameters);
-    else {
+    if (resumption.kind === 'again') {
+      const elapsedMs = takenUptimeMs === undefined ? 0 : effects.uptimeMs() - takenUptimeMs;
+      const again =
+        type === 'drain' ? continuedDrain(parameters, elapsedMs, effects.drainDeadlineMs) : parameters;
+      effects.begin(id, type, again);
+    } else {
       const { success, message, result } = resumption;
       effects.settle(id, { success, message, result });
     }

@@ -19,7 +19,7 @@ export interface HeartbeatPolicy {
 }
 
 /** No MIGlet is asked for less: 1 second. */
-export const MIN_INTERVAL_MS = 1_000;
+const MIN_INTERVAL_MS = 1_000;
 /** A change that is smaller is told to nobody. */
 const CHANGE_WORTH_TELLING = 0.2;
 /** MIGlets that are told at a time, and the time between two such slices: 2,500 a second. */

@@ -69,7 +69,8 @@ export async function announce(
     if (outcome.kind !== 'ok') return outcome;
     options.journal.acknowledge(event.sequence);
     previousSequence = event.sequence;
-    answer = outcome.value;
+    // Only vm_started is answered with it, and events that were journaled since come after that.
+    if (outcome.value.grpcEndpoint !== '') answer = outcome.value;
   }
   return ok(answer);
 }

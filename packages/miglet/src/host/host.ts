@@ -52,13 +52,14 @@ export function createHost({ config, env, logger }: HostDeps): RealHost {
     maxEvents: config.journal.max_events,
     maxBytes: config.journal.max_bytes,
     maxAgeMs: config.journal.max_age,
-    uptimeMs: () => os.uptime() * 1_000,
+    uptimeMs,
   });
   return {
     boot,
     earlierBoots: openEarlierBoots(stateDirectory, boot.boot.bootId, logger),
     events,
-    commands: createCommandJournal(commandLog.log, commandLog.entries),
+    commands: createCommandJournal(commandLog.log, commandLog.entries, uptimeMs),
+    uptimeMs,
     runner: createRunnerActor({
       listener: {
         directory,
@@ -86,6 +87,8 @@ export function createHost({ config, env, logger }: HostDeps): RealHost {
     release,
   };
 }
+
+const uptimeMs = (): number => os.uptime() * 1_000;
 
 const LOCK: DirectoryLockOptions = {
   file: '.miglet.lock',

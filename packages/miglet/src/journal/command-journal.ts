@@ -14,7 +14,13 @@ import type { LogFile } from './log-file.js';
 import { createPatientLog } from './patient-log.js';
 
 type Entry =
-  | { readonly kind: 'taken'; readonly id: string; readonly type: string; readonly parameters: Parameters }
+  | {
+      readonly kind: 'taken';
+      readonly id: string;
+      readonly type: string;
+      readonly parameters: Parameters;
+      readonly uptimeMs?: number;
+    }
   | {
       readonly kind: 'finished';
       readonly id: string;
@@ -30,10 +36,12 @@ const MAX_SURPLUS_LINES = 2_000;
 /**
  * @param log where it is kept; undefined keeps it in memory only
  * @param entries what the log held when it was opened
+ * @param uptimeMs milliseconds since the machine's start, the same for every process in it; default: not written down
  */
 export function createCommandJournal(
   log: LogFile<unknown> | undefined,
   entries: readonly unknown[],
+  uptimeMs?: () => number,
 ): CommandJournal {
   const file = createPatientLog<Entry>(log);
   const commands = new Map<string, JournaledCommand>();
@@ -50,6 +58,7 @@ export function createCommandJournal(
           parameters: entry.parameters,
           outcome: undefined,
           reported: false,
+          ...(entry.uptimeMs === undefined ? {} : { takenUptimeMs: entry.uptimeMs }),
         });
         return;
       case 'finished':
@@ -92,7 +101,8 @@ export function createCommandJournal(
           message: `${MAX_UNREPORTED} commands of this VM are not yet reported: send it again when some have ended`,
         };
       }
-      const entry: Entry = { kind: 'taken', id, type, parameters };
+      const at = uptimeMs === undefined ? {} : { uptimeMs: Math.round(uptimeMs()) };
+      const entry: Entry = { kind: 'taken', id, type, parameters, ...at };
       if (!file.offer(entry)) {
         return {
           code: 'journal-unavailable',
@@ -112,7 +122,13 @@ export function createCommandJournal(
 
 function entriesOf(command: JournaledCommand): Entry[] {
   return [
-    { kind: 'taken', id: command.id, type: command.type, parameters: command.parameters },
+    {
+      kind: 'taken',
+      id: command.id,
+      type: command.type,
+      parameters: command.parameters,
+      ...(command.takenUptimeMs === undefined ? {} : { uptimeMs: command.takenUptimeMs }),
+    },
     ...(command.outcome === undefined
       ? []
       : [{ kind: 'finished' as const, id: command.id, outcome: command.outcome }]),

@@ -54,6 +54,8 @@ export interface JournaledCommand {
     | undefined;
   /** The controller has recorded the outcome. */
   readonly reported: boolean;
+  /** When it was taken, milliseconds since the machine's start; missing where nobody counts them. */
+  readonly takenUptimeMs?: number;
 }
 
 export interface CommandJournal {

@@ -39,6 +39,9 @@ export function endingOf(context: MigletContext): Ending {
   return ending.outcome === 'drained' && context.forced ? { ...ending, outcome: 'forced' } : ending;
 }
 
+/** Why a VM is drained that was so before its MIGlet was restarted, until a drain that is resumed says more. */
+export const DRAINED_BEFORE = 'drained before the MIGlet was restarted';
+
 /** What becomes of a VM whose drain is taken back now, for its operator. */
 export function messageAfterUndrain({ job, processAlive, runner, stopping }: MigletContext): string {
   if (job !== undefined && stopping)

@@ -20,7 +20,7 @@
  * No I/O here: sockets, processes and files live in the actors and effects that are handed in. Every time is a named delay.
  */
 import { raise } from 'xstate';
-import { endingOf, success } from './describe.js';
+import { DRAINED_BEFORE, endingOf, success } from './describe.js';
 import { createLifecycleRegion } from './lifecycle-region.js';
 import { createLinkRegion } from './link-region.js';
 import { createRunnerRegion } from './runner-region.js';
@@ -56,9 +56,7 @@ export function createMigletMachine(effects: MigletEffects) {
       stopping: false,
       job: undefined,
       deregisterFailures: 0,
-      drain: input.drained
-        ? { reason: 'drained before the MIGlet was restarted', deadlinesMs: [], commandIds: [] }
-        : undefined,
+      drain: input.drained ? { reason: DRAINED_BEFORE, deadlinesMs: [], commandIds: [] } : undefined,
       undrained: false,
       forced: false,
       ending: undefined,

@@ -83,6 +83,13 @@ describe('boot', () => {
     expect(harness.lifecycle()).toBe('registering.connecting');
   });
 
+  it('a drain that goes on after a restart has its own reason', async () => {
+    const harness = createHarness({ drained: true });
+    expect(harness.context().drain?.reason).toBe('drained before the MIGlet was restarted');
+    await harness.send(events.drain('drain-1', { reason: 'new image' }), events.drain('drain-2'));
+    expect(harness.context().drain?.reason).toBe('new image');
+  });
+
   it('a VM that was drained before its MIGlet was restarted stays drained, and can be brought back', async () => {
     const harness = await ROAD.announced({ drained: true });
     expect(harness.lifecycle()).toBe('draining.drained');

@@ -5,7 +5,7 @@ import { backoffDelayMs } from '@mig/common/backoff';
 import { assign, fromCallback, fromPromise, sendTo, setup } from 'xstate';
 import type { JobStatus } from '@mig/common/domain/vm';
 import { deadlineOf, isShorter, shortestDeadline } from './deadlines.js';
-import { endingOf } from './describe.js';
+import { DRAINED_BEFORE, endingOf } from './describe.js';
 import { createTimers } from './timers.js';
 import type {
   AnnounceOutcome,
@@ -187,7 +187,7 @@ function createVocabulary(effects: MigletEffects) {
           forced: context.forced || request.force,
           undrained: false,
           drain: {
-            reason: drain?.reason ?? request.reason,
+            reason: drain === undefined || drain.reason === DRAINED_BEFORE ? request.reason : drain.reason,
             deadlinesMs: isShorter(deadlineMs, shortestDeadline(context))
               ? [...(drain?.deadlinesMs ?? []), deadlineMs]
               : (drain?.deadlinesMs ?? []),

@@ -7,7 +7,7 @@ import type { Control, FleetProcessOptions, Ground } from './ground.js';
 export interface FleetHosts {
   readonly vmIds: readonly string[];
   readonly hostCount: number;
-  /** SIGKILL to all VMs of this process; they are started again, in the same boot, after `downMs`. Resolves then. */
+  /** SIGKILL to all VMs of this process; they are started again, in the same boot, after `downMs`. Resolves when they run. */
   kill(host: number, downMs: number): Promise<void>;
   /** From here on no VM is given a job. */
   stopGivingJobs(): void;
@@ -29,7 +29,10 @@ export function startFleetHosts(ground: Ground, options: FleetHostsOptions): Fle
   const starts = seeds.map(() => 0);
   let givesJobs = true;
 
-  function start(host: number): Child {
+  /** @returns the process; `up` resolves when it has made its VMs, or has ended */
+  function start(host: number): { readonly child: Child; readonly up: Promise<unknown> } {
+    let isUp: () => void = () => undefined;
+    const up = new Promise<void>((resolve) => (isUp = resolve));
     const first = 1 + host * perHost;
     starts[host] = (starts[host] ?? 0) + 1;
     const child = ground.startFleet({
@@ -39,16 +42,17 @@ export function startFleetHosts(ground: Ground, options: FleetHostsOptions): Fle
       // A process that is started again does not repeat the chances of the one before.
       seed: (seeds[host] ?? 0) + (starts[host] ?? 0),
       ...(givesJobs && options.jobs !== undefined ? { jobs: options.jobs } : {}),
+      onLog: isUp,
     });
     void child.exited.then((exit) => {
       if (expected.has(child) || ground.signal.aborted || exit.code === 0) return;
       crashes.push(`fleet process ${host + 1}: ${exit.lastError || (exit.signal ?? `exit code ${exit.code ?? 0}`)}`);
       ground.say(`ended by itself: ${crashes.at(-1) ?? ''}`);
     });
-    return child;
+    return { child, up: Promise.race([up, child.exited]) };
   }
 
-  const children = seeds.map((_, host) => start(host));
+  const children = seeds.map((_, host) => start(host).child);
   ground.onCleanUp(() => children.forEach((child) => expected.add(child)));
   return {
     vmIds: Array.from({ length: count }, (_, index) => `${prefix}-${index + 1}`),
@@ -61,7 +65,9 @@ export function startFleetHosts(ground: Ground, options: FleetHostsOptions): Fle
       child.signal('SIGKILL');
       await child.exited;
       await pause(downMs, undefined, { signal: ground.signal });
-      children[host] = start(host);
+      const started = start(host);
+      children[host] = started.child;
+      await started.up;
     },
     stopGivingJobs() {
       givesJobs = false;

@@ -1,4 +1,5 @@
 /** `npm run reliability`. Exit codes: 0 every promise held, 1 one did not or a part did not come to its end, 2 wrong flags. */
+import { setMaxListeners } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { errorMessage } from '@mig/common/errors';
@@ -73,10 +74,13 @@ async function runPart(part: Part, options: ReliabilityOptions, interrupt: Abort
     () => bound.abort(new Error(`the part did not end within its bound of ${boundMs / 1_000} s`)),
     boundMs,
   );
+  const signal = AbortSignal.any([interrupt, bound.signal]);
+  // Every caller of a part waits with it.
+  setMaxListeners(0, signal);
   const owned = createGround({
     name: part.name,
     seed: options.seed,
-    signal: AbortSignal.any([interrupt, bound.signal]),
+    signal,
     say,
     keep: options.keep,
   });

@@ -20,7 +20,7 @@ import type { Store } from '../store.js';
 import type { DurableFiles } from './durable-files.js';
 import { errorCode, type DirectoryEntry, type FileOperations } from './file-operations.js';
 import { eventFileName, heartbeatFileName, selectExpired, toHistory } from './history.js';
-import type { HistoryEntry, Retention } from './history.js';
+import type { HistoryEntry, HistoryFile, Retention } from './history.js';
 import type { RecordReader } from './read-records.js';
 import { createStamper } from './stamp.js';
 import { toJson } from './to-json.js';
@@ -156,7 +156,7 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
     }
   }
 
-  async function removeOld(folder: VmFolder, file: HistoryEntry): Promise<void> {
+  async function removeOld(folder: VmFolder, file: HistoryFile): Promise<void> {
     try {
       // Without the log, which needs room: on a full disk this makes room. One that a replay brings back is pruned again.
       await files.remove(path.join(folder.path, file.name));

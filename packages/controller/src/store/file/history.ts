@@ -60,11 +60,11 @@ export interface Retention {
 }
 
 /** The files that retention gives up: too old, or too many with the oldest first. */
-export function selectExpired(
-  files: readonly HistoryFile[],
+export function selectExpired<File extends HistoryFile>(
+  files: readonly File[],
   retention: Retention,
   nowMs: number,
-): HistoryFile[] {
+): File[] {
   const surplus = {
     event: files.filter((file) => file.kind === 'event').length - retention.maxEvents,
     heartbeat: files.filter((file) => file.kind === 'heartbeat').length - retention.maxHeartbeats,
