@@ -49,7 +49,7 @@ function vmColumns({ colours, io }: Session): Column<VmResource>[] {
     { title: 'HEARTBEAT', text: (vm) => ageOf(vm.last_heartbeat_at, nowMs) },
     { title: 'AGE', text: (vm) => ageOf(vm.first_seen_at, nowMs) },
     { title: 'OUTCOME', text: (vm) => vm.outcome ?? '' },
-    { title: 'JOB', text: (vm) => (vm.current_job?.status === 'running' ? vm.current_job.name : '') },
+    { title: 'JOB', text: jobText },
   ];
 }
 
@@ -66,3 +66,9 @@ const WIDE_COLUMNS: readonly Column<VmResource>[] = [
   { title: 'DRAIN', text: (vm) => vm.drain_id ?? '' },
   { title: 'REASON', text: (vm) => vm.state_reason ?? '' },
 ];
+
+/** The job that runs, or that ran when the VM was lost. */
+function jobText({ current_job: job }: VmResource): string {
+  if (job?.status === 'running') return job.name;
+  return job?.status === 'unknown' ? `${job.name} (fate unknown)` : '';
+}

@@ -62,3 +62,7 @@ export function assertVmTransition(vmId: string, from: string, to: string): void
 /** Does `state` match what an operator filters by: the same path, or a phase or step above it? */
 export const stateMatches = (state: string, filter: string): boolean =>
   state === filter || state.startsWith(`${filter}.`);
+
+/** Its life is over: by its own word it ends, or has ended. */
+export const hasEnded = (vm: { readonly state: string; readonly outcome: string | undefined }): boolean =>
+  vm.outcome !== undefined || phaseOf(vm.state) === 'shutdown';

@@ -3,7 +3,7 @@
  * for whatever comes under the VM's name.
  */
 import type { CommandRecord } from '@mig/common/domain/command';
-import { phaseOf } from '@mig/common/domain/vm-state';
+import { hasEnded } from '@mig/common/domain/vm-state';
 import type { VmRecord } from '@mig/common/domain/vm';
 
 const BOUND: readonly string[] = ['drain', 'undrain', 'shutdown'];
@@ -16,9 +16,7 @@ export const endsLife = (type: string): boolean => type === 'drain' || type === 
  * has no boot to bind to: the command is for its next. A legacy MIGlet has none at all.
  */
 export const bootFor = (type: string, vm: VmRecord): string | undefined =>
-  BOUND.includes(type) && vm.bootId !== '' && vm.outcome === undefined && phaseOf(vm.state) !== 'shutdown'
-    ? vm.bootId
-    : undefined;
+  BOUND.includes(type) && vm.bootId !== '' && !hasEnded(vm) ? vm.bootId : undefined;
 
 /**
  * Must this boot not carry the command out? It was submitted for another; or it went out to another, which it ended, as far

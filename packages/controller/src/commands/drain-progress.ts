@@ -12,10 +12,10 @@ import {
   type DrainRecord,
   type DrainVm,
 } from '@mig/common/domain/drain';
+import { hasEnded } from '@mig/common/domain/vm-state';
 import type { Fleet, VmView } from '../fleet/fleet.js';
 import type { CommandQueue } from './command-queue.js';
 import type { DrainBook, LiveDrain } from './drain-book.js';
-import { hasEnded } from './drain-selection.js';
 
 export interface DrainProgress {
   /** From now on the VMs of the drain are moved on. */

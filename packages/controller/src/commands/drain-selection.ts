@@ -1,13 +1,9 @@
 /** Which VMs a drain is of: chosen once, when it is made. */
 import type { DrainSelector } from '@mig/common/domain/drain';
-import { phaseOf } from '@mig/common/domain/vm-state';
+import { hasEnded } from '@mig/common/domain/vm-state';
 import type { VmRecord } from '@mig/common/domain/vm';
 import type { Fleet } from '../fleet/fleet.js';
 import { BadDrainError } from './errors.js';
-
-/** Its life is over: by its own word it ends, or has ended. */
-export const hasEnded = (vm: VmRecord): boolean =>
-  vm.outcome !== undefined || phaseOf(vm.state) === 'shutdown';
 
 /**
  * The VMs, by id. Those that have ended are left out, unless they were named.

@@ -7,7 +7,7 @@
 import type { Clock } from '@mig/common/clock';
 import type { VmEvent } from '@mig/common/domain/event';
 import type { ConnectRequest, HeartbeatMessage } from '@mig/common/domain/messages';
-import { parseReportedState, phaseOf } from '@mig/common/domain/vm-state';
+import { hasEnded, parseReportedState, phaseOf } from '@mig/common/domain/vm-state';
 import type { Link, Liveness, VmIdentity, VmRecord } from '@mig/common/domain/vm';
 import { createHearing } from './hearing.js';
 import type { Links } from './links.js';
@@ -250,6 +250,3 @@ export function createFleet(deps: FleetDeps): Fleet {
     },
   };
 }
-
-/** Its life is over, by its own word. */
-const hasEnded = (vm: VmRecord): boolean => vm.outcome !== undefined || phaseOf(vm.state) === 'shutdown';

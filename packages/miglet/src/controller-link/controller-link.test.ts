@@ -207,6 +207,17 @@ describe('results', () => {
     expect(resultsSent(parts)).toEqual([]);
   });
 
+  it('are not given up because a controller acknowledges one that has not come', () => {
+    const parts = createParts();
+    parts.connect();
+    parts.commands.take('c1', 'drain', {});
+    parts.tell({ kind: 'resultAck', commandId: 'c1' });
+    parts.tell({ kind: 'resultAck', commandId: 'ghost' });
+    parts.link.settleCommand('c1', DONE);
+    parts.clock.advance(30_000);
+    expect(resultsSent(parts)).toEqual(['c1', 'c1']);
+  });
+
   it('are the first that a command had, however often it ends', () => {
     const parts = createParts();
     parts.connect();

@@ -169,12 +169,15 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
         testPoint('events.acknowledged');
         checkFlushed();
         return;
-      case 'resultAck':
-        if (commands.get(message.commandId)?.reported === false) commands.markReported(message.commandId);
+      case 'resultAck': {
+        const command = commands.get(message.commandId);
+        // Of a command that has not ended there is nothing to record: its result is still to come.
+        if (command?.outcome !== undefined && !command.reported) commands.markReported(command.id);
         if (!commands.retry()) ensureWritten();
         testPoint('results.reported');
         checkFlushed();
         return;
+      }
       case 'deregisterResult':
         answerQuestion(message.result);
         return;
