@@ -49,7 +49,7 @@ const FAREWELL_MS = 2_000;
 /** VMs that are gone for long are looked for this often. */
 const FORGET_MS = 10 * 60_000;
 
-/** @throws DirectoryInUseError, or the system's error if a port or the data directory cannot be had */
+/** @throws DirectoryInUseError, DataDirectoryUnreadableError, or the system's error if a port or the data directory cannot be had */
 export async function startController(deps: ControllerDeps): Promise<Controller> {
   const { config, clock, logger } = deps;
   const store = await openFileStore({

@@ -32,3 +32,13 @@ describe('config/miglet.yaml', () => {
     }
   });
 });
+
+describe('controller.fence_after', () => {
+  const fenceAfter = (text: string): unknown =>
+    schema.safeParse({ controller: { fence_after: text } }).data?.controller.fence_after;
+
+  test('when it is neither 0s nor at least 30s, it is refused: a stream that breaks must not drain its VM', () => {
+    expect(['0s', '30s', '10m', '7d'].map(fenceAfter)).toEqual([0, 30_000, 600_000, 7 * 86_400_000]);
+    expect(['1s', '29s', '8d', 'soon'].map(fenceAfter)).toEqual([undefined, undefined, undefined, undefined]);
+  });
+});

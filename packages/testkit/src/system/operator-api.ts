@@ -49,8 +49,8 @@ export class ApiRefusalError extends Error {
 
 /** An answer that takes longer is taken for lost. */
 const TIMEOUT_MS = 10_000;
-const RETRY_MIN_MS = 100;
-const RETRY_SPREAD_MS = 200;
+const RETRY_FIRST_MS = 100;
+const RETRY_MAX_MS = 1_000;
 /** The largest page that the API gives. */
 const PAGE = 10_000;
 
@@ -74,7 +74,7 @@ export function createOperatorApi(
 
   async function ask<T>(route: string, init: RequestInit = {}): Promise<T> {
     const what = `${init.method ?? 'GET'} ${route}`;
-    for (;;) {
+    for (let retry = 0; ; retry += 1) {
       try {
         return await once<T>(what, route, init);
       } catch (error) {
@@ -82,7 +82,8 @@ export function createOperatorApi(
         if (error instanceof ApiRefusalError) throw error;
         if (!(error instanceof Error)) throw new Error(errorMessage(error), { cause: error });
         retryCount += 1;
-        await pause(RETRY_MIN_MS + random() * RETRY_SPREAD_MS, undefined, { signal });
+        const delayMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** retry) * (0.5 + random());
+        await pause(delayMs, undefined, { signal });
       }
     }
   }

@@ -121,6 +121,37 @@ describe('dropping a segment of the log', () => {
   });
 });
 
+describe('the end', () => {
+  it('waits five seconds for what is to be synced; the rest stays in the log, for the next opening', async () => {
+    const waiting: (() => void)[] = [];
+    const slow = createCheckpoint(
+      {
+        files: disk.files,
+        clock,
+        logger: log.logger,
+        settle: () => new Promise((resolve) => waiting.push(resolve)),
+        isNamedAgain: () => false,
+      },
+      '/data',
+    );
+    slow.add(
+      await segmentOf(
+        1,
+        Array.from({ length: 1_000 }, (_, n) => `f${n}`),
+      ),
+    );
+    const finished = slow.finish();
+    await until('it syncs', () => waiting.length > 0);
+    clock.advance(5_000);
+    const release = setInterval(() => waiting.forEach((resolve) => resolve()), 1);
+    await finished;
+    clearInterval(release);
+    expect(waiting.length).toBeLessThan(100);
+    expect(logFiles()).toEqual(['0000000001.log']);
+    expect(clock.timerCount).toBe(0);
+  });
+});
+
 describe('the room of the log (I12)', () => {
   it('is there up to 256 MiB; above it writes wait until a segment is dropped', async () => {
     checkpoint.add(await segmentOf(1, [], 250 * MIB));

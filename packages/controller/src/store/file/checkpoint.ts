@@ -24,6 +24,8 @@ const LOG_LIMIT_BYTES = 256 * 1024 * 1024;
  */
 const PARALLEL_SYNCS = 2;
 const MAX_PARALLEL_SYNCS = 32;
+/** The end waits so long for the files to be synced; what is left stays in the log. */
+const FINISH_MS = 5_000;
 /** What could not be synced is tried again after this. */
 const RETRY_MS = 10_000;
 
@@ -35,7 +37,7 @@ export interface Checkpoint {
    * @throws if it is at its limit, and what it holds cannot be brought to the files
    */
   room(): Promise<void>;
-  /** Resolves when all segments are dropped, or one cannot be: then it is replayed at the next opening. */
+  /** Resolves when all segments are dropped, or after 5 s, or if one cannot be: then it is replayed at the next opening. */
   finish(): Promise<void>;
 }
 
@@ -58,6 +60,7 @@ export function createCheckpoint(deps: CheckpointDeps, root: string): Checkpoint
   let retryTimer: unknown;
   let failure: unknown;
   let closing = false;
+  let outOfTime = false;
   let waiters: (() => void)[] = [];
 
   function start(): Promise<void> {
@@ -98,7 +101,10 @@ export function createCheckpoint(deps: CheckpointDeps, root: string): Checkpoint
     if (segment.applying > 0) await new Promise<void>((resolve) => (segment.onApplied = resolve));
     // What a later segment names is made good by that one.
     const paths = [...segment.paths].filter((name) => !isNamedLater(name));
-    await forEach(syncs, paths, (name) => deps.settle(path.join(root, name)));
+    await forEach(syncs, paths, async (name) => {
+      if (outOfTime) throw new Error('the controller ends');
+      await deps.settle(path.join(root, name));
+    });
     await forEach(syncs, directoriesOf(paths), syncDirectory);
     if (segment.damaged) await keepAside(segment.file);
     else await files.remove(segment.file);
@@ -154,8 +160,10 @@ export function createCheckpoint(deps: CheckpointDeps, root: string): Checkpoint
     async finish() {
       closing = true; // nobody waits for a thread any more
       syncs.concurrency = parallelSyncs();
+      const timer = clock.setTimer(() => (outOfTime = true), FINISH_MS);
       await running;
-      if (segments.length > 0) await start();
+      if (segments.length > 0 && !outOfTime) await start();
+      clock.clearTimer(timer);
       clock.clearTimer(retryTimer);
     },
   };
