@@ -49,7 +49,7 @@ export interface Store {
   loadedCommands(): readonly CommandRecord[];
   /** Every drain, ended ones too, as of opening. */
   loadedDrains(): readonly DrainRecord[];
-  /** What could not be read at opening, and was set aside. */
+  /** What could not be read, at opening or since, and was set aside: the first 1,000; all are in the log. */
   setAside(): readonly SetAsideFile[];
 
   /**
@@ -58,7 +58,7 @@ export interface Store {
    * @throws StoreUnavailableError
    */
   saveVm(record: VmRecord): Promise<void>;
-  /** Removes a VM with all that is stored of it. */
+  /** Removes a VM with all that is stored of it; durable when it resolves. @throws StoreUnavailableError: nothing was removed */
   deleteVm(vmId: string): Promise<void>;
 
   /**
@@ -84,7 +84,7 @@ export interface Store {
   /** The newest `limit`, oldest first. */
   heartbeats(vmId: string, limit: number): Promise<HeartbeatResource[]>;
 
-  /** Why nothing can be stored now, by the last write; undefined if it succeeded. */
+  /** Why nothing can be stored now, by the last write; undefined if it succeeded, or a probe did since. */
   problem(): string | undefined;
 
   /** Resolves when everything that was handed over is written. */

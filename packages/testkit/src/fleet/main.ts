@@ -48,7 +48,8 @@ async function run(options: FleetMainOptions): Promise<number> {
     logger: createLogger({ name: 'fleet', level: 'warn' }),
     random,
     ofVm: (vmId) => {
-      const lines = witnessDirectory && openJsonLines<WitnessedFact>(path.join(witnessDirectory, `${vmId}.jsonl`));
+      const lines =
+        witnessDirectory && openJsonLines<WitnessedFact>(path.join(witnessDirectory, `${vmId}.jsonl`));
       return {
         ...(stateDirectory === undefined ? {} : { stateDirectory: path.join(stateDirectory, vmId) }),
         ...(lines ? { witness: (fact) => lines.write({ at: systemClock.now(), ...fact }) } : {}),

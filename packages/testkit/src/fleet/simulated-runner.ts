@@ -125,7 +125,11 @@ export function createSimulatedRunner({ clock, file, witness }: SimulatedRunnerO
         status: 'running',
         startedAt,
       };
-      const job = { facts, endsAt: durationMs === undefined ? undefined : startedAt + durationMs, told: false };
+      const job = {
+        facts,
+        endsAt: durationMs === undefined ? undefined : startedAt + durationMs,
+        told: false,
+      };
       save({ runner: state.runner, job });
       witness({ kind: 'jobStarted', jobId: facts.jobId, durationMs });
       watchJob(job);

@@ -84,7 +84,10 @@ export function witnessHost(host: MigletHost, witness: Witness): MigletHost {
 /** A logger that writes down the level that is asked for, and the states that are told, and otherwise is the one given. */
 export function witnessLogger(logger: Logger, witness: Witness): Logger {
   const info = (entry: unknown, ...rest: string[]): void => {
-    const { event, to } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<string, unknown>;
+    const { event, to } = (typeof entry === 'object' && entry !== null ? entry : {}) as Record<
+      string,
+      unknown
+    >;
     if (event === 'state' && typeof to === 'string') witness({ kind: 'state', state: to });
     logger.info(entry, ...rest);
   };

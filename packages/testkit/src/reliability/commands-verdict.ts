@@ -51,7 +51,7 @@ export function judgeCommands(evidence: CommandsEvidence): {
     figures: [
       { name: 'commands accepted', value: accepted.length },
       { name: 'completed', value: count('completed') },
-      { name: 'failed, with the VM’s own reason', value: count('failed') },
+      { name: 'failed, and the record says why', value: count('failed') },
       { name: 'superseded by a newer one before they went out', value: count('superseded') },
       { name: 'expired or cancelled', value: count('expired') + count('cancelled') },
       { name: 'sent more than once', value: records.filter((record) => record.attempts > 1).length },
@@ -78,7 +78,8 @@ function faultsOfTwice(record: CommandResource, seen: WitnessedCommand | undefin
   const faults: string[] = [];
   if (seen.taken > 1) faults.push(`${name(record)} was begun ${seen.taken} times`);
   for (const [process, count] of seen.effects)
-    if (count > 1) faults.push(`${name(record)} took effect ${count} times in process ${process} of its MIGlet`);
+    if (count > 1)
+      faults.push(`${name(record)} took effect ${count} times in process ${process} of its MIGlet`);
   if (seen.effectAfterEnd) faults.push(`${name(record)} took effect again after it had ended`);
   // Of a registration the effect outlives the process: it must not be begun again (config.sh).
   if (record.type === 'register_runner' && seen.effects.size > 1)

@@ -34,7 +34,9 @@ export function planOrders(
   options: { readonly commandCount: number; readonly windowMs: number },
 ): ReadonlyMap<string, readonly PlannedOrder[]> {
   const plans = new Map(vmIds.map((vmId) => [vmId, [] as PlannedOrder[]]));
-  const times = Array.from({ length: options.commandCount }, () => random() * options.windowMs).sort((a, b) => a - b);
+  const times = Array.from({ length: options.commandCount }, () => random() * options.windowMs).sort(
+    (a, b) => a - b,
+  );
   times.forEach((atMs, index) => {
     const vmId = vmIds[index % vmIds.length] ?? '';
     plans.get(vmId)?.push({ atMs, order: planOrder(random, index) });

@@ -77,7 +77,8 @@ async function tryOnce(
   }
   await pause(Math.max(0, submittedAt + AWAY_MS - performance.now()), undefined, { signal: ground.signal });
   const before = await control.api.command(shutdown.id);
-  if (before.state !== 'expired') faults.push(`${shutdown.id} was ${before.state} after ${AWAY_MS / 1_000} s`);
+  if (before.state !== 'expired')
+    faults.push(`${shutdown.id} was ${before.state} after ${AWAY_MS / 1_000} s`);
 
   vm.start();
   await waitUntil(

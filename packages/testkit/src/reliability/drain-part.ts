@@ -9,6 +9,7 @@ import { judgeEvents, readStoredEvents } from './events-verdict.js';
 import { startFleetHosts, waitForVms } from './fleet-hosts.js';
 import { POOL, witnessFile, type Control, type Ground } from './ground.js';
 import { verdict, type Part, type PartResult } from './part.js';
+import { inSeconds, mostAtOnce, type Span } from './statistics.js';
 import { readWitnessLog, type WitnessLog } from './witness-log.js';
 
 const VMS = 50;
@@ -70,12 +71,18 @@ async function run(ground: Ground): Promise<PartResult> {
   const spans = logs.map((log) => spanOf(log, begunAt));
   const mostByVms = mostAtOnce(spans.filter((span) => span !== undefined));
   const early = logs.flatMap(({ vmId, facts }) =>
-    facts.flatMap((fact) => (fact.kind === 'jobEnded' && fact.early ? [`${vmId}: job ${fact.jobId} was ended early`] : [])),
+    facts.flatMap((fact) =>
+      fact.kind === 'jobEnded' && fact.early ? [`${vmId}: job ${fact.jobId} was ended early`] : [],
+    ),
   );
   const jobs = logs.flatMap(({ facts }) => facts.filter((fact) => fact.kind === 'jobEnded'));
   const notDone = [
-    ...drain.vms.filter((vm) => vm.state !== 'done').map((vm) => `${vm.vm_id} is ${vm.state}: ${vm.message ?? vm.reason ?? ''}`),
-    ...logs.filter((_, index) => spans[index]?.endedAt === undefined).map(({ vmId }) => `${vmId} has not ended`),
+    ...drain.vms
+      .filter((vm) => vm.state !== 'done')
+      .map((vm) => `${vm.vm_id} is ${vm.state}: ${vm.message ?? vm.reason ?? ''}`),
+    ...logs
+      .filter((_, index) => spans[index]?.endedAt === undefined)
+      .map(({ vmId }) => `${vmId} has not ended`),
   ];
   const events = judgeEvents(logs, stored, control.controller.dataDirectory);
   return {
@@ -87,17 +94,22 @@ async function run(ground: Ground): Promise<PartResult> {
       { name: 'VMs done', value: drain.counts.done },
       { name: 'jobs run', value: jobs.length },
       { name: 'jobs killed', value: early.length },
-      { name: 'time until all were done', value: ((endedAt - begunAt) / 1_000).toFixed(1), unit: 's' },
+      { name: 'time until all were done', value: inSeconds(endedAt - begunAt), unit: 's' },
       ...events.figures,
     ],
     verdicts: [
       verdict('no job was ended early', early),
       verdict(
         `never more than ${MAX_UNAVAILABLE} VMs drained at once`,
-        Math.max(mostByVms, mostByApi) > MAX_UNAVAILABLE ? [`${mostByVms} by their logs, ${mostByApi} by the API`] : [],
+        Math.max(mostByVms, mostByApi) > MAX_UNAVAILABLE
+          ? [`${mostByVms} by their logs, ${mostByApi} by the API`]
+          : [],
       ),
       verdict('every VM is done', notDone),
-      verdict('they drained side by side, not one by one', mostByVms < MAX_UNAVAILABLE / 2 ? [`only ${mostByVms}`] : []),
+      verdict(
+        'they drained side by side, not one by one',
+        mostByVms < MAX_UNAVAILABLE / 2 ? [`only ${mostByVms}`] : [],
+      ),
       ...events.verdicts,
       verdict('no process ended by itself', [...control.crashes, ...fleet.crashes]),
     ],
@@ -139,34 +151,11 @@ async function killTwice(ground: Ground, control: Control): Promise<void> {
   }
 }
 
-interface Span {
-  readonly beganAt: number;
-  /** When its MIGlet had said that the boot ends; undefined = it has not. */
-  readonly endedAt: number | undefined;
-}
-
-/** From the first state of the VM that has to do with the drain until the end of its boot. */
+/** From the first state of the VM that has to do with the drain until its MIGlet had noted that the boot ends. */
 function spanOf({ facts }: WitnessLog, since: number): Span | undefined {
   const began = facts.find(
     (fact) => fact.at >= since && fact.kind === 'state' && /^(draining|shutdown)/.test(fact.state),
   );
   const ended = facts.find((fact) => fact.kind === 'bootEnded');
   return began === undefined ? undefined : { beganAt: began.at, endedAt: ended?.at };
-}
-
-function mostAtOnce(spans: readonly Span[]): number {
-  const steps = spans
-    .flatMap(({ beganAt, endedAt }) => [
-      { at: beganAt, change: 1 },
-      { at: endedAt ?? Number.POSITIVE_INFINITY, change: -1 },
-    ])
-    // In the same millisecond an end comes first: the next one waited for it.
-    .sort((a, b) => a.at - b.at || a.change - b.change);
-  let now = 0;
-  let most = 0;
-  for (const { change } of steps) {
-    now += change;
-    most = Math.max(most, now);
-  }
-  return most;
 }

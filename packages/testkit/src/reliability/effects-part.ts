@@ -54,7 +54,10 @@ async function run(ground: Ground, options: ReliabilityOptions): Promise<PartRes
   const boots = new Map<string, number>();
   for (const { vm } of records) {
     const events = await control.api.events(vm.vmId);
-    boots.set(vm.vmId, new Set(events.filter((event) => event.via !== 'controller').map((event) => event.boot_id)).size);
+    boots.set(
+      vm.vmId,
+      new Set(events.filter((event) => event.via !== 'controller').map((event) => event.boot_id)).size,
+    );
   }
   const judged = records.map((record) =>
     judgeLane(
@@ -77,9 +80,18 @@ async function run(ground: Ground, options: ReliabilityOptions): Promise<PartRes
       { name: 'second effects', value: judged.reduce((sum, lane) => sum + lane.twice.length, 0) },
     ],
     verdicts: [
-      verdict('no command took effect twice', judged.flatMap((lane) => lane.twice)),
-      verdict('every command has ended, and its result is the VM’s', judged.flatMap((lane) => lane.results)),
-      verdict('no process ended by itself', [...records.flatMap((record) => record.faults), ...control.crashes]),
+      verdict(
+        'no command took effect twice',
+        judged.flatMap((lane) => lane.twice),
+      ),
+      verdict(
+        'every command has ended, and its result is the VM’s',
+        judged.flatMap((lane) => lane.results),
+      ),
+      verdict('no process ended by itself', [
+        ...records.flatMap((record) => record.faults),
+        ...control.crashes,
+      ]),
     ],
   };
 }
@@ -98,18 +110,27 @@ function judgeLane(
   const taken = new Map<string, number>();
   for (const entry of vm.log) {
     const id = entry['commandId'];
-    if (typeof id === 'string' && entry['msg'] === 'a command was taken') taken.set(id, (taken.get(id) ?? 0) + 1);
+    if (typeof id === 'string' && entry['msg'] === 'a command was taken')
+      taken.set(id, (taken.get(id) ?? 0) + 1);
   }
   const known = new Map(commands.map((command) => [command.id, command]));
-  for (const { id } of accepted) if (!known.has(id)) results.push(`${vm.vmId}: ${id} was accepted, and is not known`);
+  for (const { id } of accepted)
+    if (!known.has(id)) results.push(`${vm.vmId}: ${id} was accepted, and is not known`);
   for (const command of commands) {
     const name = `${vm.vmId}: ${command.type} ${command.id}`;
-    if (count('taken', command.id) > 1 || (taken.get(command.id) ?? 0) > 1) twice.push(`${name} was begun twice`);
+    if (count('taken', command.id) > 1 || (taken.get(command.id) ?? 0) > 1)
+      twice.push(`${name} was begun twice`);
     if (count('finished', command.id) > 1) twice.push(`${name} ended twice`);
     if (!isFinal(command.state)) results.push(`${name} is still ${command.state}`);
     const said = journal.find((line) => line.kind === 'finished' && line.id === command.id)?.outcome;
-    const isSame = said !== undefined && said.success === (command.state === 'completed') && said.message === (command.message ?? '');
-    if (!isSame) results.push(`${name} is ${command.state} ("${command.message ?? ''}"), its VM says ${JSON.stringify(said)}`);
+    const isSame =
+      said !== undefined &&
+      said.success === (command.state === 'completed') &&
+      said.message === (command.message ?? '');
+    if (!isSame)
+      results.push(
+        `${name} is ${command.state} ("${command.message ?? ''}"), its VM says ${JSON.stringify(said)}`,
+      );
   }
   const configured = readDeeds(runnerDirectory).filter((deed) => deed.startsWith('configured '));
   const named = new Set<string>();

@@ -25,7 +25,9 @@ export async function readStoredEvents(control: Control, vmIds: readonly string[
 export function missingEvents(logs: readonly WitnessLog[], stored: StoredEvents): string[] {
   return logs.flatMap(({ vmId, events }) => {
     const there = new Set((stored.get(vmId) ?? []).map((event) => eventKey(event.boot_id, event.sequence)));
-    return [...events].filter(([key]) => !there.has(key)).map(([key, type]) => `${vmId}: ${type} (boot ${key}) is not stored`);
+    return [...events]
+      .filter(([key]) => !there.has(key))
+      .map(([key, type]) => `${vmId}: ${type} (boot ${key}) is not stored`);
   });
 }
 
@@ -45,7 +47,8 @@ export function judgeEvents(
     for (const { boot_id: bootId, sequence, type } of events) {
       const key = eventKey(bootId, sequence);
       if (seen.has(key)) doubled.push(`${vmId}: ${type} (boot ${key}) is stored twice`);
-      if (sequence < (lastOfBoot.get(bootId) ?? 0)) disordered.push(`${vmId}: ${type} (boot ${key}) is stored too late`);
+      if (sequence < (lastOfBoot.get(bootId) ?? 0))
+        disordered.push(`${vmId}: ${type} (boot ${key}) is stored too late`);
       seen.add(key);
       lastOfBoot.set(bootId, sequence);
     }
@@ -79,8 +82,12 @@ function readEventFiles(folder: string): string[] {
 function differences(vmId: string, api: ReadonlySet<string>, files: readonly string[]): string[] {
   const inFiles = new Set(files);
   return [
-    ...(files.length === inFiles.size ? [] : [`${vmId}: ${files.length - inFiles.size} events have two files`]),
+    ...(files.length === inFiles.size
+      ? []
+      : [`${vmId}: ${files.length - inFiles.size} events have two files`]),
     ...[...api].filter((key) => !inFiles.has(key)).map((key) => `${vmId}: event ${key} has no file`),
-    ...files.filter((key) => !api.has(key)).map((key) => `${vmId}: event ${key} has a file and is not in the API`),
+    ...files
+      .filter((key) => !api.has(key))
+      .map((key) => `${vmId}: event ${key} has a file and is not in the API`),
   ];
 }

@@ -15,7 +15,10 @@ export interface FleetHosts {
   readonly crashes: readonly string[];
 }
 
-export interface FleetHostsOptions extends Pick<FleetProcessOptions, 'endpoint' | 'prefix' | 'kept' | 'jobs'> {
+export interface FleetHostsOptions extends Pick<
+  FleetProcessOptions,
+  'endpoint' | 'prefix' | 'kept' | 'jobs' | 'reconnect'
+> {
   readonly count: number;
   readonly hostCount: number;
 }
@@ -46,7 +49,9 @@ export function startFleetHosts(ground: Ground, options: FleetHostsOptions): Fle
     });
     void child.exited.then((exit) => {
       if (expected.has(child) || ground.signal.aborted || exit.code === 0) return;
-      crashes.push(`fleet process ${host + 1}: ${exit.lastError || (exit.signal ?? `exit code ${exit.code ?? 0}`)}`);
+      crashes.push(
+        `fleet process ${host + 1}: ${exit.lastError || (exit.signal ?? `exit code ${exit.code ?? 0}`)}`,
+      );
       ground.say(`ended by itself: ${crashes.at(-1) ?? ''}`);
     });
     return { child, up: Promise.race([up, child.exited]) };
@@ -89,7 +94,8 @@ export async function waitForVms(
     async () => {
       const vms = await control.api.vms();
       const there = vms.filter((vm) => vm.link === 'connected' && wanted.state.test(vm.state)).length;
-      if (there !== last && performance.now() - startedAt > 5_000) ground.say(`${there} of ${wanted.count} VMs are there`);
+      if (there !== last && performance.now() - startedAt > 5_000)
+        ground.say(`${there} of ${wanted.count} VMs are there`);
       last = there;
       return there >= wanted.count;
     },

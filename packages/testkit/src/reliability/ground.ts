@@ -59,6 +59,8 @@ export interface FleetProcessOptions {
   readonly kept: boolean;
   /** `MIN..MAX`; undefined = no jobs. */
   readonly jobs?: string;
+  /** Bounds of the waits before a VM connects again, `MIN..MAX`. Default: as a MIGlet has it. */
+  readonly reconnect?: string;
   readonly onLog?: ChildOptions['onLog'];
 }
 
@@ -72,7 +74,7 @@ export const PROGRAMS = {
 };
 
 /** As a MIGlet has it by default. */
-const RECONNECT = '5s..30s';
+const DEFAULT_RECONNECT = '5s..30s';
 const TOKEN = 'a-token-of-the-stand-in';
 /** What a process needs of the machine; nothing else of this one's environment shall change what is measured. */
 const BASE_ENV = Object.fromEntries(
@@ -111,7 +113,9 @@ export function createGround(options: GroundOptions): OwnedGround {
   const githubs: StandInGitHub[] = [];
   const tasks: (() => void)[] = [];
 
-  function start(child: Omit<ChildOptions, 'env'> & { readonly env?: Readonly<Record<string, string>> }): Child {
+  function start(
+    child: Omit<ChildOptions, 'env'> & { readonly env?: Readonly<Record<string, string>> },
+  ): Child {
     const started = startChild({ ...child, env: { ...BASE_ENV, ...child.env } });
     children.add(started);
     void started.exited.then(() => children.delete(started));
@@ -159,13 +163,14 @@ export function createGround(options: GroundOptions): OwnedGround {
       return { controller, github, api, crashes };
     },
     startFleet(fleet) {
-      if (fleet.kept) for (const name of ['vms', 'witness']) mkdirSync(path.join(folder, name), { recursive: true });
+      if (fleet.kept)
+        for (const name of ['vms', 'witness']) mkdirSync(path.join(folder, name), { recursive: true });
       return start({
         args: [
           PROGRAMS.fleet,
           ...['--endpoint', fleet.endpoint, '--prefix', fleet.prefix, '--pool-id', POOL],
           ...['--org-id', ORGANIZATION, '--count', String(fleet.count), '--first', String(fleet.first)],
-          ...['--seed', String(fleet.seed), '--reconnect', RECONNECT],
+          ...['--seed', String(fleet.seed), '--reconnect', fleet.reconnect ?? DEFAULT_RECONNECT],
           ...['--exit-with-parent', String(process.pid)],
           ...(fleet.kept
             ? ['--state-dir', path.join(folder, 'vms'), '--witness-dir', path.join(folder, 'witness')]

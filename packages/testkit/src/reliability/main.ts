@@ -8,7 +8,12 @@ import { deadlinePart } from './deadline-part.js';
 import { drainPart } from './drain-part.js';
 import { effectsPart } from './effects-part.js';
 import { createGround } from './ground.js';
-import { RELIABILITY_HELP, readReliabilityOptions, type PartName, type ReliabilityOptions } from './options.js';
+import {
+  RELIABILITY_HELP,
+  readReliabilityOptions,
+  type PartName,
+  type ReliabilityOptions,
+} from './options.js';
 import type { Part } from './part.js';
 import { recoveryPart } from './recovery-part.js';
 import { toTable, type PartReport, type Report } from './report.js';

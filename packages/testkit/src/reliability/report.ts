@@ -27,14 +27,19 @@ export function toTable(report: Report): string {
   for (const part of report.parts) {
     lines.push('', `${part.name}: ${part.title} (${seconds(part.durationMs)} s)`);
     for (const { name, value, unit } of part.figures) {
-      lines.push(`  ${name.padEnd(NAME_WIDTH)} ${String(value).padStart(VALUE_WIDTH)}${unit === undefined ? '' : ` ${unit}`}`);
+      lines.push(
+        `  ${name.padEnd(NAME_WIDTH)} ${String(value).padStart(VALUE_WIDTH)}${unit === undefined ? '' : ` ${unit}`}`,
+      );
     }
     for (const { promise, held, evidence } of part.verdicts) {
       lines.push(`  ${promise.padEnd(NAME_WIDTH)} ${(held ? 'held' : 'BROKEN').padStart(VALUE_WIDTH)}`);
       for (const fault of evidence) lines.push(`      ${fault}`);
     }
   }
-  lines.push('', `${report.held ? 'Every promise held' : 'NOT every promise held'}; ${seconds(report.durationMs)} s.`);
+  lines.push(
+    '',
+    `${report.held ? 'Every promise held' : 'NOT every promise held'}; ${seconds(report.durationMs)} s.`,
+  );
   lines.push(`Seed ${report.options.seed}. ${report.machine}.`, '');
   return lines.join('\n');
 }

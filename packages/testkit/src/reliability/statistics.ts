@@ -18,5 +18,29 @@ export function peak(times: readonly number[], windowMs: number): number {
   return most;
 }
 
+/** Milliseconds since 1970; without an end it goes on. */
+export interface Span {
+  readonly beganAt: number;
+  readonly endedAt: number | undefined;
+}
+
+/** How many of the spans there were at any one time, at most. */
+export function mostAtOnce(spans: readonly Span[]): number {
+  const steps = spans
+    .flatMap(({ beganAt, endedAt }) => [
+      { at: beganAt, change: 1 },
+      { at: endedAt ?? Number.POSITIVE_INFINITY, change: -1 },
+    ])
+    // In the same millisecond an end comes first: the next one waited for it.
+    .sort((a, b) => a.at - b.at || a.change - b.change);
+  let now = 0;
+  let most = 0;
+  for (const { change } of steps) {
+    now += change;
+    most = Math.max(most, now);
+  }
+  return most;
+}
+
 /** Milliseconds as seconds, with one digit. */
 export const inSeconds = (ms: number): string => (ms / 1_000).toFixed(1);

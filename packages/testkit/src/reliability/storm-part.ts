@@ -2,6 +2,7 @@
  * How a large fleet comes back: after a controller that was ended in order and started again, and after one that was killed.
  * A connect is counted when the controller accepts the stream.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { waitUntil } from '../system/wait.js';
 import { startFleetHosts, waitForVms } from './fleet-hosts.js';
 import type { Control, Ground } from './ground.js';
@@ -11,6 +12,10 @@ import { inSeconds, peak } from './statistics.js';
 
 const HOSTS = 4;
 const CONNECT_BOUND_MS = 120_000;
+/** A stream that lived as long as this is a good one: its MIGlet forgets earlier failures (`controller.minimum_uptime`). */
+const UPTIME_MS = 11_000;
+/** `shutdown.reconnect_per_second`, by default. */
+const MOST_PER_S = 500;
 /** The finer of the two windows of which the peak is taken. */
 const FINE_MS = 100;
 
@@ -37,25 +42,47 @@ async function run(ground: Ground, options: ReliabilityOptions): Promise<PartRes
     hostCount: HOSTS,
     kept: false,
   });
-  await waitForVms(ground, control, { count: options.storm, state: /^ready\./, deadlineMs: CONNECT_BOUND_MS });
+  await waitForVms(ground, control, {
+    count: options.storm,
+    state: /^ready\./,
+    deadlineMs: CONNECT_BOUND_MS,
+  });
   ground.say(`${options.storm} VMs are ready`);
 
   const restarts: Restart[] = [];
   for (const how of ['SIGTERM', 'SIGKILL'] as const) {
+    await pause(UPTIME_MS, undefined, { signal: ground.signal });
     accepted = [];
     const restart = await restartOnce(ground, control, how, options.storm, () => accepted);
     restarts.push(restart);
-    ground.say(`${how}: all were back after ${inSeconds(restart.allMs)} s, at most ${restart.perSecond} in a second`);
-    await waitForVms(ground, control, { count: options.storm, state: /^ready\./, deadlineMs: CONNECT_BOUND_MS });
+    ground.say(
+      `${how}: all were back after ${inSeconds(restart.allMs)} s, at most ${restart.perSecond} in a second`,
+    );
+    await waitForVms(ground, control, {
+      count: options.storm,
+      state: /^ready\./,
+      deadlineMs: CONNECT_BOUND_MS,
+    });
   }
   return {
     figures: [{ name: 'VMs', value: options.storm }, ...restarts.flatMap(figuresOf)],
     verdicts: [
       verdict(
         'every VM came back after both',
-        restarts.filter((each) => each.vms < options.storm).map((each) => `after ${each.how} ${each.vms} did`),
+        restarts
+          .filter((each) => each.vms < options.storm)
+          .map((each) => `after ${each.how} ${each.vms} did`),
       ),
-      verdict('the controller ended in order when it was asked to', restarts.flatMap((each) => each.faults)),
+      verdict(
+        `no more than ${MOST_PER_S} connects in any second`,
+        restarts
+          .filter((each) => each.perSecond > MOST_PER_S)
+          .map((each) => `after ${each.how} there were ${each.perSecond}`),
+      ),
+      verdict(
+        'the controller ended in order when it was asked to',
+        restarts.flatMap((each) => each.faults),
+      ),
       verdict('no process ended by itself', [...control.crashes, ...fleet.crashes]),
     ],
   };
@@ -88,7 +115,8 @@ async function restartOnce(
   if (how === 'SIGKILL') await control.controller.kill();
   else {
     const exit = await control.controller.stop();
-    if (exit.code !== 0) faults.push(`it ended with ${exit.signal ?? exit.code ?? 'nothing'}: ${exit.lastError}`);
+    if (exit.code !== 0)
+      faults.push(`it ended with ${exit.signal ?? exit.code ?? 'nothing'}: ${exit.lastError}`);
   }
   const endMs = Date.now() - startedAt;
   await control.controller.start();
@@ -116,12 +144,26 @@ function figuresOf(restart: Restart): Figure[] {
   const after = restart.how === 'SIGTERM' ? 'ended in order' : 'killed';
   return [
     ...(restart.how === 'SIGTERM'
-      ? [{ name: `${after}: from the signal to the end of the process`, value: inSeconds(restart.endMs), unit: 's' }]
+      ? [
+          {
+            name: `${after}: from the signal to the end of the process`,
+            value: inSeconds(restart.endMs),
+            unit: 's',
+          },
+        ]
       : []),
-    { name: `${after}: from the signal until the next one listened`, value: inSeconds(restart.listensMs), unit: 's' },
+    {
+      name: `${after}: from the signal until the next one listened`,
+      value: inSeconds(restart.listensMs),
+      unit: 's',
+    },
     { name: `${after}: until every VM was connected`, value: inSeconds(restart.allMs), unit: 's' },
     { name: `${after}: peak connects, in any second`, value: restart.perSecond, unit: '/s' },
-    { name: `${after}: peak connects, in any 100 ms, scaled`, value: restart.perFine * (1_000 / FINE_MS), unit: '/s' },
+    {
+      name: `${after}: peak connects, in any 100 ms, scaled`,
+      value: restart.perFine * (1_000 / FINE_MS),
+      unit: '/s',
+    },
     { name: `${after}: streams opened`, value: restart.connects },
   ];
 }

@@ -24,7 +24,8 @@ export async function waitUntil<T>(
     options.signal.throwIfAborted();
     const value = await condition();
     if (value !== false && value !== undefined) return value;
-    if (performance.now() > deadline) throw new Error(`${what}: not so after ${options.deadlineMs / 1_000} s`);
+    if (performance.now() > deadline)
+      throw new Error(`${what}: not so after ${options.deadlineMs / 1_000} s`);
     await pause(options.everyMs ?? 100, undefined, { signal: options.signal });
   }
 }

@@ -14,6 +14,7 @@ import path from 'node:path';
 import pLimit from 'p-limit';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
+import { testPoint } from '@mig/common/test-points';
 import { errorCode, EXHAUSTED, type FileOperations } from './file-operations.js';
 import { createPathOrder } from './path-order.js';
 import { createRemovedTrees } from './removed-trees.js';
@@ -127,6 +128,7 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
   async function place(temporary: string, file: string): Promise<void> {
     try {
       await files.rename(temporary, file);
+      testPoint('store.written');
     } catch (error) {
       await files.remove(temporary).catch(() => undefined);
       throw error;

@@ -12,6 +12,7 @@
  */
 import path from 'node:path';
 import type { Clock } from '@mig/common/clock';
+import { testPoint } from '@mig/common/test-points';
 import type { FileOperations, LogFile } from './file-operations.js';
 import { toLine, type LogEntry } from './log-entry.js';
 import { createSegment, LOG_FOLDER, noteEntry, segmentName, type Segment } from './log-segment.js';
@@ -132,6 +133,7 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
     target.tail = true;
     await target.file.write(data, target.segment.bytes);
     const [linked] = await Promise.all([target.file.isLinked(), target.file.sync()]);
+    testPoint('store.logged');
     target.segment.bytes += data.length;
     target.tail = false;
     return linked;
