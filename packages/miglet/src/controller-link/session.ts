@@ -14,6 +14,7 @@ import type {
   ControllerMessage,
   MigletMessage,
 } from '@mig/common/domain/messages';
+import { closeChannel } from './close-channel.js';
 
 export interface SessionHandlers {
   /** The controller has accepted the stream. */
@@ -113,7 +114,7 @@ export function openSession(
   const finished = run().then((reason) => {
     end();
     abort.abort();
-    channel.close();
+    closeChannel(channel);
     handlers.onDown(reason);
   });
 
