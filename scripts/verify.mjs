@@ -13,6 +13,7 @@ const steps = [
   ['layers', bin('depcruise'), ['packages/*/src', 'packages/*/e2e', '--config', '.dependency-cruiser.cjs']],
   ['unused code', bin('knip'), []],
   ['tests', process.execPath, ['scripts/test.mjs']],
+  ['chaos', process.execPath, ['scripts/chaos.mjs', '--seed', '4', '--minutes', '1']],
 ];
 for (const [index, [title, command, args]] of steps.entries()) {
   const started = Date.now();

@@ -145,9 +145,14 @@ export async function runChaos({ world, options, onProgress, signal }: ChaosDeps
       found.push(...last.violations);
     }
   } catch (error) {
-    if (!signal.aborted) throw error;
     faults.repair();
-    await endInOrder({ world, gathering, check }).catch(() => undefined);
+    if (!signal.aborted)
+      found.push(
+        ...violations('the run comes to its end', [
+          error instanceof Error ? (error.stack ?? '') : String(error),
+        ]),
+      );
+    else await endInOrder({ world, gathering, check }).catch(() => undefined);
   } finally {
     giveUp.abort();
     sampler.stop();

@@ -6,7 +6,7 @@
  * from outside through /proc/PID/root (proc(5)).
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { cpSync, mkdirSync, statfsSync } from 'node:fs';
+import { mkdirSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -33,6 +33,7 @@ export interface DataDisk {
 
 /** Room for hours; what is not used costs nothing. */
 const SIZE = '2g';
+const FILL_TRIES = 20;
 
 /** @param directory is made if it is missing */
 export async function createDataDisk(directory: string): Promise<DataDisk> {
@@ -84,12 +85,23 @@ function createLimited(directory: string, holder: ChildProcess, ownUsers: boolea
     ...args,
   ];
 
-  function resize(size: string): void {
+  /** False if more than that is in use. */
+  function resize(size: string): boolean {
     // The source is named, so that what is mounted is not looked up: its options name users that the namespace does not know.
     const options = ['-t', 'tmpfs', '-o', `remount,size=${size}`, 'chaos', directory];
     const [program, ...args] = command('mount', ...options);
-    const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`the size of the tmpfs ${directory} could not be set: ${stderr}`);
+    const { status, error } = spawnSync(program, args, { stdio: 'ignore' });
+    if (error !== undefined) throw error;
+    return status === 0;
+  }
+
+  function fill(): void {
+    for (let attempt = 1; attempt <= FILL_TRIES; attempt += 1) {
+      const { blocks, bfree, bsize } = statfsSync(outside);
+      // It may grow while it is being measured.
+      if (resize(String(Math.max(1, blocks - bfree) * bsize))) return;
+    }
+    throw new Error(`the tmpfs ${directory} could not be made full in ${FILL_TRIES} tries`);
   }
 
   return {
@@ -98,12 +110,14 @@ function createLimited(directory: string, holder: ChildProcess, ownUsers: boolea
     holderPid: holder.pid,
     unlimited: undefined,
     command,
-    fill() {
-      const { blocks, bfree, bsize } = statfsSync(outside);
-      resize(String(Math.max(1, blocks - bfree) * bsize));
+    fill,
+    makeRoom() {
+      if (!resize(SIZE)) throw new Error(`the tmpfs ${directory} could not be made larger`);
     },
-    makeRoom: () => resize(SIZE),
-    keep: () => cpSync(outside, directory, { recursive: true }),
+    keep() {
+      // Not cpSync: it takes both for one path, because the link /proc/PID/root says `/`.
+      spawnSync('cp', ['-a', `${outside}/.`, directory], { stdio: 'ignore' });
+    },
     close() {
       const closed = new Promise<void>((resolve) => holder.once('close', () => resolve()));
       holder.stdin?.end();

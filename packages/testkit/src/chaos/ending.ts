@@ -1,6 +1,7 @@
 /** The end in order: first the VMs, which are drained, then the controller; and nothing may be left of either. */
 import path from 'node:path';
 import { processesOf } from '../system/processes-of.js';
+import { isLeftBehind } from './checks/fleet.js';
 import { checkSecrets } from './checks/secrets.js';
 import { checkStore } from './checks/store.js';
 import { violations, type Evidence, type Violation } from './evidence.js';
@@ -33,7 +34,9 @@ export async function endInOrder({
       ? []
       : [`${name} ended with ${life?.signal ?? `exit code ${life?.code ?? 'unknown'}`}`];
   });
-  const ghosts = evidence.runners.map(({ name, status }) => `${name} (${status}) is still registered`);
+  const ghosts = evidence.runners
+    .filter((runner) => !isLeftBehind(runner, evidence.histories))
+    .map(({ name, status }) => `${name} (${status}) is still registered`);
   const left = processesOf(world.folder)
     .filter((pid) => pid !== world.disk.holderPid)
     .map((pid) => `process ${pid} still runs`);

@@ -1,6 +1,7 @@
 /** The numbers of a run. */
 import type { Caller } from './caller.js';
 import type { Resting } from './checks/growth.js';
+import { isLeftBehind } from './checks/fleet.js';
 import { killedJobs } from './checks/jobs.js';
 import type { Evidence } from './evidence.js';
 import type { Faults } from './faults.js';
@@ -51,6 +52,8 @@ export function toFigures(deps: FiguresDeps): Figures {
     eventsStored: stored.length,
     jobsRun: ended.length,
     jobsEndedByForceOrDeadline: killed.length,
+    registrationsLeftBehind:
+      evidence?.runners.filter((runner) => isLeftBehind(runner, evidence.histories)).length ?? 0,
     drainsAccepted: caller.drains.filter((told) => told.accepted.length > 0).length,
     drainsEnded: evidence?.drains.filter((drain) => drain.finished_at !== undefined).length ?? 0,
     controllerKills: killsOf([world.controller]),

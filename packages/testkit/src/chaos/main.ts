@@ -29,6 +29,10 @@ async function main(): Promise<number> {
     for (const step of createPlan(options).flat()) process.stdout.write(`${describeStep(step)}\n`);
     return 0;
   }
+  if (!existsSync('/proc/self/stat')) {
+    process.stderr.write('chaos: there is no /proc here: run it on Linux\n');
+    return 1;
+  }
   try {
     return await run(options);
   } catch (error) {

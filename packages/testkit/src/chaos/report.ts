@@ -35,6 +35,7 @@ const LABELS: Readonly<Record<string, string>> = {
   eventsStored: 'events stored',
   jobsRun: 'jobs run',
   jobsEndedByForceOrDeadline: 'jobs ended by force or a deadline',
+  registrationsLeftBehind: 'registrations that nobody was there to delete',
   drainsAccepted: 'drains accepted',
   drainsEnded: 'drains ended',
   controllerKills: 'kills of the controller',

@@ -1,6 +1,6 @@
 /**
  * The calm after a storm: nothing is broken any more and nothing new is asked, so everything must come to rest. Commands and
- * drains have ended, jobs too, and every VM is in service again, over one stream, with one runner.
+ * drains have ended, jobs too, every event is stored, and every VM is in service again, over one stream, with one runner.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { VmResource } from '@mig/common/api/vm-resource';
@@ -11,6 +11,7 @@ import { processesOf } from '../system/processes-of.js';
 import type { Caller } from './caller.js';
 import type { Standing } from './checks/fleet.js';
 import { readDrains } from './gather.js';
+import { unsentEvents } from './unsent-events.js';
 import type { World } from './world.js';
 
 export interface RestDeps {
@@ -76,6 +77,10 @@ async function whatIsNotAtRest(
       unrest.push(`${vmId} is ${vm.state}, ${vm.link}, ${vm.liveness}`);
       if (open.length === 0 && vm.drain_id === undefined) revive(vm);
     }
+  }
+  for (const { vmId, stateDirectory } of world.vms) {
+    const count = unsentEvents(stateDirectory);
+    if (count > 0) unrest.push(`${count} events of ${vmId} are not acknowledged`);
   }
   const { streams, listeners } = standingOf(world);
   for (const [vmId, count] of streams) if (count !== 1) unrest.push(`${vmId} has ${count} streams`);

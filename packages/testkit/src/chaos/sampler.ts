@@ -47,7 +47,11 @@ export function createSampler(url: string, controllerPid: () => number | undefin
     peak: { residentBytes: 0, openFiles: 0 },
   };
   const commandStates = new Map<string, CommandState>();
-  const vmStates = new Map<string, { readonly bootId: string; readonly state: string }>();
+  /** The state of a VM, and the controller that said so. */
+  const vmStates = new Map<
+    string,
+    { readonly bootId: string; readonly state: string; readonly pid: number | undefined }
+  >();
   const stopping = new AbortController();
   let connected: number | undefined;
 
@@ -62,8 +66,11 @@ export function createSampler(url: string, controllerPid: () => number | undefin
 
   function seeVm(vm: VmResource): void {
     const before = vmStates.get(vm.vm_id);
-    vmStates.set(vm.vm_id, { bootId: vm.boot_id, state: vm.state });
-    if (before?.bootId !== vm.boot_id) return;
+    const pid = controllerPid();
+    vmStates.set(vm.vm_id, { bootId: vm.boot_id, state: vm.state, pid });
+    // A state is shown as it is heard, and is on disk a moment later: a controller that is killed in between leaves the older
+    // one to the next, which hears it again from the VM.
+    if (before?.bootId !== vm.boot_id || before.pid !== pid) return;
     const [from, to] = [phaseOf(before.state), phaseOf(vm.state)];
     if (from !== undefined && to !== undefined && VM_TRANSITIONS[from].includes(to)) return;
     sightings.illegalVms.push(

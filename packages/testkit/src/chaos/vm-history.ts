@@ -21,6 +21,8 @@ export interface VmLife {
   /** Empty if it ended before it said so. */
   bootId: string;
   readonly events: LoggedEvent[];
+  /** It could not have its runner deleted when it asked, or was in the middle of a registration when it was told to end. */
+  mayLeaveRunner: boolean;
 }
 
 export interface VmHistory {
@@ -58,9 +60,10 @@ export function createVmHistoryReader(
 
   function readJournal(): void {
     const ids = takenIds(path.join(stateDirectory, 'commands.jsonl'));
-    // The file is written anew now and then, without the oldest that are reported.
+    const isLonger = journaled.every((id, index) => id === ids[index]);
+    // Otherwise it was written anew, without the oldest that are reported, and each of the rest once.
     const last = journaled.at(-1);
-    const from = last === undefined ? 0 : ids.lastIndexOf(last) + 1;
+    const from = isLonger ? journaled.length : last === undefined ? 0 : ids.indexOf(last) + 1;
     history.taken.push(...ids.slice(from));
     journaled = ids;
   }
@@ -98,7 +101,7 @@ function takeLine(history: VmHistory, line: LogLine): void {
   }
   const { entry } = line;
   if (typeof entry['life'] === 'number') {
-    history.lives.push({ number: entry['life'], bootId: '', events: [] });
+    history.lives.push({ number: entry['life'], bootId: '', events: [], mayLeaveRunner: false });
     return;
   }
   const at = Date.parse(text(entry['time']));
@@ -109,7 +112,12 @@ function takeLine(history: VmHistory, line: LogLine): void {
   if (event === 'starting' && life !== undefined) life.bootId = text(entry['bootId']);
   else if (message === `event ${event}` && event !== '')
     life?.events.push({ type: event, job: event.startsWith('job_') ? text(entry['name']) : '', at });
+  else if (event === 'state' && life !== undefined)
+    life.mayLeaveRunner ||= isLeaving(text(entry['from']), text(entry['to']));
   else if (message === 'a command was taken')
     history.takenAt.set(commandId, [...(history.takenAt.get(commandId) ?? []), at]);
   else if (message === 'a command has ended') history.endedAt.set(commandId, at);
 }
+
+const isLeaving = (from: string, to: string): boolean =>
+  to.endsWith('.waitingToAsk') || (from === 'registering.configuring' && !to.startsWith('registering.'));

@@ -5,6 +5,7 @@
  * nothing, with jobs. A kill is SIGKILL to such a process.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { errorMessage } from '@mig/common/errors';
 import { waitUntil } from '../system/wait.js';
 import { judgeCommands } from './commands-verdict.js';
 import { planOrders, submitAll, type Accepted } from './commands-workload.js';
@@ -84,7 +85,8 @@ async function run(ground: Ground, options: ReliabilityOptions): Promise<PartRes
   ground.say('all are accepted; what is under way ends');
 
   fleet.stopGivingJobs();
-  await waitUntil(
+  await waitOrSay(
+    ground,
     'every command has ended',
     async () => {
       const open = await Promise.all(
@@ -92,13 +94,16 @@ async function run(ground: Ground, options: ReliabilityOptions): Promise<PartRes
       );
       return open.every((commands) => commands.length === 0);
     },
-    { deadlineMs: SETTLE_MS, everyMs: 1_000, signal: ground.signal },
-  ).catch((error: unknown) => {
-    // Which ones is the verdict's to say.
-    ground.signal.throwIfAborted();
-    ground.say(String(error));
-  });
-  await waitForQuiet(ground, control);
+    SETTLE_MS,
+  );
+  // No VM has a job, and none is on its way to another state: what it has to tell, it has told.
+  await waitOrSay(
+    ground,
+    'every VM is at rest',
+    async () =>
+      (await control.api.vms()).every((vm) => vm.state === 'ready.idle' || vm.state === 'draining.drained'),
+    EVENTS_SETTLE_MS,
+  );
   const stored = await settleEvents(ground, control, fleet.vmIds);
   const records = await control.api.commands();
   await control.controller.stop();
@@ -166,14 +171,19 @@ async function killHost(
   );
 }
 
-/** No VM has a job, and none is on its way to another state. */
-async function waitForQuiet(ground: Ground, control: Control): Promise<void> {
-  await waitUntil(
-    'every VM is at rest',
-    async () =>
-      (await control.api.vms()).every((vm) => vm.state === 'ready.idle' || vm.state === 'draining.drained'),
-    { deadlineMs: EVENTS_SETTLE_MS, everyMs: 500, signal: ground.signal },
-  );
+/** What has not come about by then is told, and what it means is the verdict's to say. */
+async function waitOrSay(
+  ground: Ground,
+  what: string,
+  condition: () => Promise<boolean>,
+  deadlineMs: number,
+): Promise<void> {
+  try {
+    await waitUntil(what, condition, { deadlineMs, everyMs: 500, signal: ground.signal });
+  } catch (error) {
+    ground.signal.throwIfAborted();
+    ground.say(errorMessage(error));
+  }
 }
 
 /** What the controller has, as soon as that is all, or when there is no more hope. */

@@ -57,7 +57,7 @@ export async function runLane(
   ground: Ground,
   control: Control,
   options: { readonly vmId: string; readonly random: () => number; readonly enough: () => boolean },
-  onKill: () => void,
+  onKill: (point: string) => void,
 ): Promise<LaneRecord> {
   const { vmId, random, enough } = options;
   const vm = createRealVm(ground, control, {
@@ -175,7 +175,7 @@ export async function runLane(
       if (exit.signal === 'SIGKILL') {
         const where = fromOutside ? 'outside' : point;
         record.kills.set(where, (record.kills.get(where) ?? 0) + 1);
-        onKill();
+        onKill(where);
       } else if (exit.code !== 0 && !ground.signal.aborted)
         record.faults.push(`${vmId}: the MIGlet ended by itself: ${exit.lastError || String(exit.code)}`);
     }

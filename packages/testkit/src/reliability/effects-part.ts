@@ -25,6 +25,7 @@ export const effectsPart: Part = {
 async function run(ground: Ground, options: ReliabilityOptions): Promise<PartResult> {
   const control = await ground.startControl();
   let kills = 0;
+  let between = 0;
   const startedAt = performance.now();
   let saidAt = startedAt;
   const records = await Promise.all(
@@ -35,10 +36,11 @@ async function run(ground: Ground, options: ReliabilityOptions): Promise<PartRes
         {
           vmId: `vm-${lane + 1}`,
           random: createSeededRandom(Math.floor(ground.random() * 2 ** 32)),
-          enough: () => kills >= options.kills,
+          enough: () => between >= options.kills,
         },
-        () => {
+        (point) => {
           kills += 1;
+          if (BETWEEN_EFFECT_AND_ACK.includes(point)) between += 1;
           if (performance.now() - saidAt < 10_000) return;
           saidAt = performance.now();
           ground.say(`${kills} kills`);
@@ -49,7 +51,6 @@ async function run(ground: Ground, options: ReliabilityOptions): Promise<PartRes
   const byPoint = new Map<string, number>();
   for (const record of records)
     for (const [point, count] of record.kills) byPoint.set(point, (byPoint.get(point) ?? 0) + count);
-  const between = BETWEEN_EFFECT_AND_ACK.reduce((sum, point) => sum + (byPoint.get(point) ?? 0), 0);
   const all = await control.api.commands();
   const boots = new Map<string, number>();
   for (const { vm } of records) {

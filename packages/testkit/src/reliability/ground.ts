@@ -2,7 +2,7 @@
  * Where a part is run: a folder, a stand-in GitHub, controllers and fleets as processes. Whatever the part starts here is
  * ended, by its number, when the part is over, however it ends.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,6 +18,7 @@ export const ORGANIZATION = 'acme';
 
 export interface Ground {
   readonly folder: string;
+  readonly programs: Programs;
   /** Follows the seed. */
   readonly random: () => number;
   /** Aborted when the part has to end. */
@@ -65,13 +66,30 @@ export interface FleetProcessOptions {
 }
 
 const PACKAGES = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
-export const PROGRAMS = {
-  controller: path.join(PACKAGES, 'controller', 'bundle', 'controller.mjs'),
-  miglet: path.join(PACKAGES, 'miglet', 'bundle', 'miglet.mjs'),
+const FLEET = path.join(PACKAGES, 'testkit', 'dist', 'fleet', 'main.js');
+
+/** Paths of the programs that go onto other machines, as they are bundled. */
+interface Programs {
+  readonly controller: string;
+  readonly miglet: string;
   /** The same, with the points at which it can be told to die. */
-  mortalMiglet: path.join(PACKAGES, 'miglet', 'bundle', 'miglet.test-points.mjs'),
-  fleet: path.join(PACKAGES, 'testkit', 'dist', 'fleet', 'main.js'),
-};
+  readonly mortalMiglet: string;
+}
+
+/** Copies: a build that runs meanwhile must not change what is measured. */
+function copyPrograms(folder: string): Programs {
+  mkdirSync(folder);
+  const copy = (program: string, file: string): string => {
+    const copied = path.join(folder, file);
+    copyFileSync(path.join(PACKAGES, program, 'bundle', file), copied);
+    return copied;
+  };
+  return {
+    controller: copy('controller', 'controller.mjs'),
+    miglet: copy('miglet', 'miglet.mjs'),
+    mortalMiglet: copy('miglet', 'miglet.test-points.mjs'),
+  };
+}
 
 /** As a MIGlet has it by default. */
 const DEFAULT_RECONNECT = '5s..30s';
@@ -108,6 +126,7 @@ export function createGround(options: GroundOptions): OwnedGround {
   const { signal, say } = options;
   const random = createSeededRandom(options.seed);
   const folder = mkdtempSync(path.join(os.tmpdir(), `mig-reliability-${options.name}-`));
+  const programs = copyPrograms(path.join(folder, 'programs'));
   const children = new Set<Child>();
   const controllers: ControllerProcess[] = [];
   const githubs: StandInGitHub[] = [];
@@ -124,6 +143,7 @@ export function createGround(options: GroundOptions): OwnedGround {
 
   const ground: Ground = {
     folder,
+    programs,
     random,
     signal,
     say,
@@ -141,7 +161,7 @@ export function createGround(options: GroundOptions): OwnedGround {
       writeFileSync(tokenFile, TOKEN, { mode: 0o600 });
       const crashes: string[] = [];
       const controller = await startControllerProcess({
-        program: PROGRAMS.controller,
+        program: programs.controller,
         dataDirectory: path.join(folder, 'controller_data'),
         env: {
           ...BASE_ENV,
@@ -167,7 +187,7 @@ export function createGround(options: GroundOptions): OwnedGround {
         for (const name of ['vms', 'witness']) mkdirSync(path.join(folder, name), { recursive: true });
       return start({
         args: [
-          PROGRAMS.fleet,
+          FLEET,
           ...['--endpoint', fleet.endpoint, '--prefix', fleet.prefix, '--pool-id', POOL],
           ...['--org-id', ORGANIZATION, '--count', String(fleet.count), '--first', String(fleet.first)],
           ...['--seed', String(fleet.seed), '--reconnect', fleet.reconnect ?? DEFAULT_RECONNECT],

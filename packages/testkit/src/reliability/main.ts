@@ -59,6 +59,7 @@ async function main(): Promise<number> {
     options,
     parts,
     durationMs: Date.now() - startedAt.getTime(),
+    interrupted: interrupt.aborted ? errorMessage(interrupt.reason) : undefined,
     held: !interrupt.aborted && parts.every((part) => part.verdicts.every((verdict) => verdict.held)),
   };
   process.stdout.write(toTable(report));

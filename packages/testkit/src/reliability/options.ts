@@ -11,7 +11,7 @@ export interface ReliabilityOptions {
   readonly commands: number;
   /** VMs of the part `storm`. */
   readonly storm: number;
-  /** Kills of the part `effects`. */
+  /** Kills of the part `effects` between an effect and its acknowledgement; there are others too. */
   readonly kills: number;
   readonly only: readonly PartName[];
   readonly jsonFile: string | undefined;
@@ -40,7 +40,7 @@ is compared with what the VMs did and with what the controller has. One part aft
   --vms N       VMs of commands and recovery, 10 to 1000 (default 200)
   --commands N  commands in all, 100 to 100000 (default 10000)
   --storm N     VMs of storm, 10 to 5000 (default 1000)
-  --kills N     kills of effects, 1 to 5000 (default 200)
+  --kills N     kills of effects between effect and acknowledgement, 1 to 5000 (default 200)
   --only NAME   only this part; may be given more than once
   --json FILE   writes everything that was found into FILE
   --seed N      the same seed gives the same orders and the same times of the kills (default 1)

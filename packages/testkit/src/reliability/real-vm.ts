@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Child, ChildExit } from '../system/child-process.js';
 import { readJsonLines } from '../system/json-lines.js';
 import { processesOf } from '../system/processes-of.js';
-import { ORGANIZATION, POOL, PROGRAMS, type Control, type Ground } from './ground.js';
+import { ORGANIZATION, POOL, type Control, type Ground } from './ground.js';
 
 /** A line of the MIGlet's journal of commands. */
 export interface JournalLine {
@@ -60,7 +60,7 @@ export function createRealVm(ground: Ground, control: Control, options: RealVmOp
     },
     start(plan) {
       const started = ground.start({
-        args: [plan === undefined ? PROGRAMS.miglet : PROGRAMS.mortalMiglet],
+        args: [plan === undefined ? ground.programs.miglet : ground.programs.mortalMiglet],
         env: {
           MIGLET_VM_ID: vmId,
           MIGLET_POOL_ID: POOL,

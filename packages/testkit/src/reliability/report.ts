@@ -14,6 +14,8 @@ export interface Report {
   readonly options: ReliabilityOptions;
   readonly parts: readonly PartReport[];
   readonly durationMs: number;
+  /** Why it was ended before all was measured; undefined = it was not. */
+  readonly interrupted: string | undefined;
   /** Every part was run to its end, and every promise held. */
   readonly held: boolean;
 }
@@ -36,12 +38,14 @@ export function toTable(report: Report): string {
       for (const fault of evidence) lines.push(`      ${fault}`);
     }
   }
-  lines.push(
-    '',
-    `${report.held ? 'Every promise held' : 'NOT every promise held'}; ${seconds(report.durationMs)} s.`,
-  );
+  lines.push('', `${conclusion(report)}; ${seconds(report.durationMs)} s.`);
   lines.push(`Seed ${report.options.seed}. ${report.machine}.`, '');
   return lines.join('\n');
+}
+
+function conclusion({ held, interrupted }: Report): string {
+  if (interrupted !== undefined) return `Not all was measured: ${interrupted}`;
+  return held ? 'Every promise held' : 'NOT every promise held';
 }
 
 const seconds = (ms: number): string => (ms / 1_000).toFixed(0);

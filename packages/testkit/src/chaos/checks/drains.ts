@@ -34,19 +34,23 @@ const describeOpen = ({ vms }: DrainResource): string =>
     .map((vm) => `${vm.vm_id} is ${vm.state} (${vm.reason ?? 'no reason given'})`)
     .join(', ');
 
-/** From the log of each VM: between a drain's command being taken and its end, the VM is under way. */
+/** From the log of each VM: from the moment a drain's command is taken until its end, or the VM's, the VM is under way. */
 function findOverlaps(drain: DrainResource, histories: readonly VmHistory[]): string[] {
   const limit = drain.max_unavailable;
   if (limit === undefined) return [];
   const turns: { readonly at: number; readonly change: 1 | -1; readonly vmId: string }[] = [];
   for (const vm of drain.vms) {
     const history = histories.find(({ vmId }) => vmId === vm.vm_id);
+    const shutDownAt = history === undefined ? Infinity : endOfBoot(history, vm.boot_id);
     for (const id of [vm.command_id, vm.shutdown_command_id]) {
       const [takenAt] = id === undefined ? [] : (history?.takenAt.get(id) ?? []);
       const endedAt = id === undefined ? undefined : history?.endedAt.get(id);
       // One that was taken by a life that died before it could say so, or is under way, says nothing.
-      if (takenAt === undefined || endedAt === undefined) continue;
-      turns.push({ at: takenAt, change: 1, vmId: vm.vm_id }, { at: endedAt, change: -1, vmId: vm.vm_id });
+      if (takenAt === undefined || endedAt === undefined || takenAt >= shutDownAt) continue;
+      turns.push(
+        { at: takenAt, change: 1, vmId: vm.vm_id },
+        { at: Math.min(endedAt, shutDownAt), change: -1, vmId: vm.vm_id },
+      );
     }
   }
   turns.sort((a, b) => a.at - b.at || a.change - b.change);
@@ -61,3 +65,10 @@ function findOverlaps(drain: DrainResource, histories: readonly VmHistory[]): st
   }
   return [];
 }
+
+/** When the VM said that this life of it ends; Infinity if it did not. */
+const endOfBoot = ({ lives }: VmHistory, bootId: string): number =>
+  lives
+    .filter((life) => life.bootId === bootId)
+    .flatMap(({ events }) => events)
+    .find(({ type }) => type === 'vm_shutting_down')?.at ?? Infinity;

@@ -6,7 +6,7 @@ import type { LoggedEvent, VmHistory } from '../vm-history.js';
 type EventEvidence = Pick<Evidence, 'events' | 'histories' | 'lives'>;
 
 /** One that was written down at this moment may be on its way. */
-const ON_ITS_WAY_MS = 10_000;
+const ON_ITS_WAY_MS = 2_000;
 
 export function checkEvents({ events, histories, lives }: EventEvidence, now: number): Violation[] {
   const gaps: string[] = [];

@@ -1,7 +1,9 @@
 /** What was promised of VMs and their runners. */
+import type { RunnerResource } from '../../github/runner-resource.js';
 import { violations, type Evidence, type Violation } from '../evidence.js';
+import type { VmHistory } from '../vm-history.js';
 
-type FleetEvidence = Pick<Evidence, 'vms' | 'sightings' | 'runners'>;
+type FleetEvidence = Pick<Evidence, 'vms' | 'sightings' | 'runners' | 'histories'>;
 
 /** How things stand at rest: every VM is in service, over one stream, with one runner at GitHub. */
 export interface Standing {
@@ -11,12 +13,15 @@ export interface Standing {
   readonly listeners: ReadonlyMap<string, number>;
 }
 
-export function checkFleet({ vms, sightings, runners }: FleetEvidence, standing: Standing): Violation[] {
+export function checkFleet(
+  { vms, sightings, runners, histories }: FleetEvidence,
+  standing: Standing,
+): Violation[] {
   const known = new Set(
     vms.flatMap(({ runner }) => (runner?.configured === true ? [runner.runner_name] : [])),
   );
   const ghosts = runners
-    .filter(({ name }) => !known.has(name))
+    .filter((runner) => !known.has(runner.name) && !isLeftBehind(runner, histories))
     .map(({ name, status }) => `${name} (${status}) is registered, and no VM has it`);
   const unregistered = [...standing.listeners.keys()]
     .map((vmId) => vms.find((vm) => vm.vm_id === vmId))
@@ -34,3 +39,20 @@ export function checkFleet({ vms, sightings, runners }: FleetEvidence, standing:
 
 const unlike = (counts: ReadonlyMap<string, number>, what: string): string[] =>
   [...counts].filter(([, count]) => count !== 1).map(([vmId, count]) => `${vmId} has ${count} ${what}`);
+
+/**
+ * A registration of a boot that has ended, of which the VM had asked in vain that it be deleted: GitHub or the controller was
+ * away. Nobody but a reconciliation of GitHub's list with ours could delete it later.
+ */
+export const isLeftBehind = ({ name, status }: RunnerResource, histories: readonly VmHistory[]): boolean =>
+  status === 'offline' &&
+  histories.some(({ vmId, lives }) => {
+    const [current] = lives.slice(-1);
+    return lives.some(
+      (life) =>
+        life.mayLeaveRunner &&
+        life.bootId !== '' &&
+        name === `${vmId}-${life.bootId.replaceAll('-', '').slice(0, 8)}` &&
+        (current?.bootId !== life.bootId || current.events.at(-1)?.type === 'vm_shutting_down'),
+    );
+  });
