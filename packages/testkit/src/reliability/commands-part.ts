@@ -145,10 +145,12 @@ async function run(ground: Ground, options: ReliabilityOptions): Promise<PartRes
 /** SIGKILL every 20 s until it is over; started again at once. @returns how often */
 async function killController(ground: Ground, control: Control, over: AbortSignal): Promise<number> {
   const signal = AbortSignal.any([ground.signal, over]);
+  const startedAt = performance.now();
   let kills = 0;
   for (;;) {
+    const dueMs = startedAt + (kills + 1) * KILL_EVERY_MS - performance.now();
     try {
-      await pause(KILL_EVERY_MS, undefined, { signal });
+      await pause(Math.max(0, dueMs), undefined, { signal });
     } catch {
       return kills;
     }
