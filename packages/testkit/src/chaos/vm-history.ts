@@ -21,7 +21,10 @@ export interface VmLife {
   /** Empty if it ended before it said so. */
   bootId: string;
   readonly events: LoggedEvent[];
-  /** It could not have its runner deleted when it asked, or was in the middle of a registration when it was told to end. */
+  /**
+   * It could not have its runner deleted when it asked, or was in the middle of a registration when it was told to end, or was
+   * killed between the end of its runner and the deletion of it.
+   */
   mayLeaveRunner: boolean;
 }
 
@@ -120,4 +123,6 @@ function takeLine(history: VmHistory, line: LogLine): void {
 }
 
 const isLeaving = (from: string, to: string): boolean =>
-  to.endsWith('.waitingToAsk') || (from === 'registering.configuring' && !to.startsWith('registering.'));
+  to.endsWith('.waitingToAsk') ||
+  (from.endsWith('.stoppingRunner') && to.endsWith('.deregistering')) ||
+  (from === 'registering.configuring' && !to.startsWith('registering.'));

@@ -232,6 +232,11 @@ describe('drains', () => {
     expect(checkDrains(evidence({ ...good, histories }))).toEqual([]);
   });
 
+  test('one was drained in no time, and the other began in the same moment', () => {
+    const histories = [between('vm-1', 'a', 2, 2), between('vm-2', 'b', 2, 4)];
+    expect(checkDrains(evidence({ ...good, histories }))).toEqual([]);
+  });
+
   test('one is gone, one has no end, one was seen with too many', () => {
     expect(names(checkDrains(evidence({ ...good, drains: [] })))).toEqual([
       'an accepted drain is never lost',

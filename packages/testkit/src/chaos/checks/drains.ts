@@ -47,10 +47,10 @@ function findOverlaps(drain: DrainResource, histories: readonly VmHistory[]): st
       const endedAt = id === undefined ? undefined : history?.endedAt.get(id);
       // One that was taken by a life that died before it could say so, or is under way, says nothing.
       if (takenAt === undefined || endedAt === undefined || takenAt >= shutDownAt) continue;
-      turns.push(
-        { at: takenAt, change: 1, vmId: vm.vm_id },
-        { at: Math.min(endedAt, shutDownAt), change: -1, vmId: vm.vm_id },
-      );
+      const until = Math.min(endedAt, shutDownAt);
+      // In less than a millisecond: one that comes in the same may well come after it.
+      if (until === takenAt) continue;
+      turns.push({ at: takenAt, change: 1, vmId: vm.vm_id }, { at: until, change: -1, vmId: vm.vm_id });
     }
   }
   turns.sort((a, b) => a.at - b.at || a.change - b.change);
