@@ -295,6 +295,20 @@ describe('what may have reached the VM before (I2, I3)', () => {
     },
   );
 
+  it('a shutdown that was sent to one boot reaches no legacy MIGlet of the same name', async () => {
+    const parts = createParts();
+    const first = await attach(parts);
+    const { id } = await parts.submit({ type: 'shutdown', parameters: {}, forBoot: 'boot-1' });
+    await kick(parts);
+    expect(sentIds(first)).toEqual([id]);
+    parts.disconnect(first);
+    const link = parts.connect({ bootId: '' });
+    parts.delivery.attach('vm-1');
+    await settled();
+    expect(link.commands()).toEqual([]);
+    expect(parts.queue.get(id)).toMatchObject({ state: 'expired' });
+  });
+
   it('a command of another type goes to the next boot as it is', async () => {
     const parts = createParts();
     await parts.submit();

@@ -104,7 +104,8 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       return send(link, command, command.parameters, TOO_LATE);
     }
     if (isForAnotherBoot(command, link.bootId)) {
-      if (command.attempts === 0) {
+      // A legacy MIGlet has no journal to ask, and would carry it out.
+      if (command.attempts === 0 || link.legacy) {
         const why = `it was for boot ${command.forBoot ?? ''}, and the VM came back as another`;
         queue.end(command.id, 'expired', why);
         return true;

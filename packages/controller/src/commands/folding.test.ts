@@ -38,6 +38,17 @@ describe('folding', () => {
     ]);
   });
 
+  it('a newer drain takes along force and an earlier deadline; an undrain in between takes them back', async () => {
+    const parts = createParts();
+    const last = () => parts.queue.open('vm-1').at(-1)?.parameters;
+    await parts.submit({ type: 'drain', parameters: { force: true, deadline_ms: 60_000 } });
+    await parts.submit({ type: 'drain', parameters: { reason: 'b', deadline_ms: 90_000 } });
+    expect(last()).toEqual({ reason: 'b', deadline_ms: 60_000, force: true });
+    await parts.submit({ type: 'undrain', parameters: {} });
+    await parts.submit({ type: 'drain', parameters: { deadline_ms: 0 } });
+    expect(last()).toEqual({ deadline_ms: 0 });
+  });
+
   it('commands of other kinds, of other VMs, and registrations stay', async () => {
     const parts = createParts();
     for (const type of ['drain', 'shutdown', 'register_runner', 'register_runner'])

@@ -243,6 +243,12 @@ function handle(
           `event type ${JSON.stringify(printable(message.event.type))} is not valid`,
         );
       }
+      if (message.event.sequence < 0) {
+        throw new ServerError(
+          Status.INVALID_ARGUMENT,
+          `event sequence ${message.event.sequence} is not valid: the events of a boot are counted from 1`,
+        );
+      }
       const size = dataSize(message.event.data);
       if (size > MAX_EVENT_DATA) {
         throw new ServerError(

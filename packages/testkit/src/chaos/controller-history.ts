@@ -10,15 +10,18 @@ export interface ControllerHistory {
 export function createControllerHistory(logFile: string): { read(): ControllerHistory } {
   const tail = createLogTail(logFile);
   const history: ControllerHistory = { troubles: [], connects: new Map() };
+  /** Of the last line that says when it was written. */
+  let lastAt = 0;
   return {
     read() {
       for (const line of tail.read()) {
         if (line.kind === 'text') {
-          history.troubles.push({ at: Date.now(), text: line.text });
+          history.troubles.push({ at: lastAt, text: line.text });
           continue;
         }
-        const { level, time, event } = line.entry;
+        const { level, time, event, startedAt } = line.entry;
         const at = typeof time === 'string' ? time : '';
+        lastAt = typeof startedAt === 'number' ? startedAt : Date.parse(at);
         if (level === 'error' || level === 'fatal')
           history.troubles.push({ at: Date.parse(at), text: JSON.stringify(line.entry) });
         if (event === 'connected') {

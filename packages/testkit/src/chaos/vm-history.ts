@@ -99,7 +99,7 @@ const text = (value: unknown): string => (typeof value === 'string' ? value : ''
 function takeLine(history: VmHistory, line: LogLine): void {
   const life = history.lives.at(-1);
   if (line.kind === 'text') {
-    history.troubles.push({ at: Date.now(), text: line.text });
+    history.troubles.push({ at: life?.events.at(-1)?.at ?? 0, text: line.text });
     return;
   }
   const { entry } = line;

@@ -10,7 +10,7 @@ type ProcessEvidence = Pick<
 /** What a fault leaves behind may be told a little later. */
 const AFTERMATH_MS = 5_000;
 const DISK_FULL =
-  /ENOSPC|no space left on device|must be stored first|could not be stored|cannot be stored|nothing can be stored/;
+  /ENOSPC|no space left on device|must be stored first|could not be stored|cannot be stored|nothing can be stored|the disk of the data directory \S+ is full/;
 
 export function checkProcesses(evidence: ProcessEvidence): Violation[] {
   const { injected } = evidence;
