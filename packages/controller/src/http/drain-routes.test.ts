@@ -129,6 +129,13 @@ describe('a drain', () => {
     expect((await test.call('GET', '/api/v1/drains')).text).toBe(before);
   });
 
+  it('can be taken back by a client that names JSON and sends nothing', async () => {
+    const { json } = await test.call('DELETE', '/api/v1/drains/drain-0', {
+      headers: { 'content-type': 'application/json' },
+    });
+    expect(json).toMatchObject({ status: 404 });
+  });
+
   it('that is not known is 404', async () => {
     for (const method of ['GET', 'DELETE'])
       expect((await test.call(method, '/api/v1/drains/drain-0')).json).toMatchObject({
