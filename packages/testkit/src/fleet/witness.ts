@@ -14,7 +14,11 @@ export type Fact =
       readonly bootId: string;
       readonly resumed: boolean;
       readonly events: readonly { readonly sequence: number; readonly type: string }[];
-      readonly commands: readonly { readonly id: string; readonly ended: boolean }[];
+      readonly commands: readonly {
+        readonly id: string;
+        readonly type: string;
+        readonly outcome: { readonly success: boolean; readonly message: string } | undefined;
+      }[];
     }
   /** A command is in the journal, and is begun. */
   | { readonly kind: 'taken'; readonly id: string; readonly type: string }
@@ -43,7 +47,11 @@ export function witnessHost(host: MigletHost, witness: Witness): MigletHost {
     bootId: host.boot.boot.bootId,
     resumed: host.boot.boot.resumed,
     events: [...host.events.pending()].map(({ sequence, type }) => ({ sequence, type })),
-    commands: host.commands.all().map(({ id, outcome }) => ({ id, ended: outcome !== undefined })),
+    commands: host.commands.all().map(({ id, type, outcome }) => ({
+      id,
+      type,
+      outcome: outcome && { success: outcome.success, message: outcome.message },
+    })),
   });
   const events: Pick<EventJournal, 'append'> = {
     append(type, data, at) {

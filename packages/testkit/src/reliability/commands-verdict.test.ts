@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const started: Fact = { kind: 'started', bootId: 'b', resumed: false, events: [], commands: [] };
+const started = { kind: 'started', bootId: 'b', resumed: false, events: [], commands: [] } as const;
 const taken = (id: string, type = 'set_log_level'): Fact => ({ kind: 'taken', id, type });
 const level: Fact = { kind: 'logLevel', level: 'debug' };
 const ended = (id: string, message = 'done'): Fact => ({ kind: 'ended', id, success: true, message });
@@ -85,6 +85,19 @@ describe('the verdict on commands', () => {
     });
     expect(broken).toEqual([]);
     expect(figure('begun, cut short by a kill, and finished by the next process')).toBe(1);
+  });
+
+  it('holds when a process was killed after it had journaled, and before that was written down', () => {
+    const journaled = (id: string) => ({
+      id,
+      type: 'set_log_level',
+      outcome: { success: true, message: 'done' },
+    });
+    const { broken } = judge({
+      records: [command('c1'), command('c2')],
+      facts: [started, taken('c1'), level, { ...started, commands: [journaled('c1'), journaled('c2')] }],
+    });
+    expect(broken).toEqual([]);
   });
 
   it.each<[string, Parameters<typeof judge>[0], string]>([

@@ -75,15 +75,18 @@ export function readWitnessLog(vmId: string, file: string): WitnessLog {
         current = undefined;
         unowned = 0;
         for (const event of fact.events) events.set(eventKey(bootId, event.sequence), event.type);
-        // Taken by a process that was killed before it was written down.
-        for (const { id } of fact.commands) if (!commands.has(id)) enter(id, '', 1);
+        // Journaled by a process that was killed before it was written down.
+        for (const { id, type, outcome } of fact.commands) {
+          const command = commands.get(id) ?? enter(id, type, 1);
+          command.ended ??= outcome;
+        }
         break;
       case 'taken':
         current = enter(fact.id, fact.type, 1);
         break;
       case 'ended': {
         const command = enter(fact.id, '', 0);
-        if (isInstant(command.type) || command.type === '') addEffects(command, unowned);
+        if (isInstant(command.type)) addEffects(command, unowned);
         unowned = 0;
         command.ended ??= { success: fact.success, message: fact.message };
         if (current === command) current = undefined;
