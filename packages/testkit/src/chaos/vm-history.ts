@@ -21,11 +21,10 @@ export interface VmLife {
   /** Empty if it ended before it said so. */
   bootId: string;
   readonly events: LoggedEvent[];
-  /**
-   * It could not have its runner deleted when it asked, or was in the middle of a registration when it was told to end, or was
-   * killed between the end of its runner and the deletion of it.
-   */
-  mayLeaveRunner: boolean;
+  /** It asked in vain to have its runner deleted, or stopped it by force before it asked, and may have died before the answer. */
+  askedInVain: boolean;
+  /** It ended in the middle of a registration, which goes on at GitHub without it. */
+  registers: boolean;
 }
 
 export interface VmHistory {
@@ -104,7 +103,13 @@ function takeLine(history: VmHistory, line: LogLine): void {
   }
   const { entry } = line;
   if (typeof entry['life'] === 'number') {
-    history.lives.push({ number: entry['life'], bootId: '', events: [], mayLeaveRunner: false });
+    history.lives.push({
+      number: entry['life'],
+      bootId: '',
+      events: [],
+      askedInVain: false,
+      registers: false,
+    });
     return;
   }
   const at = Date.parse(text(entry['time']));
@@ -113,16 +118,16 @@ function takeLine(history: VmHistory, line: LogLine): void {
   const commandId = text(entry['commandId']);
   if (LOUD.has(text(entry['level']))) history.troubles.push({ at, text: JSON.stringify(entry) });
   if (event === 'starting' && life !== undefined) life.bootId = text(entry['bootId']);
-  else if (message === `event ${event}` && event !== '')
+  else if (message === `event ${event}` && event !== '') {
     life?.events.push({ type: event, job: event.startsWith('job_') ? text(entry['name']) : '', at });
-  else if (event === 'state' && life !== undefined)
-    life.mayLeaveRunner ||= isLeaving(text(entry['from']), text(entry['to']));
-  else if (message === 'a command was taken')
+    if (life !== undefined && event === 'runner_registered') life.registers = false;
+  } else if (event === 'state' && life !== undefined)
+    life.askedInVain ||= isLeaving(text(entry['from']), text(entry['to']));
+  else if (message === 'a command was taken') {
     history.takenAt.set(commandId, [...(history.takenAt.get(commandId) ?? []), at]);
-  else if (message === 'a command has ended') history.endedAt.set(commandId, at);
+    if (life !== undefined && entry['type'] === 'register_runner') life.registers = true;
+  } else if (message === 'a command has ended') history.endedAt.set(commandId, at);
 }
 
 const isLeaving = (from: string, to: string): boolean =>
-  to.endsWith('.waitingToAsk') ||
-  (from.endsWith('.stoppingRunner') && to.endsWith('.deregistering')) ||
-  (from === 'registering.configuring' && !to.startsWith('registering.'));
+  to.endsWith('.waitingToAsk') || (from.endsWith('.stoppingRunner') && to.endsWith('.deregistering'));

@@ -64,7 +64,8 @@ describe('what a VM did', () => {
         number: 1,
         bootId: 'boot-1',
         events: [{ type: 'job_started', job: 'build', at: Date.parse(time) }],
-        mayLeaveRunner: true,
+        askedInVain: true,
+        registers: false,
       },
     ]);
     expect(history.takenAt.get('a')).toEqual([Date.parse(time)]);

@@ -41,8 +41,8 @@ const unlike = (counts: ReadonlyMap<string, number>, what: string): string[] =>
   [...counts].filter(([, count]) => count !== 1).map(([vmId, count]) => `${vmId} has ${count} ${what}`);
 
 /**
- * A registration of a boot that has ended, of which the VM had asked in vain that it be deleted: GitHub or the controller was
- * away. Nobody but a reconciliation of GitHub's list with ours could delete it later.
+ * A registration of a boot that has ended, that nobody was there to delete: GitHub or the controller was away when the VM asked
+ * for it, or the MIGlet died while config.sh went on. Only a reconciliation of GitHub's list with ours can delete it later.
  */
 export const isLeftBehind = ({ name, status }: RunnerResource, histories: readonly VmHistory[]): boolean =>
   status === 'offline' &&
@@ -50,7 +50,7 @@ export const isLeftBehind = ({ name, status }: RunnerResource, histories: readon
     const [current] = lives.slice(-1);
     return lives.some(
       (life) =>
-        life.mayLeaveRunner &&
+        (life.askedInVain || life.registers) &&
         life.bootId !== '' &&
         name === `${vmId}-${life.bootId.replaceAll('-', '').slice(0, 8)}` &&
         (current?.bootId !== life.bootId || current.events.at(-1)?.type === 'vm_shutting_down'),

@@ -7,15 +7,18 @@ type ProcessEvidence = Pick<
   'controllerTroubles' | 'histories' | 'lives' | 'injected' | 'complaints'
 >;
 
-/** What a fault leaves behind may be told a little later. */
+/** What a fault leaves behind may be told a little later; what a process says as it starts carries no time but that of its start. */
 const AFTERMATH_MS = 5_000;
+const START_MS = 3_000;
 const DISK_FULL =
   /ENOSPC|no space left on device|must be stored first|could not be stored|cannot be stored|nothing can be stored|the disk of the data directory \S+ is full/;
 
 export function checkProcesses(evidence: ProcessEvidence): Violation[] {
   const { injected } = evidence;
   const during = (what: Injected['what'], at: number): boolean =>
-    injected.some((fault) => fault.what === what && fault.from <= at && at <= fault.until + AFTERMATH_MS);
+    injected.some(
+      (fault) => fault.what === what && fault.from - START_MS <= at && at <= fault.until + AFTERMATH_MS,
+    );
 
   const errors = evidence.controllerTroubles
     .filter(({ at, text }) => !(during('disk', at) && DISK_FULL.test(text)))

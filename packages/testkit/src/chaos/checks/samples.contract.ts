@@ -66,7 +66,8 @@ export const vmLife = (fields: Partial<VmLife> = {}): VmLife => ({
   number: 1,
   bootId: BOOT,
   events: [],
-  mayLeaveRunner: false,
+  askedInVain: false,
+  registers: false,
   ...fields,
 });
 

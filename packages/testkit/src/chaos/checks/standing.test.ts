@@ -37,13 +37,16 @@ describe('the fleet', () => {
     ]);
   });
 
-  test('a registration is left behind by a boot that asked in vain, and by no other', () => {
-    const before = { bootId: '22222222-aaaa', mayLeaveRunner: true };
+  test('a registration is left behind by a boot that asked in vain or died while it registered, and by no other', () => {
+    const before = { bootId: '22222222-aaaa' };
     const ghost = { ...good, runners: [runner(RUNNER), runner('vm-1-22222222', { status: 'offline' })] };
-    const asked = [history({ lives: [vmLife(before), vmLife()] })];
-    expect(checkFleet(evidence({ ...ghost, histories: asked }), standing)).toEqual([]);
-    const didNot = [history({ lives: [vmLife({ ...before, mayLeaveRunner: false }), vmLife()] })];
-    expect(checkFleet(evidence({ ...ghost, histories: didNot }), standing)).toHaveLength(1);
+    const left = (fields: object): Violation[] => {
+      const histories = [history({ lives: [vmLife({ ...before, ...fields }), vmLife()] })];
+      return checkFleet(evidence({ ...ghost, histories }), standing);
+    };
+    expect(left({ askedInVain: true })).toEqual([]);
+    expect(left({ registers: true })).toEqual([]);
+    expect(left({})).toHaveLength(1);
   });
 });
 
