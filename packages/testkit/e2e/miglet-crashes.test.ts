@@ -23,6 +23,21 @@ afterEach(async () => {
 
 const DEADLINE_MS = 20_000;
 const allTold = (): boolean => controller.commands.every(({ result }) => result !== undefined);
+/** Every command has been taken, finished and reported, once each: read when the last answers have been journaled. */
+async function journalIsWhole(ids: readonly string[]): Promise<void> {
+  const kindsOf = (id: string): string[] =>
+    vm
+      .journaledCommands()
+      .filter((entry) => entry.id === id)
+      .map(({ kind }) => kind);
+  // The controller's word that it has the result comes after the result, so the last line is written last.
+  await until(
+    'every result is journaled as reported',
+    () => ids.every((id) => kindsOf(id).includes('reported')),
+    DEADLINE_MS,
+  );
+  for (const id of ids) expect([id, kindsOf(id)]).toEqual([id, ['taken', 'finished', 'reported']]);
+}
 const stateIs = (state: string): boolean => controller.heartbeats.at(-1)?.report.state === state;
 const eventsHeard = () =>
   controller.timeline.flatMap((entry) => (entry.kind === 'event' ? [entry.event] : []));
@@ -82,12 +97,7 @@ describe('kill -9 at every point, with commands under way', () => {
     }
     expect(times(deeds, 'started') - times(deeds, 'stopped')).toBe(1);
 
-    // The journal: taken once, finished once.
-    const journal = vm.journaledCommands();
-    for (const { id } of controller.commands) {
-      const kinds = journal.filter((entry) => entry.id === id).map(({ kind }) => kind);
-      expect([id, kinds]).toEqual([id, ['taken', 'finished', 'reported']]);
-    }
+    await journalIsWhole(controller.commands.map(({ id }) => id));
 
     // What callers were told, by type.
     for (const { id, type, result } of controller.commands) {
@@ -202,10 +212,7 @@ describe('kill -9 at every point, with commands under way', () => {
       await until(`the VM is ${rests}`, () => stateIs(rests) && allTold(), DEADLINE_MS);
       const jobs = eventsHeard().filter(({ type }) => type.startsWith('job_'));
       expect(jobs.map(({ type }) => type)).toEqual(['job_started', 'job_completed']);
-      for (const id of ids) {
-        const kinds = vm.journaledCommands().filter((entry) => entry.id === id);
-        expect(kinds.map(({ kind }) => kind)).toEqual(['taken', 'finished', 'reported']);
-      }
+      await journalIsWhole(ids);
     },
     60_000,
   );

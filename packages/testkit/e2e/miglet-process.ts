@@ -83,10 +83,11 @@ done
 `,
   );
 
+  /** Whole lines: what comes after the last newline is being written. */
   const readLines = (file: string): unknown[] =>
     readFileSync(file, 'utf8')
       .split('\n')
-      .filter((line) => line !== '')
+      .slice(0, -1)
       .map((line) => JSON.parse(line) as unknown);
 
   return {
