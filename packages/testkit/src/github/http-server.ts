@@ -5,14 +5,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { refusal } from './answers.js';
-import type { Answer, StandInRequest } from './exchange.js';
+import type { Answer, RawRequest, Silence } from './exchange.js';
 
 /** GitHub's own limit is larger; no request to this stand-in comes near. */
 const MAX_BODY_BYTES = 1_048_576;
 
 export interface HttpServerDeps {
-  /** The answer, or `no-answer`: the connection is broken off. */
-  readonly respond: (request: Omit<StandInRequest, 'params'>) => Promise<Answer | 'no-answer'>;
+  readonly respond: (request: RawRequest) => Promise<Answer | Silence>;
   /** Asked for every connection and every request; false breaks it off. */
   readonly reachable: () => boolean;
   /** An exception in `respond`: a defect of the stand-in itself. */
@@ -78,7 +77,11 @@ async function serve(
           origin: `http://${incoming.headers.host ?? '127.0.0.1'}`,
           signal: gone.signal,
         });
-  if (answer === 'no-answer') {
+  if (answer === 'silence') {
+    return; // until the client gives up, or the server is closed
+  } else if (answer === 'reset') {
+    incoming.socket.resetAndDestroy();
+  } else if (answer === 'no-answer') {
     outgoing.destroy();
   } else if (gone.signal.aborted || outgoing.destroyed || !deps.reachable()) {
     answer.onUndelivered?.();

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '@mig/common/clock';
 import type { JobRequest } from './job.js';
+import { seededRandom } from './seeded-random.js';
 
 export interface JobGeneratorOptions {
   readonly everyMs: number;
@@ -41,15 +42,4 @@ export function createJobGenerator(
 
   timer = deps.clock.setTimer(next, options.everyMs);
   return { stop: () => deps.clock.clearTimer(timer) };
-}
-
-/** Numbers in [0, 1) that depend on the seed alone (mulberry32, by Tommy Ettinger, public domain). */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
