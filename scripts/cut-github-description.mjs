@@ -4,8 +4,12 @@
 //   node scripts/cut-github-description.mjs package/generated > packages/testkit/data/github/rest-api.json
 //
 // What is kept: the operations below, and every component that they refer to. What is dropped: examples, prose about
-// whole operations, media types other than JSON. What is changed: `nullable` beside a `$ref`, `allOf` or `anyOf`, which
-// JSON Schema's validators refuse, becomes `anyOf: [it, null]`. Nothing else.
+// whole operations, media types other than JSON. What is changed:
+//
+// - `nullable` beside a `$ref`, `allOf` or `anyOf`, which JSON Schema's validators refuse, becomes `anyOf: [it, null]`;
+// - `nullable` beside an `enum` without null has it (the conclusion of a job that runs);
+// - the account of an installation on the list of installations, which by the description would have to be a user and an
+//   enterprise at once (`allOf`), is one of them (`anyOf`), as everywhere else in it.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -69,6 +73,15 @@ for (const [file, patterns] of Object.entries(KEPT)) {
     if (patterns.some((pattern) => pattern.test(name))) keepPath(whole, name, methods);
   }
 }
+const account =
+  cut.paths['/app/installations'].get.responses['200'].content['application/json'].schema.items.properties
+    .account;
+for (const option of account.anyOf) {
+  if (option.allOf === undefined) continue;
+  option.anyOf = option.allOf;
+  delete option.allOf;
+}
+
 const description = {
   openapi: '3.0.3',
   info: {
@@ -134,9 +147,10 @@ function clean(value) {
       .filter(([key, inner]) => !isDropped(key, inner))
       .map(([key, inner]) => [key, clean(inner)]),
   );
+  if (kept.nullable === true && Array.isArray(kept.enum) && !kept.enum.includes(null)) kept.enum.push(null);
   if (kept.nullable !== true || kept.type !== undefined) return kept;
-  const { nullable: _nullable, ...rest } = kept;
-  return { anyOf: [rest, { enum: [null] }] };
+  delete kept.nullable;
+  return { anyOf: [kept, { enum: [null] }] };
 }
 
 function sorted(record) {

@@ -68,7 +68,10 @@ export function setFaults(deps: FaultRequestDeps, body: unknown): Answer {
   return json(200, {});
 }
 
-function setRouteFaults({ faults, rateLimit, clock, webhooks }: FaultRequestDeps, wanted: FaultRequest): void {
+function setRouteFaults(
+  { faults, rateLimit, clock, webhooks }: FaultRequestDeps,
+  wanted: FaultRequest,
+): void {
   if (wanted.clear === true) {
     faults.clear();
     webhooks.faults.clear();

@@ -64,7 +64,9 @@ export function createAdminRoutes(deps: AdminDeps): Route[] {
 
   const listDeliveries = (): Answer =>
     json(200, {
-      deliveries: deps.webhooks.deliveries().map(({ hook, ...delivery }) => ({ ...delivery, hook_id: hook.id })),
+      deliveries: deps.webhooks
+        .deliveries()
+        .map(({ hook, ...delivery }) => ({ ...delivery, hook_id: hook.id })),
     });
 
   function redeliver(request: StandInRequest): Answer {
@@ -75,7 +77,11 @@ export function createAdminRoutes(deps: AdminDeps): Route[] {
   return [
     route('POST', 'jobs', queueJob),
     route('GET', 'jobs', () => json(200, { jobs: deps.jobs() })),
-    route('GET', 'jobs/{job_id}', ofJob((job) => json(200, job))),
+    route(
+      'GET',
+      'jobs/{job_id}',
+      ofJob((job) => json(200, job)),
+    ),
     route('POST', 'jobs/{job_id}/approve', ofJob(approveJob)),
     route('GET', 'jobs-killed', () => json(200, { jobs: deps.jobsKilled() })),
     route('GET', 'runners', () => json(200, { runners: deps.runners() })),

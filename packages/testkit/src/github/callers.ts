@@ -57,14 +57,19 @@ export function createCallers(deps: {
   }
 
   /** The organization and repository that a path names have to be those of the installation. */
-  function isElsewhere(token: InstallationToken, params: Readonly<Record<string, string>>): Answer | undefined {
+  function isElsewhere(
+    token: InstallationToken,
+    params: Readonly<Record<string, string>>,
+  ): Answer | undefined {
     const owner = params['org'] ?? params['owner'];
     if (owner === undefined || directory.findOrganization(owner) === undefined) return undefined; // the handler's 404
     if (owner.toLowerCase() !== token.installation.account.login.toLowerCase()) return inaccessible();
     const { repositories } = token;
     const wanted = params['repo']?.toLowerCase();
     if (wanted === undefined || repositories === undefined) return undefined;
-    return repositories.some(({ name }) => name.toLowerCase() === wanted) ? undefined : refusal(404, 'Not Found');
+    return repositories.some(({ name }) => name.toLowerCase() === wanted)
+      ? undefined
+      : refusal(404, 'Not Found');
   }
 
   return {

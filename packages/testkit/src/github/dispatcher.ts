@@ -162,6 +162,7 @@ export function createDispatcher(deps: DispatcherDeps, config: DispatcherConfig)
     const lagMs = deps.removalLagMs();
     if (lagMs <= 0) return registry.remove(runner.id, 'job_done');
     runner.isSpent = true;
+    runner.online = false;
     const timer = clock.setTimer(() => {
       removals.delete(timer);
       registry.remove(runner.id, 'job_done');
@@ -288,7 +289,8 @@ export function createDispatcher(deps: DispatcherDeps, config: DispatcherConfig)
 
 /** A runner takes one job at a time, of a repository that it serves, if it has every label that the job asks for. */
 function mayRun(runner: Runner, job: JobRecord): boolean {
-  if (runner.jobId !== undefined || runner.isSpent || !scopeCovers(runner.scope, job.repository)) return false;
+  if (runner.jobId !== undefined || runner.isSpent || !scopeCovers(runner.scope, job.repository))
+    return false;
   const has = new Set(runner.labels.map((label) => label.name.toLowerCase()));
   return job.labels.every((label) => has.has(label.toLowerCase()));
 }

@@ -94,7 +94,9 @@ export function createGate(deps: GateDeps, options: GateOptions): Gate {
 
   function passUnknown(request: StandInRequest): Answer {
     if (!request.path.startsWith('/_stand-in/'))
-      violate(request, 'unknown', undefined, ['GitHub has no such path, or not in what was cut from its description.']);
+      violate(request, 'unknown', undefined, [
+        'GitHub has no such path, or not in what was cut from its description.',
+      ]);
     return notFound();
   }
 
@@ -105,8 +107,7 @@ export function createGate(deps: GateDeps, options: GateOptions): Gate {
     const { caller } = identified;
     const name = toCallerName(caller);
     const isFree = route.name === 'rate-limit';
-    if (!isFree && !rateLimits.of(name).take())
-      return record(request, route, exceeded(caller), name);
+    if (!isFree && !rateLimits.of(name).take()) return record(request, route, exceeded(caller), name);
     const retryAfterS = deps.secondaryLimit.enter(name, request.method, `${route.method} ${route.path}`);
     if (retryAfterS !== undefined) return record(request, route, abused(retryAfterS), name);
     try {
@@ -116,11 +117,7 @@ export function createGate(deps: GateDeps, options: GateOptions): Gate {
     }
   }
 
-  async function answerApi(
-    route: Route,
-    request: StandInRequest,
-    caller: Caller,
-  ): Promise<Answer | Silence> {
+  async function answerApi(route: Route, request: StandInRequest, caller: Caller): Promise<Answer | Silence> {
     const operation = description.find(route.method, route.path);
     if (operation === undefined) {
       deps.onDefect(new Error(`The route ${route.method} ${route.path} is not in GitHub's description`));
@@ -133,7 +130,9 @@ export function createGate(deps: GateDeps, options: GateOptions): Gate {
     const wrong = description.findAnswerFaults(operation, shown.status, shown.body);
     if (wrong.length === 0) return shown;
     deps.onDefect(
-      new Error(`${request.method} ${request.path}: ${shown.status} is not GitHub's answer: ${wrong.join('; ')}`),
+      new Error(
+        `${request.method} ${request.path}: ${shown.status} is not GitHub's answer: ${wrong.join('; ')}`,
+      ),
     );
     return refusal(500, `The stand-in GitHub has a defect: ${wrong.join('; ')}`);
   }
@@ -178,11 +177,7 @@ export function createGate(deps: GateDeps, options: GateOptions): Gate {
   }
 
   /** @param refused what is answered instead of asking the handler; faults come first, as trouble on the way does */
-  async function answer(
-    route: Route,
-    request: StandInRequest,
-    refused?: Answer,
-  ): Promise<Answer | Silence> {
+  async function answer(route: Route, request: StandInRequest, refused?: Answer): Promise<Answer | Silence> {
     const injected = faults.forRequest(route.name);
     const failed = await injected.before();
     if (failed !== undefined) return failed;
@@ -258,8 +253,7 @@ const GITHUBS_HEADERS = {
   'x-github-media-type': 'github.v3; format=json',
   'x-github-api-version-selected': '2022-11-28',
 };
-const RATE_LIMIT_DOCS =
-  'https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api';
+const RATE_LIMIT_DOCS = 'https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api';
 
 const noUserAgent = (): Answer =>
   refusal(

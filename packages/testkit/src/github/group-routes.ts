@@ -28,7 +28,11 @@ export function createGroupRoutes(deps: GroupRoutesDeps): Route[] {
     const page = readPage(request.query);
     const all = groups.list(scope);
     const shown = all.slice(page.from, page.to).map((group) => toGroupResource(group, scope, request));
-    return json(200, { total_count: all.length, runner_groups: shown }, toLinkHeader(request, page, all.length));
+    return json(
+      200,
+      { total_count: all.length, runner_groups: shown },
+      toLinkHeader(request, page, all.length),
+    );
   }
 
   function listRunners(request: StandInRequest, scope: Scope, group: RunnerGroup): Answer {
@@ -37,7 +41,11 @@ export function createGroupRoutes(deps: GroupRoutesDeps): Route[] {
     const shown = found
       .slice(page.from, page.to)
       .map((runner) => toRunnerResource(runner, deps.clock.now(), deps.busyLagMs()));
-    return json(200, { total_count: found.length, runners: shown }, toLinkHeader(request, page, found.length));
+    return json(
+      200,
+      { total_count: found.length, runners: shown },
+      toLinkHeader(request, page, found.length),
+    );
   }
 
   /** Its runners go to the default group. */

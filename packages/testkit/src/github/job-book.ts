@@ -140,8 +140,7 @@ export function createJobBook(
       job.status = 'completed';
       job.completed_at = timestamp();
       job.result = result;
-      job.conclusion =
-        endedBy === 'cancelled' ? 'cancelled' : result === 'Succeeded' ? 'success' : 'failure';
+      job.conclusion = endedBy === 'cancelled' ? 'cancelled' : result === 'Succeeded' ? 'success' : 'failure';
       job.ended_by = endedBy;
       ended.push(job.id);
       if (ended.length > MAX_ENDED_JOBS) jobs.delete(ended.shift() ?? 0);

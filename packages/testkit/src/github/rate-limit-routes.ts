@@ -12,7 +12,9 @@ export const createRateLimitRoutes = (rateLimits: RateLimits): Route[] => [
     method: 'GET',
     path: '/rate_limit',
     handle(request) {
-      const core = rateLimits.of(request.caller === undefined ? 'user' : toCallerName(request.caller)).state();
+      const core = rateLimits
+        .of(request.caller === undefined ? 'user' : toCallerName(request.caller))
+        .state();
       const search = { limit: 30, remaining: 30, used: 0, reset: core.reset };
       return json(200, { resources: { core, search }, rate: core });
     },

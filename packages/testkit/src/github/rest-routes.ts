@@ -1,6 +1,14 @@
 /** GitHub's REST API of self-hosted runners, the same for organizations, repositories and the enterprise. */
 import { toRfc3339, type Clock } from '@mig/common/clock';
-import { invalidRequest, json, nameExists, noContent, notFound, refusal, stillRunningJob } from './answers.js';
+import {
+  invalidRequest,
+  json,
+  nameExists,
+  noContent,
+  notFound,
+  refusal,
+  stillRunningJob,
+} from './answers.js';
 import type { Directory } from './directory.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { Answer, Route, StandInRequest } from './exchange.js';
@@ -135,9 +143,19 @@ export function createRestRoutes(deps: RestDeps): Route[] {
     ...route('generate-jitconfig', 'POST', '/generate-jitconfig', generateJitConfig),
     ...route('list-runners', 'GET', '', listRunners),
     ...route('list-downloads', 'GET', '/downloads', () => json(200, deps.downloads)),
-    ...route('get-runner', 'GET', '/{runner_id}', ofRunner((_request, runner) => json(200, toResource(runner)))),
+    ...route(
+      'get-runner',
+      'GET',
+      '/{runner_id}',
+      ofRunner((_request, runner) => json(200, toResource(runner))),
+    ),
     ...route('delete-runner', 'DELETE', '/{runner_id}', ofRunner(deleteRunner)),
-    ...route('list-labels', 'GET', '/{runner_id}/labels', ofRunner((_request, runner) => showLabels(runner))),
+    ...route(
+      'list-labels',
+      'GET',
+      '/{runner_id}/labels',
+      ofRunner((_request, runner) => showLabels(runner)),
+    ),
     ...route('set-labels', 'PUT', '/{runner_id}/labels', changeLabels(labelsOf)),
     ...route(
       'add-labels',
@@ -145,7 +163,12 @@ export function createRestRoutes(deps: RestDeps): Route[] {
       '/{runner_id}/labels',
       changeLabels((request, custom) => [...custom, ...labelsOf(request)]),
     ),
-    ...route('remove-labels', 'DELETE', '/{runner_id}/labels', changeLabels(() => [])),
+    ...route(
+      'remove-labels',
+      'DELETE',
+      '/{runner_id}/labels',
+      changeLabels(() => []),
+    ),
     ...route('remove-label', 'DELETE', '/{runner_id}/labels/{name}', ofRunner(removeLabel)),
   ];
 }

@@ -199,7 +199,9 @@ export async function createStandInGitHub(options: StandInGitHubOptions): Promis
   const busyLagMs = () => faults.busyLagMs();
   const [firstInstallation] = app?.installations() ?? [];
   const usualCaller =
-    options.tokens.length > 0 || firstInstallation === undefined ? 'user' : `installation ${firstInstallation.id}`;
+    options.tokens.length > 0 || firstInstallation === undefined
+      ? 'user'
+      : `installation ${firstInstallation.id}`;
   const rateLimit: RateLimitControls = {
     state: (caller = usualCaller) => rateLimits.of(caller).state(),
     setRemaining: (count, caller) => rateLimits.setRemaining(count, caller),

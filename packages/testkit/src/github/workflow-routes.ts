@@ -68,21 +68,24 @@ export function createWorkflowRoutes({ jobs, dispatcher, directory }: WorkflowRo
       kinds: ['repository'],
       permissions: { repository: 'actions' },
       handle(request) {
-        const repository = directory.findRepository(request.params['owner'] ?? '', request.params['repo'] ?? '');
+        const repository = directory.findRepository(
+          request.params['owner'] ?? '',
+          request.params['repo'] ?? '',
+        );
         return repository === undefined ? notFound() : handle(request, repository);
       },
     });
 
-  const ofJob = (handle: (request: StandInRequest, job: JobRecord) => Answer) =>
+  const ofJob =
+    (handle: (request: StandInRequest, job: JobRecord) => Answer) =>
     (request: StandInRequest, repository: Repository): Answer => {
       const job = jobs.get(Number(request.params['job_id']));
       const isHere = job?.repository.toLowerCase() === repository.fullName.toLowerCase();
       return job === undefined || !isHere ? notFound() : handle(request, job);
     };
 
-  const ofRun = (
-    handle: (request: StandInRequest, attempts: readonly JobRecord[], repository: Repository) => Answer,
-  ) =>
+  const ofRun =
+    (handle: (request: StandInRequest, attempts: readonly JobRecord[], repository: Repository) => Answer) =>
     (request: StandInRequest, repository: Repository): Answer => {
       const attempts = jobs.find(repository.fullName, Number(request.params['run_id']));
       return attempts.length === 0 ? notFound() : handle(request, attempts, repository);
@@ -95,8 +98,18 @@ export function createWorkflowRoutes({ jobs, dispatcher, directory }: WorkflowRo
     });
 
   return [
-    ...route('get-job', 'GET', 'jobs/{job_id}', ofJob((request, job) => json(200, show(request)(job)))),
-    ...route('rerun-job', 'POST', 'jobs/{job_id}/rerun', ofJob((_request, job) => rerun(job))),
+    ...route(
+      'get-job',
+      'GET',
+      'jobs/{job_id}',
+      ofJob((request, job) => json(200, show(request)(job))),
+    ),
+    ...route(
+      'rerun-job',
+      'POST',
+      'jobs/{job_id}/rerun',
+      ofJob((_request, job) => rerun(job)),
+    ),
     ...route('list-runs', 'GET', 'runs', listRuns),
     ...route(
       'get-run',
@@ -105,11 +118,26 @@ export function createWorkflowRoutes({ jobs, dispatcher, directory }: WorkflowRo
       ofLatest((request, job, repository) => json(200, toRunResource(job, repository, placesOf(request)))),
     ),
     ...route('list-run-jobs', 'GET', 'runs/{run_id}/jobs', ofRun(listRunJobs)),
-    ...route('list-attempt-jobs', 'GET', 'runs/{run_id}/attempts/{attempt_number}/jobs', ofRun(listAttemptJobs)),
+    ...route(
+      'list-attempt-jobs',
+      'GET',
+      'runs/{run_id}/attempts/{attempt_number}/jobs',
+      ofRun(listAttemptJobs),
+    ),
     ...route('cancel-run', 'POST', 'runs/{run_id}/cancel', ofRun(cancel(false))),
     ...route('force-cancel-run', 'POST', 'runs/{run_id}/force-cancel', ofRun(cancel(true))),
-    ...route('rerun-run', 'POST', 'runs/{run_id}/rerun', ofLatest((_request, job) => rerun(job))),
-    ...route('rerun-failed-jobs', 'POST', 'runs/{run_id}/rerun-failed-jobs', ofLatest((_request, job) => rerun(job))),
+    ...route(
+      'rerun-run',
+      'POST',
+      'runs/{run_id}/rerun',
+      ofLatest((_request, job) => rerun(job)),
+    ),
+    ...route(
+      'rerun-failed-jobs',
+      'POST',
+      'runs/{run_id}/rerun-failed-jobs',
+      ofLatest((_request, job) => rerun(job)),
+    ),
   ];
 }
 

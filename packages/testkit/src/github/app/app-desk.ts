@@ -124,7 +124,8 @@ export function createAppDesk(deps: { clock: Clock; directory: Directory }, opti
     return found;
   }
 
-  for (const login of options.installedAt ?? directory.organizations.map((known) => known.login)) install(login);
+  for (const login of options.installedAt ?? directory.organizations.map((known) => known.login))
+    install(login);
 
   return {
     id,

@@ -9,11 +9,16 @@ import { createVerify, type KeyObject } from 'node:crypto';
 const MAX_LIFETIME_S = 600;
 
 export type JwtVerdict =
-  { readonly kind: 'ok' } | { readonly kind: 'refused'; readonly status: 401 | 404; readonly message: string };
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'refused'; readonly status: 401 | 404; readonly message: string };
 
 export function verifyAppJwt(
   token: string,
-  expected: { readonly issuers: readonly string[]; readonly keys: readonly KeyObject[]; readonly nowMs: number },
+  expected: {
+    readonly issuers: readonly string[];
+    readonly keys: readonly KeyObject[];
+    readonly nowMs: number;
+  },
 ): JwtVerdict {
   const [head = '', body = '', signature = '', ...rest] = token.split('.');
   const header = decode(head);

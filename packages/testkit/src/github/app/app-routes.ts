@@ -57,8 +57,7 @@ export function createAppRoutes({ app, directory }: AppRoutesDeps): Route[] {
   }
 
   function createToken(request: StandInRequest, installation: Installation, known: AppDesk): Answer {
-    if (installation.suspendedAt !== undefined)
-      return refusal(403, 'This installation has been suspended');
+    if (installation.suspendedAt !== undefined) return refusal(403, 'This installation has been suspended');
     const wanted = (request.body ?? {}) as TokenRequest;
     if (!isWithin(wanted.permissions ?? {}, installation.permissions))
       return refusal(422, 'The permissions requested are not granted to this installation.');
@@ -131,7 +130,10 @@ export function createAppRoutes({ app, directory }: AppRoutesDeps): Route[] {
       method: 'GET',
       path: '/user/installations',
       handle: () =>
-        refusal(403, 'You must authenticate with an access token authorized to a GitHub App in order to list installations'),
+        refusal(
+          403,
+          'You must authenticate with an access token authorized to a GitHub App in order to list installations',
+        ),
     },
     {
       // nobody was ever given a code: an App of the stand-in is made by its options

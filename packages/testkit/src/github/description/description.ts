@@ -71,7 +71,9 @@ async function createDescription(definition: Document): Promise<Description> {
     forInstallations: (operation as unknown as GitHubsOwn)['x-github'].enabledForGitHubApps,
   }));
   const byPath = new Map(operations.map((operation) => [`${operation.method} ${operation.path}`, operation]));
-  const statuses = new Map(known.map(({ operationId, responses }) => [operationId, Object.keys(responses ?? {})]));
+  const statuses = new Map(
+    known.map(({ operationId, responses }) => [operationId, Object.keys(responses ?? {})]),
+  );
 
   return {
     operations,
@@ -112,7 +114,8 @@ interface GitHubsOwn {
 /** The first part of where the error is; for the request as a whole (a body is missing), what is missing. */
 function partOf(error: SchemaError): string {
   const [, part] = error.instancePath.split('/');
-  return part ?? String(error.params['missingProperty'] ?? '');
+  const missing = error.params['missingProperty'];
+  return part ?? (typeof missing === 'string' ? missing : '');
 }
 
 /** One value for a name, a list for a repeated name. */

@@ -45,12 +45,20 @@ export function createHookRoutes(deps: HookRoutesDeps): Route[] {
     if ((wanted.name ?? 'web') !== 'web') return invalid('Hook', 'name');
     if (wanted.config?.url === undefined || !URL.canParse(wanted.config.url)) return invalid('Hook', 'url');
     const organization = directory.findOrganization(scope.owner);
-    const repository = scope.repo === undefined ? undefined : directory.findRepository(scope.owner, scope.repo);
+    const repository =
+      scope.repo === undefined ? undefined : directory.findRepository(scope.owner, scope.repo);
     if (organization === undefined) return notFound();
     const hook = hooks.add({
       target:
-        repository === undefined ? { kind: 'organization', organization } : { kind: 'repository', repository },
-      config: toConfig(wanted.config, { url: '', secret: undefined, contentType: 'form', insecureSsl: false }),
+        repository === undefined
+          ? { kind: 'organization', organization }
+          : { kind: 'repository', repository },
+      config: toConfig(wanted.config, {
+        url: '',
+        secret: undefined,
+        contentType: 'form',
+        insecureSsl: false,
+      }),
       events: wanted.events ?? ['push'],
       active: wanted.active ?? true,
       createdAt: deps.clock.now(),
@@ -73,7 +81,8 @@ export function createHookRoutes(deps: HookRoutesDeps): Route[] {
       .reverse()
       .filter(({ id, statusCode }) => id < before && (status === null || status === outcomeOf(statusCode)));
     const page = found.slice(0, size);
-    const headers = found.length > page.length ? { link: nextLink(request, page.at(-1)?.id ?? 0) } : undefined;
+    const headers =
+      found.length > page.length ? { link: nextLink(request, page.at(-1)?.id ?? 0) } : undefined;
     return json(200, page.map(toItem), headers);
   }
 
@@ -139,7 +148,7 @@ export function createHookRoutes(deps: HookRoutesDeps): Route[] {
   return [
     appConfig('get-app-hook', 'GET', (_request, hook) => json(200, toConfigResource(hook.config))),
     appConfig('update-app-hook', 'PATCH', (request, hook) => {
-      hook.config = toConfig((request.body ?? {}) as ConfigRequest, hook.config);
+      hook.config = toConfig(request.body ?? {}, hook.config);
       return json(200, toConfigResource(hook.config));
     }),
     ...toRoutes(directory, {
@@ -165,14 +174,20 @@ function toConfig(wanted: ConfigRequest, present: HookConfig): HookConfig {
   return {
     url: wanted.url ?? present.url,
     secret: wanted.secret ?? present.secret,
-    contentType: wanted.content_type === undefined ? present.contentType : wanted.content_type === 'json' ? 'json' : 'form',
-    insecureSsl: wanted.insecure_ssl === undefined ? present.insecureSsl : String(wanted.insecure_ssl) === '1',
+    contentType:
+      wanted.content_type === undefined
+        ? present.contentType
+        : wanted.content_type === 'json'
+          ? 'json'
+          : 'form',
+    insecureSsl:
+      wanted.insecure_ssl === undefined ? present.insecureSsl : String(wanted.insecure_ssl) === '1',
   };
 }
 
-/** Schema `webhook-config`: the secret is never shown. */
+/** Schema `webhook-config`: the secret is never shown; an address that was never given is left out. */
 const toConfigResource = (config: HookConfig) => ({
-  url: config.url,
+  ...(config.url === '' ? {} : { url: config.url }),
   content_type: config.contentType,
   insecure_ssl: config.insecureSsl ? '1' : '0',
   ...(config.secret === undefined ? {} : { secret: '********' }),

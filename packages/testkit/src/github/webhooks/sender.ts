@@ -76,18 +76,18 @@ export const noAnswer = (status: string): SendOutcome => ({
   answer: null,
 });
 
+const BAD_CERTIFICATE = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
 /** The words of GitHub's page on troubleshooting webhooks. */
-function describe(error: NodeJS.ErrnoException): string {
-  switch (error.code) {
-    case 'ECONNREFUSED':
-      return 'failed to connect to network';
-    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
-    case 'SELF_SIGNED_CERT_IN_CHAIN':
-    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
-      return 'peer certificate cannot be authenticated with given CA certificates';
-    default:
-      return 'failed to connect to host';
-  }
+function describe({ code = '' }: NodeJS.ErrnoException): string {
+  if (code === 'ECONNREFUSED') return 'failed to connect to network';
+  return BAD_CERTIFICATE.has(code)
+    ? 'peer certificate cannot be authenticated with given CA certificates'
+    : 'failed to connect to host';
 }
 
 const toHeaders = (headers: IncomingHttpHeaders) =>

@@ -34,7 +34,7 @@ export interface WebhookFaults {
   /** Each is sent twice, with the same GUID. */
   duplicateNext(options?: Some): void;
   delayNext(options: Some & { readonly delayMs: number }): void;
-  /** The next so many are kept until all of them are there, and then sent in the opposite order. */
+  /** The next so many are kept until all of them are there, and then sent one after another in the opposite order. */
   reorderNext(count: number): void;
   /** Completed jobs are told without their labels (actions-runner-controller issue 1370). */
   setEmptyLabels(isEmpty: boolean): void;
@@ -53,8 +53,11 @@ export interface Fate {
 
 export interface WebhookFaultDesk extends WebhookFaults {
   hasEmptyLabels(): boolean;
-  /** Calls `send` with its fate, now or when those are there that it has to come after. */
-  pass(action: string | null, send: (fate: Fate) => void): void;
+  /**
+   * Calls `send` with its fate, now or when those are there that it has to come after. `send` resolves when it has been
+   * delivered, or never will be.
+   */
+  pass(action: string | null, send: (fate: Fate) => Promise<void>): void;
 }
 
 interface Rule {
@@ -69,7 +72,7 @@ const NO_FAULT: Fate = { lost: undefined, copies: 1, delayMs: 0 };
 export function createWebhookFaultDesk(): WebhookFaultDesk {
   /** In the order in which they were asked for; of each kind, one at a time. */
   const rules: Rule[] = [];
-  let kept: (() => void)[] = [];
+  let kept: (() => Promise<void>)[] = [];
   let keepCount = 0;
   let emptyLabels = false;
   let chaos: (() => Fate) | undefined;
@@ -91,11 +94,11 @@ export function createWebhookFaultDesk(): WebhookFaultDesk {
     return [...kinds.values()].reduce<Fate>((fate, rule) => ({ ...fate, ...rule.fate }), NO_FAULT);
   }
 
-  function sendKept(): void {
+  async function sendKept(): Promise<void> {
     const inOrder = kept;
     kept = [];
     keepCount = 0;
-    for (const go of inOrder.reverse()) go();
+    for (const go of inOrder.reverse()) await go();
   }
 
   return {
@@ -116,14 +119,14 @@ export function createWebhookFaultDesk(): WebhookFaultDesk {
       rules.length = 0;
       emptyLabels = false;
       chaos = undefined;
-      sendKept();
+      void sendKept();
     },
     hasEmptyLabels: () => emptyLabels,
     pass(action, send) {
       const fate = nextFate(action);
-      if (keepCount === 0) return send(fate);
+      if (keepCount === 0) return void send(fate);
       kept.push(() => send(fate));
-      if (kept.length >= keepCount) sendKept();
+      if (kept.length >= keepCount) void sendKept();
     },
   };
 }

@@ -47,15 +47,26 @@ export interface WebhooksDeps {
 export function createWebhooks(deps: WebhooksDeps, options: { readonly answerLimitMs: number }): Webhooks {
   const { hooks, deliveries, faults, clock } = deps;
   const inFlight = new Set<Promise<void>>();
-  const delays = new Set<Timer>();
+  /** Ends the delays of those that are late, without a delivery. */
+  const delays = new Map<Timer, () => void>();
   const closing = new AbortController();
   let waiters: (() => void)[] = [];
 
   function settle(): void {
-    if (inFlight.size > 0 || delays.size > 0) return;
+    if (inFlight.size > 0) return;
     const settled = waiters;
     waiters = [];
     for (const go of settled) go();
+  }
+
+  /** Never rejects. */
+  function track(work: Promise<void>): Promise<void> {
+    const tracked = work.catch(deps.onDefect).finally(() => {
+      inFlight.delete(tracked);
+      setImmediate(settle); // by then the next one is on its way, if it waited for this one
+    });
+    inFlight.add(tracked);
+    return tracked;
   }
 
   const announce: AnnounceJob = (action, job) => {
@@ -79,26 +90,27 @@ export function createWebhooks(deps: WebhooksDeps, options: { readonly answerLim
   };
 
   function dispatch(parcel: Parcel, redelivery: boolean): void {
-    faults.pass(parcel.action, (fate) => {
-      if (closing.signal.aborted || fate.lost === 'unrecorded') return;
-      if (fate.delayMs <= 0) return start(parcel, redelivery, fate);
-      const timer = clock.setTimer(() => {
-        delays.delete(timer);
-        start(parcel, redelivery, fate);
-      }, fate.delayMs);
-      delays.add(timer);
-    });
+    faults.pass(parcel.action, (fate) => track(send(parcel, redelivery, fate)));
   }
 
-  function start(parcel: Parcel, redelivery: boolean, fate: Fate): void {
-    for (let copy = 0; copy < fate.copies; copy += 1) {
-      const attempt = deliver(parcel, redelivery, fate.lost !== undefined).catch(deps.onDefect);
-      inFlight.add(attempt);
-      void attempt.finally(() => {
-        inFlight.delete(attempt);
-        settle();
-      });
-    }
+  async function send(parcel: Parcel, redelivery: boolean, fate: Fate): Promise<void> {
+    if (fate.lost === 'unrecorded') return;
+    if (fate.delayMs > 0) await delay(fate.delayMs);
+    if (closing.signal.aborted) return;
+    const copies = Array.from({ length: fate.copies }, () =>
+      deliver(parcel, redelivery, fate.lost !== undefined),
+    );
+    await Promise.all(copies);
+  }
+
+  function delay(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = clock.setTimer(() => {
+        delays.delete(timer);
+        resolve();
+      }, delayMs);
+      delays.set(timer, resolve);
+    });
   }
 
   async function deliver(parcel: Parcel, redelivery: boolean, isLost: boolean): Promise<void> {
@@ -155,8 +167,10 @@ export function createWebhooks(deps: WebhooksDeps, options: { readonly answerLim
     async close() {
       closing.abort();
       faults.clear();
-      for (const timer of delays) clock.clearTimer(timer);
-      delays.clear();
+      for (const [timer, end] of delays) {
+        clock.clearTimer(timer);
+        end();
+      }
       await Promise.all(inFlight);
       settle();
     },
@@ -187,7 +201,9 @@ function toParcel(
 function toHeaders({ hook, guid, event }: Parcel, body: string): Record<string, string> {
   const { secret, contentType } = hook.config;
   const sign = (algorithm: 'sha1' | 'sha256') =>
-    `${algorithm}=${createHmac(algorithm, secret ?? '').update(body).digest('hex')}`;
+    `${algorithm}=${createHmac(algorithm, secret ?? '')
+      .update(body)
+      .digest('hex')}`;
   return {
     accept: '*/*',
     'content-type': contentType === 'form' ? 'application/x-www-form-urlencoded' : 'application/json',
@@ -196,8 +212,7 @@ function toHeaders({ hook, guid, event }: Parcel, body: string): Record<string, 
     'x-github-event': event,
     'x-github-hook-id': String(hook.id),
     'x-github-hook-installation-target-id': String(targetId(hook)),
-    'x-github-hook-installation-target-type':
-      hook.target.kind === 'app' ? 'integration' : hook.target.kind,
+    'x-github-hook-installation-target-type': hook.target.kind === 'app' ? 'integration' : hook.target.kind,
     ...(secret === undefined
       ? {}
       : { 'x-hub-signature': sign('sha1'), 'x-hub-signature-256': sign('sha256') }),
@@ -217,7 +232,8 @@ function targetId({ target }: Hook): number {
 
 const toHookFacts = (hook: Hook) => ({
   id: hook.id,
-  type: hook.target.kind === 'app' ? 'App' : hook.target.kind === 'organization' ? 'Organization' : 'Repository',
+  type:
+    hook.target.kind === 'app' ? 'App' : hook.target.kind === 'organization' ? 'Organization' : 'Repository',
   name: 'web',
   active: hook.active,
   events: hook.events,
