@@ -1,6 +1,6 @@
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import type { Clock } from '@mig/common/clock';
+import type { Clock, Timer } from '@mig/common/clock';
 
 /** What GitHub notes of an answer is cut off here. */
 const MAX_ANSWER_BYTES = 65_536;
@@ -39,12 +39,21 @@ export function sendWebhook(clock: Clock, wanted: SendRequest): Promise<SendOutc
       headers: { ...wanted.headers, 'content-length': String(Buffer.byteLength(wanted.body)) },
       signal: wanted.signal,
     });
-    const limit = clock.setTimer(() => finish({ ...noAnswer('timed out'), statusCode: 504 }), wanted.limitMs);
+    let limit: Timer;
+    const startLimit = () => {
+      if (outgoing.destroyed) return;
+      clock.clearTimer(limit);
+      // what has come in meanwhile is looked at first: this process may have been busy, and the receiver not slow
+      limit = clock.setTimer(() => setImmediate(timeOut), wanted.limitMs);
+    };
+    const timeOut = () => finish({ ...noAnswer('timed out'), statusCode: 504 });
     const finish = (outcome: SendOutcome) => {
       clock.clearTimer(limit);
       resolve(outcome);
       outgoing.destroy();
     };
+    startLimit();
+    outgoing.on('finish', startLimit); // it is on its way: from here on it is the receiver's time
     outgoing.on('error', (error: NodeJS.ErrnoException) => finish(noAnswer(describe(error))));
     outgoing.on('response', (incoming) => {
       const chunks: Buffer[] = [];

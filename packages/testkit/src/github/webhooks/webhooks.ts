@@ -4,6 +4,7 @@
  * another attempt with the same GUID and payload.
  */
 import { createHmac, randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { Clock, Timer } from '@mig/common/clock';
 import { findPayloadFaults } from '../description/workflow-job-schemas.js';
 import type { Directory, Repository } from '../directory.js';
@@ -50,6 +51,7 @@ export function createWebhooks(deps: WebhooksDeps, options: { readonly answerLim
   /** Ends the delays of those that are late, without a delivery. */
   const delays = new Map<Timer, () => void>();
   const closing = new AbortController();
+  setMaxListeners(0, closing.signal); // every delivery on its way listens to it
   let waiters: (() => void)[] = [];
 
   function settle(): void {
