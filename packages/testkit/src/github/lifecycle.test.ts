@@ -5,6 +5,7 @@ import type { RunnerResource } from './runner-resource.js';
 import { createStandInGitHub, type StandInGitHub, type StandInGitHubOptions } from './stand-in-github.js';
 import { createTestCall } from './test-client.contract.js';
 import { registerRunner, SUCCESS, toJitRunner } from './test-runner.contract.js';
+import { until } from './until.js';
 
 const RUNNERS = '/orgs/acme/actions/runners';
 const MINUTE_MS = 60_000;
@@ -116,6 +117,10 @@ describe('an ephemeral runner', () => {
     github.faults.setRemovalLagMs(3_000);
     const { runner, job, session } = await busyRunner();
     await runner.job(job.id, 'acquire');
+    const hold = github.faults.hold('poll');
+    const polled = runner.poll(session); // runners go on polling while they have a job
+    await until('it polls', () => hold.waiting() === 1);
+    hold.release();
     await runner.job(job.id, 'complete', SUCCESS);
     expect(github.runners()).toMatchObject([{ name: 'vm-1', status: 'offline', busy: false }]);
     expect(await runner.poll(session)).toEqual({ refused: 404 });
@@ -125,6 +130,8 @@ describe('an ephemeral runner', () => {
     clock.advance(3_000);
     expect(names()).toEqual([]);
     expect((await jit('vm-1')).status).toBe(201);
+    clock.advance(20_000);
+    expect(await polled).toBeUndefined();
   });
 
   it('that never connects is removed after a day, and another kind after 14 days', async () => {

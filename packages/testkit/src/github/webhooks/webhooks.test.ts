@@ -174,6 +174,19 @@ describe('a delivery', () => {
     });
   });
 
+  it('of one event has the same GUID for all webhooks, and its own for another event', async () => {
+    await start();
+    const hook = { name: 'web', config: { url: receiver.url }, events: ['workflow_job'] };
+    await call('POST', '/orgs/acme/hooks', hook);
+    await github.webhooks.settled();
+    receiver.received.length = 0;
+    github.queueJob();
+    github.queueJob();
+    await github.webhooks.settled();
+    const guids = receiver.received.map(({ headers }) => headers['x-github-delivery']);
+    expect([guids.length, new Set(guids).size]).toEqual([4, 2]);
+  });
+
   it('is signed with another secret from the moment that it is changed', async () => {
     await start();
     github.queueJob();
