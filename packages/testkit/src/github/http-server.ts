@@ -63,18 +63,17 @@ async function serve(
   outgoing.on('close', () => gone.abort());
   outgoing.on('error', () => gone.abort());
   const text = await readBody(incoming);
-  const url = new URL(incoming.url ?? '/', 'http://stand-in');
-  const parsed = parseBody(text);
+  const parsed = parse(incoming, text);
   const answer =
     parsed.kind === 'refused'
       ? parsed.answer
       : await deps.respond({
           method: incoming.method ?? 'GET',
-          path: url.pathname,
-          query: url.searchParams,
+          path: parsed.url.pathname,
+          query: parsed.url.searchParams,
           headers: incoming.headers,
           body: parsed.body,
-          origin: `http://${incoming.headers.host ?? '127.0.0.1'}`,
+          origin: parsed.url.origin,
           signal: gone.signal,
         });
   if (answer === 'silence') {
@@ -116,13 +115,21 @@ async function readBody(incoming: IncomingMessage): Promise<string | undefined> 
   return size > MAX_BODY_BYTES ? undefined : Buffer.concat(chunks).toString('utf8');
 }
 
-type ParsedBody = { kind: 'parsed'; body: unknown } | { kind: 'refused'; answer: Answer };
+type Parsed =
+  | { readonly kind: 'parsed'; readonly url: URL; readonly body: unknown }
+  | { kind: 'refused'; answer: Answer };
 
-function parseBody(text: string | undefined): ParsedBody {
+/** The address as its client wrote it, and the body. */
+function parse(incoming: IncomingMessage, text: string | undefined): Parsed {
+  const base = `http://${incoming.headers.host ?? '127.0.0.1'}`;
+  const path = incoming.url ?? '/';
+  if (!path.startsWith('/') || path.startsWith('//') || !URL.canParse(path, base))
+    return { kind: 'refused', answer: refusal(400, 'Bad Request') };
   if (text === undefined) return { kind: 'refused', answer: refusal(413, 'Payload Too Large') };
-  if (text === '') return { kind: 'parsed', body: undefined };
+  const url = new URL(path, base);
+  if (text === '') return { kind: 'parsed', url, body: undefined };
   try {
-    return { kind: 'parsed', body: JSON.parse(text) as unknown };
+    return { kind: 'parsed', url, body: JSON.parse(text) as unknown };
   } catch {
     return { kind: 'refused', answer: refusal(400, 'Problems parsing JSON') };
   }

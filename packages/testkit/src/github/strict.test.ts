@@ -1,4 +1,5 @@
 /** What GitHub's description rejects, and what becomes of it. */
+import { request } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createAppKey, signAppJwt } from './app/app-key.js';
 import { loadDescription } from './description/description.js';
@@ -78,6 +79,25 @@ describe('a request that GitHub rejects', () => {
     const shown = await createTestCall(() => other)('GET', '/_stand-in/admin/violations');
     expect(shown.json).toMatchObject({ violations: [{ path: JIT_PATH }] });
     await other.close();
+  });
+});
+
+describe('a request that is no request', () => {
+  it.each([
+    ['an address that is none', '//', 'x'],
+    ['a host that is none', '/rate_limit', 'a b%'],
+  ])('for %s is refused, and is no defect of the stand-in', async (_what, path, host) => {
+    const { port } = github;
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const headers = { host, authorization: 'token secret', 'user-agent': 'test' };
+      const asked = request({ host: '127.0.0.1', port, path, headers }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      });
+      asked.on('error', reject).end();
+    });
+    expect(status).toBe(400);
+    expect(github.defects()).toEqual([]);
   });
 });
 

@@ -1,5 +1,7 @@
 /** Webhooks over real sockets, to a receiver that keeps what it gets. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createAppAuth } from '@octokit/auth-app';
+import { Octokit } from '@octokit/rest';
 import { verify, verifyWithFallback } from '@octokit/webhooks-methods';
 import { createManualClock, type ManualClock } from '../../../../common/src/manual-clock.contract.js';
 import { createAppKey, signAppJwt } from '../app/app-key.js';
@@ -229,6 +231,24 @@ describe('a delivery', () => {
       response: { headers: { 'x-answered-by': 'test' }, payload: 'noted' },
     });
     expect((await list('?cursor=nonsense')).status).toBe(400);
+  });
+
+  it('is found by Octokit on whatever page it is', async () => {
+    await start();
+    for (let count = 0; count < 5; count += 1) github.queueJob();
+    await github.webhooks.settled();
+    const octokit = new Octokit({
+      baseUrl: github.apiUrl,
+      authStrategy: createAppAuth,
+      auth: { appId: 4711, privateKey: KEY.privateKey },
+    });
+    const found = await octokit.paginate(octokit.rest.apps.listWebhookDeliveries, { per_page: 2 });
+    expect(found.map(({ id }) => id).reverse()).toEqual(github.webhooks.deliveries().map(({ id }) => id));
+    const [first] = found;
+    await octokit.rest.apps.redeliverWebhookDelivery({ delivery_id: first?.id ?? 0 });
+    await github.webhooks.settled();
+    expect(receiver.received).toHaveLength(6);
+    expect(github.violations()).toEqual([]);
   });
 
   it('that is refused, or reaches nobody, has failed, and is found as that', async () => {
