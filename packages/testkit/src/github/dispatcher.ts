@@ -8,12 +8,14 @@
  *
  *   assigned --not acquired in time, answer not delivered, session closed--> queued again, at its old place
  *   in_progress --lease not renewed for `jobLostAfterMs`--> completed, Lost
+ *   in_progress --its run is cancelled--> the next renewal is refused, its runner ends it: completed, Canceled
  *
  * (actions/runner src/Runner.Listener/JobDispatcher.cs; github-facts 1.6, 2.3.)
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock, Timer } from '@mig/common/clock';
-import type { EmitEvent } from './events.js';
+import type { EmitEvent, RemovalReason } from './events.js';
+import type { DeleteLag } from './faults.js';
 import type { JobBook, JobRecord } from './job-book.js';
 import type { JobCompletion } from './runner-protocol.js';
 import type { Runner, RunnerRegistry } from './runner-registry.js';
@@ -56,20 +58,34 @@ export interface Dispatcher {
   acquire(runner: Runner, job: JobRecord): boolean;
   renew(runner: Runner, job: JobRecord): boolean;
   complete(runner: Runner, job: JobRecord, completion: JobCompletion): boolean;
+  /** Ends a job that has no runner at work, and any with `force`; otherwise asks its runner. False: it is over. */
+  cancel(job: JobRecord, force: boolean): boolean;
+  /** What DELETE does: `busy` if it has a job, by the truth and the lag of DELETE; then nothing was done. */
+  removeUnlessBusy(runner: Runner, reason: RemovalReason): 'removed' | 'busy';
   /** Offers the queued jobs to the polls that wait. To be called whenever either changed. */
   dispatch(): void;
   /** Ends all polls and timers. */
   stop(): void;
 }
 
-export function createDispatcher(
-  deps: { registry: RunnerRegistry; jobs: JobBook; clock: Clock; emit: EmitEvent },
-  config: DispatcherConfig,
-): Dispatcher {
+export interface DispatcherDeps {
+  readonly registry: RunnerRegistry;
+  readonly jobs: JobBook;
+  readonly clock: Clock;
+  readonly emit: EmitEvent;
+  /** Called after a runner came, went, got a job or was free again. */
+  readonly onRunnerChange: (runner: Runner) => void;
+  readonly deleteLag: () => DeleteLag;
+  readonly removalLagMs: () => number;
+}
+
+export function createDispatcher(deps: DispatcherDeps, config: DispatcherConfig): Dispatcher {
   const { registry, jobs, clock, emit } = deps;
   const sessions = new Map<string, RunnerSession>();
   /** One per job that is assigned or in progress: takes it back, or declares it lost. */
   const jobTimers = new Map<number, Timer>();
+  /** One per ephemeral runner that had its job and is still shown. */
+  const removals = new Set<Timer>();
 
   function watchJob(job: JobRecord, delayMs: number, then: () => void): void {
     clock.clearTimer(jobTimers.get(job.id));
@@ -85,6 +101,12 @@ export function createDispatcher(
     runner.jobId = jobId;
     runner.busyChanges.push({ at: clock.now(), busy: jobId !== undefined });
     if (runner.busyChanges.length > 1_000) runner.busyChanges.shift();
+    changed(runner);
+  }
+
+  function changed(runner: Runner): void {
+    runner.changedAtMs = clock.monotonicMs();
+    deps.onRunnerChange(runner);
   }
 
   function runnerOf(job: JobRecord): Runner | undefined {
@@ -104,17 +126,23 @@ export function createDispatcher(
     if (runner === undefined) return;
     runner.online = false;
     emit({ event: 'runner_offline', runner_id: runner.id, runner_name: runner.name });
+    changed(runner);
     const job = runner.jobId === undefined ? undefined : jobs.get(runner.jobId);
     if (job !== undefined) takeBack(job);
   }
 
   function takeBack(job: JobRecord): void {
     if (job.status !== 'assigned') return;
+    release(job);
+    dispatch();
+  }
+
+  /** Nobody has it any more. */
+  function release(job: JobRecord): void {
     const runner = runnerOf(job);
     forgetJob(job);
     jobs.requeue(job);
     if (runner !== undefined) setJob(runner, undefined);
-    dispatch();
   }
 
   function end(
@@ -126,8 +154,20 @@ export function createDispatcher(
     forgetJob(job);
     if (runner !== undefined) setJob(runner, undefined);
     jobs.end(job, result, endedBy);
-    if (runner?.ephemeral === true) registry.remove(runner.id, 'job_done');
+    if (runner?.ephemeral === true) retire(runner);
     dispatch();
+  }
+
+  function retire(runner: Runner): void {
+    const lagMs = deps.removalLagMs();
+    if (lagMs <= 0) return registry.remove(runner.id, 'job_done');
+    runner.isSpent = true;
+    runner.online = false;
+    const timer = clock.setTimer(() => {
+      removals.delete(timer);
+      registry.remove(runner.id, 'job_done');
+    }, lagMs);
+    removals.add(timer);
   }
 
   const lose = (job: JobRecord) => end(job, 'Lost', 'runner-lost');
@@ -163,7 +203,9 @@ export function createDispatcher(
       sessions.set(session.id, session);
       touch(session);
       runner.online = true;
+      runner.hasConnected = true;
       emit({ event: 'runner_online', runner_id: runner.id, runner_name: runner.name });
+      changed(runner);
       return session.id;
     },
     closeSession(runner, sessionId) {
@@ -201,19 +243,41 @@ export function createDispatcher(
       return true;
     },
     renew(runner, job) {
-      if (job.status !== 'in_progress' || job.runner_id !== runner.id) return false;
+      if (job.status !== 'in_progress' || job.runner_id !== runner.id || job.cancelRequested) return false;
       watchJob(job, config.jobLostAfterMs, () => lose(job));
       return true;
     },
     complete(runner, job, completion) {
       if (job.status !== 'in_progress' || job.runner_id !== runner.id) return false;
-      end(job, completion.result, completion.ended_by);
+      const isCancelled = job.cancelRequested && completion.result === 'Canceled';
+      end(job, completion.result, isCancelled ? 'cancelled' : completion.ended_by);
       return true;
+    },
+    cancel(job, force) {
+      if (job.status === 'completed') return false;
+      job.cancelRequested = true;
+      if (job.status === 'in_progress' && !force) return true;
+      // the runner that it was handed to is refused it, and stays
+      if (job.status === 'assigned') release(job);
+      end(job, 'Canceled', 'cancelled');
+      return true;
+    },
+    removeUnlessBusy(runner, reason) {
+      const { handOverMs, jobEndMs } = deps.deleteLag();
+      const job = runner.jobId === undefined ? undefined : jobs.get(runner.jobId);
+      const changeAt = runner.busyChanges.at(-1)?.at;
+      const sinceChangeMs = changeAt === undefined ? Infinity : clock.now() - changeAt;
+      if (job !== undefined && !(job.status === 'assigned' && sinceChangeMs < handOverMs)) return 'busy';
+      if (job === undefined && sinceChangeMs < jobEndMs) return 'busy';
+      registry.remove(runner.id, reason);
+      if (job !== undefined) takeBack(job);
+      return 'removed';
     },
     dispatch,
     stop() {
       for (const timer of jobTimers.values()) clock.clearTimer(timer);
       jobTimers.clear();
+      for (const timer of removals) clock.clearTimer(timer);
       for (const session of [...sessions.values()]) {
         sessions.delete(session.id);
         session.wake?.(undefined);
@@ -225,7 +289,8 @@ export function createDispatcher(
 
 /** A runner takes one job at a time, of a repository that it serves, if it has every label that the job asks for. */
 function mayRun(runner: Runner, job: JobRecord): boolean {
-  if (runner.jobId !== undefined || !scopeCovers(runner.scope, job.repository)) return false;
+  if (runner.jobId !== undefined || runner.isSpent || !scopeCovers(runner.scope, job.repository))
+    return false;
   const has = new Set(runner.labels.map((label) => label.name.toLowerCase()));
   return job.labels.every((label) => has.has(label.toLowerCase()));
 }

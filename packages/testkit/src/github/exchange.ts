@@ -1,25 +1,66 @@
 /** One request and its answer, as every part of the stand-in sees them. HTTP itself is `http-server.ts`. */
 
-/** What a route is called in fault injection and in the record of requests; REST routes serve organization and repository. */
-export type RouteName =
-  | 'registration-token'
-  | 'remove-token'
-  | 'generate-jitconfig'
-  | 'list-runners'
-  | 'get-runner'
-  | 'delete-runner'
-  | 'set-labels'
-  | 'list-runner-groups'
-  | 'rate-limit'
-  | 'register'
-  | 'unregister'
-  | 'open-session'
-  | 'close-session'
-  | 'poll'
-  | 'acquire-job'
-  | 'renew-job'
-  | 'complete-job'
-  | 'admin';
+import type { Caller } from './callers.js';
+
+/** What routes are called in fault injection and in the record of requests; one name for all scopes. */
+export const ROUTE_NAMES = [
+  // runners
+  'registration-token',
+  'remove-token',
+  'generate-jitconfig',
+  'list-runners',
+  'get-runner',
+  'delete-runner',
+  'list-labels',
+  'add-labels',
+  'set-labels',
+  'remove-labels',
+  'remove-label',
+  'list-downloads',
+  'list-runner-groups',
+  'get-runner-group',
+  'list-group-runners',
+  'delete-runner-group',
+  'get-runner-settings',
+  // jobs
+  'get-job',
+  'rerun-job',
+  'list-runs',
+  'get-run',
+  'list-run-jobs',
+  'list-attempt-jobs',
+  'cancel-run',
+  'force-cancel-run',
+  'rerun-run',
+  'rerun-failed-jobs',
+  // the App, and webhooks
+  'get-app',
+  'list-installations',
+  'get-installation',
+  'find-installation',
+  'create-installation-token',
+  'list-user-installations',
+  'convert-manifest',
+  'get-app-hook',
+  'update-app-hook',
+  'create-hook',
+  'list-deliveries',
+  'get-delivery',
+  'redeliver',
+  'rate-limit',
+  // the runners' side
+  'register',
+  'unregister',
+  'open-session',
+  'close-session',
+  'poll',
+  'acquire-job',
+  'renew-job',
+  'complete-job',
+  'admin',
+] as const;
+
+export type RouteName = (typeof ROUTE_NAMES)[number];
 
 export interface StandInRequest {
   readonly method: string;
@@ -33,9 +74,16 @@ export interface StandInRequest {
   readonly body: unknown;
   /** `http://host:port`, as the client wrote it. */
   readonly origin: string;
+  /** Where the REST API begins: the origin, and the prefix of the stand-in's options. */
+  readonly apiUrl: string;
+  /** Who asks; undefined for routes that are not GitHub's. */
+  readonly caller: Caller | undefined;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
 }
+
+/** A request as the HTTP server reads it, before anything is known about it. */
+export type RawRequest = Omit<StandInRequest, 'params' | 'apiUrl' | 'caller'>;
 
 export interface Answer {
   readonly status: number;
@@ -44,6 +92,20 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   /** Called if the client was gone before the answer could be sent. */
   readonly onUndelivered?: () => void;
+}
+
+/**
+ * No answer at all: `no-answer` closes the connection, `reset` resets it (RST), `silence` leaves it open and says nothing
+ * until the client gives up.
+ */
+export type Silence = 'no-answer' | 'reset' | 'silence';
+
+export type Level = 'read' | 'write' | 'admin';
+
+/** What an App's installation has to be granted: `organization_self_hosted_runners: write`. */
+export interface Permission {
+  readonly name: string;
+  readonly level: Level;
 }
 
 /**
@@ -57,6 +119,13 @@ export interface Route {
   readonly method: string;
   /** As in GitHub's description: `/orgs/{org}/actions/runners/{runner_id}`. */
   readonly path: string;
+  /**
+   * Which credential: `token` (default) a user's or an installation's, `user` a user's, `app` the App's JSON web token,
+   * `any` each of them. Of `github` routes only.
+   */
+  readonly credential?: 'token' | 'user' | 'app' | 'any';
+  /** What an installation's token needs here. Undefined: nothing but to be valid. */
+  readonly permission?: Permission | undefined;
   readonly handle: (request: StandInRequest) => Answer | Promise<Answer>;
 }
 

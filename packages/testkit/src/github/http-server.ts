@@ -5,14 +5,13 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { refusal } from './answers.js';
-import type { Answer, StandInRequest } from './exchange.js';
+import type { Answer, RawRequest, Silence } from './exchange.js';
 
 /** GitHub's own limit is larger; no request to this stand-in comes near. */
 const MAX_BODY_BYTES = 1_048_576;
 
 export interface HttpServerDeps {
-  /** The answer, or `no-answer`: the connection is broken off. */
-  readonly respond: (request: Omit<StandInRequest, 'params'>) => Promise<Answer | 'no-answer'>;
+  readonly respond: (request: RawRequest) => Promise<Answer | Silence>;
   /** Asked for every connection and every request; false breaks it off. */
   readonly reachable: () => boolean;
   /** An exception in `respond`: a defect of the stand-in itself. */
@@ -64,21 +63,24 @@ async function serve(
   outgoing.on('close', () => gone.abort());
   outgoing.on('error', () => gone.abort());
   const text = await readBody(incoming);
-  const url = new URL(incoming.url ?? '/', 'http://stand-in');
-  const parsed = parseBody(text);
+  const parsed = parse(incoming, text);
   const answer =
     parsed.kind === 'refused'
       ? parsed.answer
       : await deps.respond({
           method: incoming.method ?? 'GET',
-          path: url.pathname,
-          query: url.searchParams,
+          path: parsed.url.pathname,
+          query: parsed.url.searchParams,
           headers: incoming.headers,
           body: parsed.body,
-          origin: `http://${incoming.headers.host ?? '127.0.0.1'}`,
+          origin: parsed.url.origin,
           signal: gone.signal,
         });
-  if (answer === 'no-answer') {
+  if (answer === 'silence') {
+    return; // until the client gives up, or the server is closed
+  } else if (answer === 'reset') {
+    incoming.socket.resetAndDestroy();
+  } else if (answer === 'no-answer') {
     outgoing.destroy();
   } else if (gone.signal.aborted || outgoing.destroyed || !deps.reachable()) {
     answer.onUndelivered?.();
@@ -113,13 +115,21 @@ async function readBody(incoming: IncomingMessage): Promise<string | undefined> 
   return size > MAX_BODY_BYTES ? undefined : Buffer.concat(chunks).toString('utf8');
 }
 
-type ParsedBody = { kind: 'parsed'; body: unknown } | { kind: 'refused'; answer: Answer };
+type Parsed =
+  | { readonly kind: 'parsed'; readonly url: URL; readonly body: unknown }
+  | { kind: 'refused'; answer: Answer };
 
-function parseBody(text: string | undefined): ParsedBody {
+/** The address as its client wrote it, and the body. */
+function parse(incoming: IncomingMessage, text: string | undefined): Parsed {
+  const base = `http://${incoming.headers.host ?? '127.0.0.1'}`;
+  const path = incoming.url ?? '/';
+  if (!path.startsWith('/') || path.startsWith('//') || !URL.canParse(path, base))
+    return { kind: 'refused', answer: refusal(400, 'Bad Request') };
   if (text === undefined) return { kind: 'refused', answer: refusal(413, 'Payload Too Large') };
-  if (text === '') return { kind: 'parsed', body: undefined };
+  const url = new URL(path, base);
+  if (text === '') return { kind: 'parsed', url, body: undefined };
   try {
-    return { kind: 'parsed', body: JSON.parse(text) as unknown };
+    return { kind: 'parsed', url, body: JSON.parse(text) as unknown };
   } catch {
     return { kind: 'refused', answer: refusal(400, 'Problems parsing JSON') };
   }

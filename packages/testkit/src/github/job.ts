@@ -14,6 +14,8 @@ export interface JobRequest {
   readonly steps?: readonly JobStep[];
   /** What it ends with if nothing disturbs it. Default `Succeeded`. */
   readonly result?: 'Succeeded' | 'Failed';
+  /** An environment that somebody has to approve first: the job is `waiting` until it is. Default none. */
+  readonly environment?: string;
 }
 
 /** A job and its history. Times are RFC 3339, null until they come. */
@@ -25,23 +27,33 @@ export interface Job {
   readonly duration_ms: number;
   readonly run_id: number;
   readonly run_attempt: number;
-  /** `assigned`: handed to a runner that has not acquired it yet; GitHub itself still calls that `queued`. */
-  readonly status: 'queued' | 'assigned' | 'in_progress' | 'completed';
+  readonly environment: string | null;
+  /**
+   * `waiting`: for approval. `assigned`: handed to a runner that has not acquired it yet; GitHub itself still calls that
+   * `queued`.
+   */
+  readonly status: 'waiting' | 'queued' | 'assigned' | 'in_progress' | 'completed';
   readonly queued_at: string;
   readonly started_at: string | null;
   readonly completed_at: string | null;
   readonly runner_id: number | null;
   readonly runner_name: string | null;
+  readonly runner_group_id: number | null;
+  readonly runner_group_name: string | null;
   /** As the runner's terminal has it; `Lost` if the runner was never heard of again. */
   readonly result: RunnerResult | 'Lost' | null;
   /**
    * As GitHub's API and webhooks have it. A runner that is shut down in a job says `Canceled` on its terminal while the
    * job's conclusion is `failure` (actions/runner src/Runner.Worker/JobRunner.cs, github-facts 1.5).
    */
-  readonly conclusion: 'success' | 'failure' | null;
-  /** What brought the end. Everything but `itself` is a job that was killed. */
-  readonly ended_by: RunnerEndedBy | 'runner-lost' | null;
+  readonly conclusion: 'success' | 'failure' | 'cancelled' | null;
+  /** What brought the end. Everything but `itself` and `cancelled` (its run was cancelled at GitHub) is a killed job. */
+  readonly ended_by: RunnerEndedBy | 'runner-lost' | 'cancelled' | null;
 }
+
+/** Whether something else than itself or an order to GitHub ended the job. */
+export const isKilled = (job: Job): boolean =>
+  job.ended_by !== null && job.ended_by !== 'itself' && job.ended_by !== 'cancelled';
 
 /** What is wrong with a job that came as JSON, each fault with the key, its value and what is allowed; empty: nothing. */
 export function findJobFaults(body: object): string[] {
@@ -65,6 +77,10 @@ export function findJobFaults(body: object): string[] {
     steps: {
       allowed: 'a list of {name, run}',
       holds: (value) => Array.isArray(value) && value.every(isStep),
+    },
+    environment: {
+      allowed: 'the name of an environment',
+      holds: (value) => typeof value === 'string' && value !== '',
     },
     result: { allowed: 'Succeeded or Failed', holds: (value) => value === 'Succeeded' || value === 'Failed' },
   };

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { createAppKey } from './app/app-key.js';
 import { startObserved, type ObservedProcess } from '../runner/observed-process.js';
 import { readMainOptions } from './main-options.js';
 import { createStandInGitHub } from './stand-in-github.js';
@@ -39,6 +40,17 @@ describe('process', () => {
     for (const line of child.lines) expect(JSON.parse(line)).toHaveProperty('event');
   });
 
+  it('says which request is not what GitHub describes', async () => {
+    const child = startMain();
+    const listening = JSON.parse(await child.waitForLine(/"listening"/)) as Record<string, string>;
+    await fetch(`${listening['url']}/orgs/acme/runners`, { headers: { authorization: 'token secret' } });
+    expect(JSON.parse(await child.waitForLine(/"request_rejected"/))).toMatchObject({
+      method: 'GET',
+      path: '/orgs/acme/runners',
+      operation: null,
+    });
+  });
+
   it('ends with its parent', async () => {
     const parent = startObserved(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], ENV);
     running.push(parent);
@@ -70,6 +82,46 @@ describe('command line', () => {
         ],
       },
     );
+  });
+
+  it('reads an App and its webhook, and refuses a key that is none', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'stand-in-'));
+    const { privateKey } = createAppKey();
+    const write = (name: string, content: string) => {
+      writeFileSync(path.join(folder, name), content);
+      return path.join(folder, name);
+    };
+    const key = write('app.pem', privateKey);
+    const args = [
+      ...['--app-key-file', key, '--app-id', '7'],
+      ...['--webhook-url', 'http://127.0.0.1:1/hook', '--webhook-secret-file', write('secret', 'shh\n')],
+      ...['--jit-idle-removal', '5m', '--enterprise', 'big', '--api-prefix', '/api/v3'],
+    ];
+    expect(readMainOptions(args, ENV)).toMatchObject({
+      kind: 'ok',
+      options: {
+        github: {
+          app: { id: 7, keys: [privateKey.trim()] },
+          webhook: { url: 'http://127.0.0.1:1/hook', secret: 'shh' },
+          jitIdleRemovalMs: 300_000,
+          enterprise: 'big',
+          apiPrefix: '/api/v3',
+        },
+      },
+    });
+    const wrong = ['--app-key-file', write('none', 'x'), '--webhook-url', 'here', '--api-prefix', 'api'];
+    const refused = readMainOptions(wrong, ENV);
+    rmSync(folder, { recursive: true });
+    expect(refused).toMatchObject({
+      faults: [
+        expect.stringMatching(/^--app-key-file .* is not valid: use a file that holds an RSA key in PEM$/),
+        expect.stringMatching(/^--webhook-url "here" is not valid/),
+        expect.stringMatching(/^--api-prefix "api" is not valid/),
+      ],
+    });
+    expect(readMainOptions(['--app-id', '7'], ENV)).toMatchObject({
+      faults: ['--app-id needs --app-key-file: give the key of the App too'],
+    });
   });
 
   it('refuses a flag that nobody knows', () => {

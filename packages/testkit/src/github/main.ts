@@ -2,11 +2,12 @@
  * The stand-in GitHub as a process. One JSON line for everything that happens, beginning with
  * `{"event":"listening","url":…}`; `stand-in-github.ts` says what it is, `main-options.ts` what it takes.
  *
- * Exit codes: 0 ended by SIGTERM, SIGINT or its parent's end; 1 it cannot listen; 2 wrong command line.
+ * Exit codes: 0 ended by SIGTERM, SIGINT or its parent's end; 1 it cannot listen; 2 wrong command line; 3 it had a defect of
+ * its own, so that whatever was tested against it proves nothing.
  */
 import { errorMessage } from '@mig/common/errors';
 import { readMainOptions, USAGE, type MainOptions } from './main-options.js';
-import { createStandInGitHub } from './stand-in-github.js';
+import { createStandInGitHub, type StandInGitHub } from './stand-in-github.js';
 
 /** How often it is checked whether the parent is still there. */
 const PARENT_CHECK_MS = 500;
@@ -39,24 +40,35 @@ async function run({ github, parentPid }: MainOptions): Promise<void> {
       }, PARENT_CHECK_MS).unref();
     }
   });
+  const standIn = await start(github);
+  if (standIn === undefined) return;
+  print({
+    event: 'listening',
+    url: standIn.url,
+    organization_url: standIn.organizationUrl,
+    pid: process.pid,
+  });
+  const reason = await shutdown;
   try {
-    const standIn = await createStandInGitHub({ ...github, onEvent: print });
-    print({
-      event: 'listening',
-      url: standIn.url,
-      organization_url: standIn.organizationUrl,
-      pid: process.pid,
-    });
-    const reason = await shutdown;
     await standIn.close();
-    print({ event: 'stopped', reason });
   } catch (error) {
-    process.stderr.write(
-      `The stand-in GitHub cannot listen on port ${github.port ?? 0}: ${errorMessage(error)}\n`,
-    );
-    process.exitCode = 1;
+    process.stderr.write(`${errorMessage(error)}\n`);
+    process.exitCode = 3;
   }
+  print({ event: 'stopped', reason });
   // signal handlers keep nothing alive; the listening server did, and is closed
+}
+
+/** Undefined: it could not be started, and the exit code is set. */
+async function start(github: MainOptions['github']): Promise<StandInGitHub | undefined> {
+  try {
+    return await createStandInGitHub({ ...github, onEvent: print });
+  } catch (error) {
+    const port = github.port ?? 0;
+    process.stderr.write(`The stand-in GitHub cannot listen on port ${port}: ${errorMessage(error)}\n`);
+    process.exitCode = 1;
+    return undefined;
+  }
 }
 
 function isAlive(pid: number): boolean {

@@ -1,10 +1,12 @@
 import type { Clock } from '@mig/common/clock';
 
 export interface RateLimitOptions {
-  /** Requests per window. Default 5000, that of an installation. */
+  /** Requests per window, of each caller. Default 5000, that of an installation. */
   readonly limit?: number;
   /** Default one hour. */
   readonly windowMs?: number;
+  /** GitHub answers with one or the other when nothing remains. Default 403. */
+  readonly exceededStatus?: 403 | 429;
 }
 
 /** Schema `rate-limit` of GitHub's REST description; `reset` is in seconds since 1970. */
@@ -26,7 +28,37 @@ export interface RateLimit {
   setRemaining(count: number): void;
 }
 
-export function createRateLimit(clock: Clock, options: RateLimitOptions): RateLimit {
+/** One rate limit for each caller: `user` (all tokens of the options), `app`, `installation <id>`. */
+export interface RateLimits {
+  of(caller: string): RateLimit;
+  /** Leaves this many requests in the window of one caller, or of all, with those who have not asked yet. */
+  setRemaining(count: number, caller?: string): void;
+}
+
+export function createRateLimits(clock: Clock, options: RateLimitOptions): RateLimits {
+  const limits = new Map<string, RateLimit>();
+  let forNewcomers: number | undefined;
+
+  function of(caller: string): RateLimit {
+    const known = limits.get(caller);
+    if (known !== undefined) return known;
+    const created = createRateLimit(clock, options);
+    if (forNewcomers !== undefined) created.setRemaining(forNewcomers);
+    limits.set(caller, created);
+    return created;
+  }
+
+  return {
+    of,
+    setRemaining(count, caller) {
+      if (caller !== undefined) return of(caller).setRemaining(count);
+      forNewcomers = count;
+      for (const limit of limits.values()) limit.setRemaining(count);
+    },
+  };
+}
+
+function createRateLimit(clock: Clock, options: RateLimitOptions): RateLimit {
   const limit = options.limit ?? 5_000;
   const windowMs = options.windowMs ?? 3_600_000;
   let used = 0;

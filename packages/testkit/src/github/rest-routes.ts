@@ -1,26 +1,45 @@
-/** GitHub's REST API of self-hosted runners, the same for an organization and for a repository. */
+/** GitHub's REST API of self-hosted runners, the same for organizations, repositories and the enterprise. */
 import { toRfc3339, type Clock } from '@mig/common/clock';
-import { invalidRequest, json, nameExists, noContent, notFound, stillRunningJob } from './answers.js';
-import type { Answer, Route, RouteName, StandInRequest } from './exchange.js';
+import {
+  invalidRequest,
+  json,
+  nameExists,
+  noContent,
+  notFound,
+  refusal,
+  stillRunningJob,
+} from './answers.js';
+import type { Directory } from './directory.js';
+import type { Dispatcher } from './dispatcher.js';
+import type { Answer, Route, StandInRequest } from './exchange.js';
 import { toEncodedJitConfig } from './jit-config.js';
-import { readJitRequest, readLabels } from './jit-request.js';
 import { readPage, toLinkHeader } from './paging.js';
-import type { RateLimit } from './rate-limit.js';
-import type { Runner, RunnerGroup, RunnerRegistry } from './runner-registry.js';
+import type { RunnerDownload } from './resources/runner-downloads.js';
+import type { GroupBook } from './runner-groups.js';
+import type { Runner, RunnerRegistry } from './runner-registry.js';
 import { toRunnerResource } from './runner-resource.js';
 import { scopeKey, type Scope } from './scope.js';
+import { toRoutes, type PermissionNames, type ScopedRoute, type ScopeKind } from './scoped-routes.js';
 import type { TokenDesk, TokenPurpose } from './tokens.js';
 
 export interface RestDeps {
   readonly registry: RunnerRegistry;
+  readonly dispatcher: Pick<Dispatcher, 'removeUnlessBusy'>;
   readonly tokens: TokenDesk;
-  readonly rateLimit: RateLimit;
   readonly clock: Clock;
-  readonly groups: readonly RunnerGroup[];
-  /** The one organization that exists, with any repository of it. */
-  readonly organization: string;
+  readonly groups: GroupBook;
+  readonly directory: Directory;
   readonly busyLagMs: () => number;
+  readonly downloads: readonly RunnerDownload[];
 }
+
+/** What an App needs for runners (github-facts 2.2). */
+export const RUNNER_PERMISSIONS: PermissionNames = {
+  organization: 'organization_self_hosted_runners',
+  repository: 'administration',
+};
+
+const EVERYWHERE: readonly ScopeKind[] = ['organization', 'repository', 'enterprise'];
 
 export function createRestRoutes(deps: RestDeps): Route[] {
   const { registry, tokens, clock } = deps;
@@ -40,18 +59,18 @@ export function createRestRoutes(deps: RestDeps): Route[] {
   }
 
   function generateJitConfig(request: StandInRequest, scope: Scope): Answer {
-    const read = readJitRequest(request.body);
-    if (read.kind === 'refused') return invalidRequest(read.faults);
-    const wanted = read.request;
-    const group = deps.groups.find((candidate) => candidate.id === wanted.groupId);
+    const wanted = request.body as JitRequest;
+    if (wanted.name === '') return invalidRequest([`For 'properties/name', "" is not a name.`]);
+    const group = deps.groups.find(scope, wanted.runner_group_id);
     if (group === undefined) return notFound();
     const runner = registry.add({
       scope,
       name: wanted.name,
       readOnlyLabels: [], // only what was asked for: github-facts 1.3
       customLabels: wanted.labels,
-      groupId: group.id,
+      group,
       ephemeral: true,
+      jit: true,
       os: 'unknown',
       version: null,
       replace: false,
@@ -60,96 +79,104 @@ export function createRestRoutes(deps: RestDeps): Route[] {
     const encoded = toEncodedJitConfig(runner, {
       group,
       serverUrl: request.origin,
-      workFolder: wanted.workFolder,
+      workFolder: wanted.work_folder ?? '_work',
     });
     return json(201, { runner: toResource(runner), encoded_jit_config: encoded });
   }
 
   function findRunner(request: StandInRequest, scope: Scope): Runner | undefined {
-    const id = request.params['runner_id'] ?? '';
-    const runner = /^\d{1,15}$/.test(id) ? registry.get(Number(id)) : undefined;
+    const runner = registry.get(Number(request.params['runner_id']));
     return runner !== undefined && scopeKey(runner.scope) === scopeKey(scope) ? runner : undefined;
   }
 
-  function getRunner(request: StandInRequest, scope: Scope): Answer {
-    const runner = findRunner(request, scope);
-    return runner === undefined ? notFound() : json(200, toResource(runner));
-  }
+  /** A request about one runner; 404 if the scope has no such runner. */
+  const ofRunner =
+    (handle: (request: StandInRequest, runner: Runner) => Answer) =>
+    (request: StandInRequest, scope: Scope): Answer => {
+      const runner = findRunner(request, scope);
+      return runner === undefined ? notFound() : handle(request, runner);
+    };
 
-  function deleteRunner(request: StandInRequest, scope: Scope): Answer {
-    const runner = findRunner(request, scope);
-    if (runner === undefined) return notFound();
-    return registry.removeIfIdle(runner.id, 'deleted') === 'removed'
+  function deleteRunner(_request: StandInRequest, runner: Runner): Answer {
+    return deps.dispatcher.removeUnlessBusy(runner, 'deleted') === 'removed'
       ? noContent
       : stillRunningJob(runner.name);
   }
 
-  function setLabels(request: StandInRequest, scope: Scope): Answer {
-    const runner = findRunner(request, scope);
-    if (runner === undefined) return notFound();
-    const labels = readLabels(request.body);
-    if (labels === undefined)
-      return invalidRequest(["For 'properties/labels', it is not a list of 0 to 100 names."]);
-    registry.setCustomLabels(runner, labels);
-    return json(200, { total_count: runner.labels.length, labels: toResource(runner).labels });
+  const showLabels = (runner: Runner): Answer =>
+    json(200, { total_count: runner.labels.length, labels: toResource(runner).labels });
+
+  /** Puts other custom labels in place of those that it has. */
+  const changeLabels = (next: (request: StandInRequest, custom: readonly string[]) => readonly string[]) =>
+    ofRunner((request, runner) => {
+      const custom = runner.labels.filter((label) => label.type === 'custom').map((label) => label.name);
+      registry.setCustomLabels(runner, next(request, custom));
+      return showLabels(runner);
+    });
+
+  function removeLabel(request: StandInRequest, runner: Runner): Answer {
+    const name = (request.params['name'] ?? '').toLowerCase();
+    const label = runner.labels.find((known) => known.name.toLowerCase() === name);
+    if (label === undefined) return notFound();
+    if (label.type === 'read-only') return refusal(422, 'Read-only labels cannot be removed');
+    registry.setCustomLabels(
+      runner,
+      runner.labels.filter((known) => known.type === 'custom' && known !== label).map((known) => known.name),
+    );
+    return showLabels(runner);
   }
 
-  function listGroups(request: StandInRequest): Answer {
-    const page = readPage(request.query);
-    const shown = deps.groups.slice(page.from, page.to).map((group) => toGroupResource(group, request));
-    const headers = toLinkHeader(request, page, deps.groups.length);
-    return json(200, { total_count: deps.groups.length, runner_groups: shown }, headers);
-  }
-
-  function getRateLimit(): Answer {
-    const core = deps.rateLimit.state();
-    const search = { limit: 30, remaining: 30, used: 0, reset: core.reset };
-    return json(200, { resources: { core, search }, rate: core });
-  }
-
-  /** The routes of both scopes, of which only those of the known organization exist. */
-  const scoped = (
-    name: RouteName,
-    method: string,
-    path: string,
-    handle: (request: StandInRequest, scope: Scope) => Answer,
-  ): Route[] =>
-    ['/orgs/{org}', '/repos/{owner}/{repo}'].map((prefix) => ({
+  const labelsOf = (request: StandInRequest) => (request.body as { labels: readonly string[] }).labels;
+  const route = (name: ScopedRoute['name'], method: string, path: string, handle: ScopedRoute['handle']) =>
+    toRoutes(deps.directory, {
       name,
-      side: 'github',
       method,
-      path: `${prefix}/actions/${path}`,
-      handle(request) {
-        const { org, owner, repo } = request.params;
-        const scope: Scope = repo === undefined ? { owner: org ?? '' } : { owner: owner ?? '', repo };
-        return scope.owner.toLowerCase() === deps.organization.toLowerCase()
-          ? handle(request, scope)
-          : notFound();
-      },
-    }));
+      path: `actions/runners${path}`,
+      kinds: EVERYWHERE,
+      permissions: RUNNER_PERMISSIONS,
+      handle,
+    });
 
   return [
-    ...scoped('registration-token', 'POST', 'runners/registration-token', issue('registration')),
-    ...scoped('remove-token', 'POST', 'runners/remove-token', issue('remove')),
-    ...scoped('generate-jitconfig', 'POST', 'runners/generate-jitconfig', generateJitConfig),
-    ...scoped('list-runners', 'GET', 'runners', listRunners),
-    ...scoped('get-runner', 'GET', 'runners/{runner_id}', getRunner),
-    ...scoped('delete-runner', 'DELETE', 'runners/{runner_id}', deleteRunner),
-    ...scoped('set-labels', 'PUT', 'runners/{runner_id}/labels', setLabels),
-    // groups exist for organizations only (github-facts 2.1)
-    ...scoped('list-runner-groups', 'GET', 'runner-groups', listGroups).slice(0, 1),
-    { name: 'rate-limit', side: 'github', method: 'GET', path: '/rate_limit', handle: getRateLimit },
+    ...route('registration-token', 'POST', '/registration-token', issue('registration')),
+    ...route('remove-token', 'POST', '/remove-token', issue('remove')),
+    ...route('generate-jitconfig', 'POST', '/generate-jitconfig', generateJitConfig),
+    ...route('list-runners', 'GET', '', listRunners),
+    ...route('list-downloads', 'GET', '/downloads', () => json(200, deps.downloads)),
+    ...route(
+      'get-runner',
+      'GET',
+      '/{runner_id}',
+      ofRunner((_request, runner) => json(200, toResource(runner))),
+    ),
+    ...route('delete-runner', 'DELETE', '/{runner_id}', ofRunner(deleteRunner)),
+    ...route(
+      'list-labels',
+      'GET',
+      '/{runner_id}/labels',
+      ofRunner((_request, runner) => showLabels(runner)),
+    ),
+    ...route('set-labels', 'PUT', '/{runner_id}/labels', changeLabels(labelsOf)),
+    ...route(
+      'add-labels',
+      'POST',
+      '/{runner_id}/labels',
+      changeLabels((request, custom) => [...custom, ...labelsOf(request)]),
+    ),
+    ...route(
+      'remove-labels',
+      'DELETE',
+      '/{runner_id}/labels',
+      changeLabels(() => []),
+    ),
+    ...route('remove-label', 'DELETE', '/{runner_id}/labels/{name}', ofRunner(removeLabel)),
   ];
 }
 
-function toGroupResource(group: RunnerGroup, request: StandInRequest): Record<string, unknown> {
-  return {
-    id: group.id,
-    name: group.name,
-    visibility: 'all',
-    default: group.id === 1,
-    runners_url: `${request.origin}${request.path}/${group.id}/runners`,
-    inherited: false,
-    allows_public_repositories: false,
-  };
+/** As GitHub's description has it; the gate has checked it. */
+interface JitRequest {
+  readonly name: string;
+  readonly runner_group_id: number;
+  readonly labels: readonly string[];
+  readonly work_folder?: string;
 }

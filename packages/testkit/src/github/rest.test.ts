@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Job } from './job.js';
 import type { RunnerResource } from './runner-resource.js';
 import { createStandInGitHub, type StandInGitHub } from './stand-in-github.js';
+import { until } from './until.js';
 
 const RUNNER_FIELDS = [
   'busy',
@@ -35,7 +36,11 @@ interface AnyBody {
 let github: StandInGitHub;
 
 beforeEach(async () => {
-  github = await createStandInGitHub({ tokens: ['secret'], runnerGroups: ['large'] });
+  github = await createStandInGitHub({
+    tokens: ['secret'],
+    runnerGroups: ['large'],
+    onViolation: () => undefined, // strict.test.ts is about them
+  });
 });
 afterEach(() => github.close());
 
@@ -252,6 +257,39 @@ describe('faults', () => {
     expect(performance.now() - before).toBeGreaterThanOrEqual(55);
   });
 
+  it('resets a connection', async () => {
+    github.faults.failNext('list-runners', { status: 'reset' });
+    const failed = await call('GET', '/orgs/acme/actions/runners').catch((error: unknown) => error as Error);
+    expect(failed).toMatchObject({ cause: { code: 'ECONNRESET' } });
+    expect(github.requests().at(-1)).toMatchObject({ route: 'list-runners', status: 'reset' });
+    expect((await call('GET', '/orgs/acme/actions/runners')).status).toBe(200);
+  });
+
+  it('says nothing at all, until its client gives up', async () => {
+    github.faults.failNext('list-runners', { status: 'silence' });
+    const patience = new AbortController();
+    const asked = fetch(`${github.url}/orgs/acme/actions/runners`, {
+      headers: { authorization: 'Bearer secret' },
+      signal: patience.signal,
+    });
+    await until('it has the request', () => github.requests().at(-1)?.status === 'silence');
+    patience.abort();
+    await expect(asked).rejects.toThrow('aborted');
+  });
+
+  it('makes so many requests slow, before or after they take effect', async () => {
+    const path = `/orgs/acme/actions/runners/${await id()}`;
+    github.faults.delayNext('get-runner', { delayMs: 60 });
+    github.faults.delayNext('delete-runner', { delayMs: 60, afterEffect: true });
+    const before = performance.now();
+    await call('GET', path);
+    expect(performance.now() - before).toBeGreaterThanOrEqual(55);
+    const deletion = call('DELETE', path);
+    await until('deleted', () => github.runners().length === 0);
+    expect(github.requests().at(-1)).toMatchObject({ method: 'GET' });
+    expect((await deletion).status).toBe(204);
+  });
+
   it('cannot be reached until it can', async () => {
     github.faults.setReachable(false);
     await expect(call('GET', '/rate_limit')).rejects.toThrow('fetch failed');
@@ -281,5 +319,16 @@ describe('administration over HTTP', () => {
   it('sets faults', async () => {
     await call('POST', '/_stand-in/admin/faults', { failNext: { route: 'list-runners', status: 502 } });
     expect((await call('GET', '/orgs/acme/actions/runners')).status).toBe(502);
+    await call('POST', '/_stand-in/admin/faults', { rateLimitRemaining: 0 });
+    expect((await call('GET', '/orgs/acme/actions/runners')).status).toBe(403);
+  });
+
+  it('names a fault or a route that does not exist, and sets nothing', async () => {
+    const body = { busyLag: 1, failNext: { route: 'list-runnerz', status: 500 }, rateLimitRemaining: 0 };
+    const { status, json } = await call('POST', '/_stand-in/admin/faults', body);
+    expect(status).toBe(422);
+    expect(json.message).toContain('"busyLag" is not a permitted key');
+    expect(json.message).toContain('"list-runnerz" is no route');
+    expect((await call('GET', '/orgs/acme/actions/runners')).status).toBe(200);
   });
 });

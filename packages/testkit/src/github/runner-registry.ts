@@ -5,10 +5,10 @@
  * turn as the removal: a job is handed over by setting `jobId`, and a runner with a `jobId` is never removed by DELETE.
  */
 import { randomBytes } from 'node:crypto';
+import type { Clock } from '@mig/common/clock';
 import type { EmitEvent, RemovalReason } from './events.js';
 import { scopeKey, type Scope } from './scope.js';
 
-/** Group 1 always exists and is called Default; others are given by the options. */
 export interface RunnerGroup {
   readonly id: number;
   readonly name: string;
@@ -24,9 +24,12 @@ export interface Runner {
   readonly id: number;
   readonly name: string;
   readonly scope: Scope;
-  readonly groupId: number;
+  /** Group 1 if its own was deleted. */
+  group: RunnerGroup;
   labels: readonly RunnerLabel[];
   readonly ephemeral: boolean;
+  /** Registered by a JIT configuration. */
+  readonly jit: boolean;
   readonly credential: string;
   /** `unknown` until a runner with a JIT configuration connects for the first time. */
   os: string;
@@ -36,6 +39,11 @@ export interface Runner {
   jobId: number | undefined;
   /** When `busy` last changed, newest last: what the lagging flag is read from. */
   readonly busyChanges: { readonly at: number; readonly busy: boolean }[];
+  /** It had its one job: it takes no other and cannot come back, and is only shown until GitHub has removed it. */
+  isSpent: boolean;
+  hasConnected: boolean;
+  /** By the monotonic clock: when it was registered, came, went, or was free again, whichever was last. */
+  changedAtMs: number;
 }
 
 export interface NewRunner {
@@ -43,8 +51,9 @@ export interface NewRunner {
   readonly name: string;
   readonly readOnlyLabels: readonly string[];
   readonly customLabels: readonly string[];
-  readonly groupId: number;
+  readonly group: RunnerGroup;
   readonly ephemeral: boolean;
+  readonly jit: boolean;
   readonly os: string;
   readonly version: string | null;
   /** Take the place of a runner of this name: same id, new credential, its session untouched. */
@@ -60,6 +69,8 @@ export interface RunnerRegistry {
   list(): Runner[];
   /** In the order of their ids; with `name`, those of exactly this name (in any case). */
   listScope(scope: Scope, name?: string): Runner[];
+  /** In the order of their ids. */
+  listGroup(scope: Scope, groupId: number): Runner[];
   /** Puts these in place of its custom labels; read-only ones stay. */
   setCustomLabels(runner: Runner, names: readonly string[]): void;
   /** `busy`: it has a job, and nothing was done. */
@@ -67,7 +78,14 @@ export interface RunnerRegistry {
   remove(id: number, reason: RemovalReason): void;
 }
 
-export function createRunnerRegistry(emit: EmitEvent): RunnerRegistry {
+export interface RegistryDeps {
+  readonly emit: EmitEvent;
+  readonly clock: Clock;
+  /** Called after a runner was added, and after it was removed. */
+  readonly onChange: (runner: Runner) => void;
+}
+
+export function createRunnerRegistry({ emit, clock, onChange }: RegistryDeps): RunnerRegistry {
   const runners = new Map<number, Runner>();
   /** Credentials that were replaced stay known until the runner goes: the old process may still have a job. */
   const credentials = new Map<string, number>();
@@ -96,6 +114,7 @@ export function createRunnerRegistry(emit: EmitEvent): RunnerRegistry {
     runners.delete(id);
     for (const [credential, owner] of credentials) if (owner === id) credentials.delete(credential);
     emit({ event: 'runner_removed', runner_id: id, runner_name: runner.name, reason });
+    onChange(runner);
   }
 
   return {
@@ -107,31 +126,38 @@ export function createRunnerRegistry(emit: EmitEvent): RunnerRegistry {
         id: existing?.id ?? lastRunnerId,
         name: wanted.name,
         scope: wanted.scope,
-        groupId: wanted.groupId,
+        group: wanted.group,
         labels: [
           ...unique(wanted.readOnlyLabels).map(toLabel('read-only')),
           ...unique(wanted.customLabels, wanted.readOnlyLabels).map(toLabel('custom')),
         ],
         ephemeral: wanted.ephemeral,
+        jit: wanted.jit,
         credential: randomBytes(24).toString('base64url'),
         os: wanted.os,
         version: wanted.version,
         online: existing?.online ?? false,
         jobId: existing?.jobId,
         busyChanges: existing?.busyChanges ?? [],
+        isSpent: false,
+        hasConnected: existing?.hasConnected ?? false,
+        changedAtMs: clock.monotonicMs(),
       };
       runners.set(runner.id, runner);
       credentials.set(runner.credential, runner.id);
       emit({ event: 'runner_registered', runner_id: runner.id, runner_name: runner.name });
+      onChange(runner);
       return runner;
     },
     get: (id) => runners.get(id),
     findByCredential(credential) {
       const id = credentials.get(credential);
-      return id === undefined ? undefined : runners.get(id);
+      const runner = id === undefined ? undefined : runners.get(id);
+      return runner?.isSpent === true ? undefined : runner;
     },
     list: () => [...runners.values()],
     listScope,
+    listGroup: (scope, groupId) => listScope(scope).filter((runner) => runner.group.id === groupId),
     setCustomLabels(runner, names) {
       const readOnly = runner.labels.filter((label) => label.type === 'read-only');
       const taken = readOnly.map((label) => label.name);

@@ -29,7 +29,7 @@ export function toRunnerResource(runner: Runner, now: number, busyLagMs: number)
     status: runner.online ? 'online' : 'offline',
     busy: runner.busyChanges.findLast((change) => change.at <= now - busyLagMs)?.busy ?? false,
     labels: runner.labels.map(({ id, name, type }) => ({ id, name, type })),
-    runner_group_id: runner.groupId,
+    runner_group_id: runner.group.id,
     ephemeral: runner.ephemeral,
     version: runner.version,
   };

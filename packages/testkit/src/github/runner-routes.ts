@@ -5,7 +5,8 @@ import type { Answer, Route, RouteName, StandInRequest } from './exchange.js';
 import { toAcquiredJob, type JobBook, type JobRecord } from './job-book.js';
 import { isJobCompletion, isRegistrationRequest, isSessionRequest } from './runner-bodies.js';
 import { RUNNER_SERVICE } from './runner-protocol.js';
-import type { Runner, RunnerGroup, RunnerRegistry } from './runner-registry.js';
+import type { GroupBook } from './runner-groups.js';
+import type { Runner, RunnerRegistry } from './runner-registry.js';
 import { parseScopeUrl } from './scope.js';
 import type { TokenDesk } from './tokens.js';
 
@@ -14,7 +15,9 @@ export interface RunnerRoutesDeps {
   readonly dispatcher: Dispatcher;
   readonly jobs: JobBook;
   readonly tokens: TokenDesk;
-  readonly groups: readonly RunnerGroup[];
+  readonly groups: GroupBook;
+  /** The id of a repository, as the REST API and webhooks have it. */
+  readonly repositoryId: (fullName: string) => number;
   readonly renewEveryMs: number;
 }
 
@@ -27,9 +30,11 @@ export function createRunnerRoutes(deps: RunnerRoutesDeps): Route[] {
     const scope = parseScopeUrl(wanted.url);
     if (scope === undefined || !tokens.accepts(bearer(request), 'registration', scope))
       return unknownRegistration();
-    const group = deps.groups.find(({ id, name }) =>
-      wanted.runner_group === '' ? id === 1 : name.toLowerCase() === wanted.runner_group.toLowerCase(),
-    );
+    const group = deps.groups
+      .list(scope)
+      .find(({ id, name }) =>
+        wanted.runner_group === '' ? id === 1 : name.toLowerCase() === wanted.runner_group.toLowerCase(),
+      );
     if (group === undefined) {
       return refusal(400, `Could not find any self-hosted runner group named "${wanted.runner_group}".`);
     }
@@ -38,8 +43,9 @@ export function createRunnerRoutes(deps: RunnerRoutesDeps): Route[] {
       name: wanted.name,
       readOnlyLabels: wanted.no_default_labels ? [] : ['self-hosted', wanted.os, wanted.arch],
       customLabels: wanted.labels,
-      groupId: group.id,
+      group,
       ephemeral: wanted.ephemeral,
+      jit: false,
       os: wanted.os.toLowerCase(),
       version: wanted.version,
       replace: wanted.replace,
@@ -98,7 +104,8 @@ export function createRunnerRoutes(deps: RunnerRoutesDeps): Route[] {
   }
 
   function acquire(runner: Runner, job: JobRecord): Answer {
-    return dispatcher.acquire(runner, job) ? json(200, toAcquiredJob(job, deps.renewEveryMs)) : jobGone(job);
+    if (!dispatcher.acquire(runner, job)) return jobGone(job);
+    return json(200, toAcquiredJob(job, deps.repositoryId(job.repository), deps.renewEveryMs));
   }
 
   /** A request by a runner that proves who it is with its credential. */

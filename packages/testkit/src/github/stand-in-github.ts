@@ -1,64 +1,72 @@
 /**
- * A stand-in for GitHub: the REST API of self-hosted runners, as strict as the real one, the service that runners talk
- * to (a protocol of our own, under `/_stand-in/runner-service`), and a side for tests (`/_stand-in/admin`, and the
- * methods of the object). All state is in memory; it listens on 127.0.0.1 only.
+ * A stand-in for GitHub: the REST API of runners, jobs, Apps and webhooks, held against GitHub's own description, the
+ * service that runners talk to (a protocol of our own, under `/_stand-in/runner-service`), and a side for tests
+ * (`/_stand-in/admin`, and the methods of the object). All state is in memory; it listens on 127.0.0.1 only.
+ *
+ * A request that GitHub would reject is answered as GitHub does and is a violation (`violations()`); an answer of its own
+ * that GitHub would not give is a defect, for which `close()` rejects.
  */
 import { randomInt } from 'node:crypto';
-import { inspect } from 'node:util';
-import { systemClock, toRfc3339, type Clock } from '@mig/common/clock';
+import { systemClock, toRfc3339 } from '@mig/common/clock';
 import { createAdminRoutes } from './admin-routes.js';
+import { createAppDesk, type AppControls } from './app/app-desk.js';
+import { APP_EVENTS, createAppRoutes } from './app/app-routes.js';
+import { createCallers } from './callers.js';
+import { createDefectList } from './defects.js';
+import { loadDescription } from './description/description.js';
+import { createDirectory } from './directory.js';
 import { createDispatcher } from './dispatcher.js';
 import type { StandInEvent } from './events.js';
 import { createFaultDesk, type Faults } from './faults.js';
 import { createGate, type RequestRecord } from './gate.js';
+import { createGroupRoutes } from './group-routes.js';
 import { createHttpServer } from './http-server.js';
 import { createJobBook, toJob } from './job-book.js';
 import { createJobGenerator } from './job-generator.js';
-import type { Job, JobRequest } from './job.js';
-import { createRateLimit, type RateLimit, type RateLimitOptions } from './rate-limit.js';
+import { isKilled, type Job, type JobRequest } from './job.js';
+import { createRateLimits, type RateLimitState } from './rate-limit.js';
+import { createRateLimitRoutes } from './rate-limit-routes.js';
+import { EXAMPLE_DOWNLOADS } from './resources/runner-downloads.js';
 import { createRestRoutes } from './rest-routes.js';
+import { createGroupBook } from './runner-groups.js';
+import { createRunnerLifetime } from './runner-lifetime.js';
 import { createRunnerRegistry } from './runner-registry.js';
 import { toRunnerResource, type RunnerResource } from './runner-resource.js';
 import { createRunnerRoutes } from './runner-routes.js';
+import { createSecondaryLimit } from './secondary-limit.js';
+import type { StandInGitHubOptions } from './stand-in-options.js';
 import { createTokenDesk, type TokenPurpose } from './tokens.js';
+import { createViolationBook, describeViolation, type Violation } from './violations.js';
+import { createDeliveryBook } from './webhooks/delivery-book.js';
+import { createHookBook, NO_CONFIG } from './webhooks/hook-book.js';
+import { createHookRoutes } from './webhooks/hook-routes.js';
+import { createWebhookControls, toHookConfig, type WebhookControls } from './webhooks/webhook-controls.js';
+import { createWebhookFaultDesk } from './webhooks/webhook-faults.js';
+import { createWebhooks } from './webhooks/webhooks.js';
+import { createWorkflowRoutes } from './workflow-routes.js';
 
-export interface StandInGitHubOptions {
-  /** The tokens that the REST API accepts, each as `Bearer` or `token`. At least one. */
-  readonly tokens: readonly string[];
-  /** Default 0: any that is free. */
-  readonly port?: number;
-  /** The one organization that exists, with any repository of it; others are 404. Default `acme`. */
-  readonly organization?: string;
-  /** Runner groups besides `Default`, which has id 1; these get 2, 3, … */
-  readonly runnerGroups?: readonly string[];
-  readonly rateLimit?: RateLimitOptions;
-  /** How long a runner's poll waits for a job. Default 20 s. */
-  readonly pollMs?: number;
-  /** A runner that nothing was heard of for this long is offline, and its session is closed. Default 60 s. */
-  readonly sessionTimeoutMs?: number;
-  /** A job that was handed over and not acquired goes back to the queue after this. Default 60 s, as with GitHub. */
-  readonly acquireWithinMs?: number;
-  /** A job that its runner said nothing about for this long is `Lost`. Default 10 min, as with GitHub. */
-  readonly jobLostAfterMs?: number;
-  /** Queue a random job this often. Default: never. */
-  readonly jobsEveryMs?: number;
-  /** The range of random durations. Default 2 s to 8 s. */
-  readonly jobDurationMs?: { readonly min: number; readonly max: number };
-  /** Of the random jobs. Default: another with every start. */
-  readonly seed?: number;
-  /** Told of everything that happens, at once. */
-  readonly onEvent?: (event: StandInEvent & { readonly at: string }) => void;
-  /** Default the system's. */
-  readonly clock?: Clock;
+export type { StandInGitHubOptions } from './stand-in-options.js';
+
+export interface RateLimitControls {
+  /** Of one caller (`user`, `app`, `installation <id>`). Default the tokens of the options, or the first installation. */
+  state(caller?: string): RateLimitState;
+  /** Leaves this many requests in the window of one caller. Default of all. */
+  setRemaining(count: number, caller?: string): void;
+  /** Every request is refused with `retry-after` for so long, as GitHub does with whom it takes for abusive. */
+  tripSecondary(forMs: number): void;
 }
 
 export interface StandInGitHub {
-  /** `http://127.0.0.1:PORT`: the base URL of the REST API. */
+  /** `http://127.0.0.1:PORT`. */
   readonly url: string;
+  /** The base URL of the REST API: `url`, and the prefix of the options. */
+  readonly apiUrl: string;
   readonly port: number;
   /** What runners are registered with: `URL/ORGANIZATION`. */
   readonly organizationUrl: string;
   queueJob(request?: JobRequest): Job;
+  /** A job that waits for its environment is queued. Throws if it does not wait. */
+  approveJob(jobId: number): void;
   /** All jobs, oldest first. */
   jobs(): Job[];
   /** The jobs that were ended by something else than themselves: shut down, crashed, lost. */
@@ -67,31 +75,103 @@ export interface StandInGitHub {
   runners(): RunnerResource[];
   /** A token for `config.sh` without a REST request, valid for the organization. */
   issueToken(purpose: TokenPurpose): string;
+  /** Undefined if the options have no App. */
+  readonly app: AppControls | undefined;
+  readonly webhooks: WebhookControls;
   readonly faults: Faults;
-  readonly rateLimit: Pick<RateLimit, 'state' | 'setRemaining'>;
+  readonly rateLimit: RateLimitControls;
   /** Requests that were answered, oldest first; the last 10,000. */
   requests(): RequestRecord[];
-  /** Breaks off all connections and stops. */
+  /** Requests that GitHub's description rejects, oldest first; the first 1,000. */
+  violations(): Violation[];
+  /** What the stand-in itself did wrong. */
+  defects(): unknown[];
+  /** Breaks off all connections and stops. Rejects with `StandInDefectError` if there was a defect. */
   close(): Promise<void>;
 }
 
 /** Resolves when it listens; rejects if the port is taken (`EADDRINUSE`). */
 export async function createStandInGitHub(options: StandInGitHubOptions): Promise<StandInGitHub> {
-  if (options.tokens.length === 0)
-    throw new Error('The stand-in GitHub has no token (tokens: []): give it at least one');
+  if (options.tokens.length === 0 && options.app === undefined)
+    throw new Error('The stand-in GitHub has no token (tokens: []) and no App: give it at least one');
   const clock = options.clock ?? systemClock;
   const organization = options.organization ?? 'acme';
+  const apiPrefix = options.apiPrefix ?? '';
   const jobLostAfterMs = options.jobLostAfterMs ?? 600_000;
   const emit = (event: StandInEvent) => options.onEvent?.({ ...event, at: toRfc3339(clock.now()) });
-  const groups = ['Default', ...(options.runnerGroups ?? [])].map((name, index) => ({ id: index + 1, name }));
+  const defects = createDefectList();
+  const onDefect = (error: unknown) => defects.add(error);
+  const violations = createViolationBook((violation) => {
+    const { method, path, operation = null, faults: found } = violation;
+    emit({ event: 'request_rejected', method, path, operation, faults: found });
+    if (options.onViolation !== undefined) options.onViolation(violation);
+    else process.stderr.write(`stand-in GitHub: ${describeViolation(violation)}\n`);
+  });
 
-  const registry = createRunnerRegistry(emit);
+  const description = await loadDescription();
+  const directory = createDirectory({
+    organizations: [organization, ...(options.otherOrganizations ?? [])],
+    enterprise: options.enterprise,
+  });
+  const app = options.app && createAppDesk({ clock, directory }, options.app);
+  const groups = createGroupBook(options.runnerGroups ?? []);
   const tokens = createTokenDesk(clock);
-  const rateLimit = createRateLimit(clock, options.rateLimit ?? {});
-  const jobs = createJobBook({ clock, emit }, { defaultOwner: organization });
-  const faults = createFaultDesk({ onUnreachable: () => server.dropConnections(), clock });
+  const rateLimits = createRateLimits(clock, options.rateLimit ?? {});
+  const secondaryLimit = createSecondaryLimit(clock, options.secondaryLimits ?? {});
+  const faults = createFaultDesk({
+    onUnreachable: () => server.dropConnections(),
+    onJitIdleRemoval: () => lifetime.watchAll(),
+    jitIdleRemovalMs: options.jitIdleRemovalMs,
+    clock,
+  });
+  const lifetime = createRunnerLifetime({
+    registry: () => registry,
+    clock,
+    jitIdleRemovalMs: () => faults.jitIdleRemovalMs(),
+  });
+  const registry = createRunnerRegistry({ emit, clock, onChange: (runner) => lifetime.watch(runner) });
+
+  const hooks = createHookBook();
+  const [owner] = directory.organizations;
+  if (owner === undefined) throw new Error('The stand-in GitHub has no organization');
+  const hook = hooks.add({
+    target: app === undefined ? { kind: 'organization', organization: owner } : { kind: 'app', id: app.id },
+    config: options.webhook === undefined ? NO_CONFIG : toHookConfig(options.webhook),
+    events: APP_EVENTS,
+    active: true,
+    createdAt: clock.now(),
+  });
+  const deliveries = createDeliveryBook(clock);
+  const webhookFaults = createWebhookFaultDesk();
+  const webhooks = createWebhooks(
+    {
+      hooks,
+      deliveries,
+      faults: webhookFaults,
+      directory,
+      clock,
+      emit,
+      places: () => ({ apiUrl: `${url()}${apiPrefix}`, webUrl: url() }),
+      installationAt: (organizationId) =>
+        app
+          ?.installations()
+          .find(({ account, suspendedAt }) => account.id === organizationId && suspendedAt === undefined)?.id,
+      onDefect,
+    },
+    { answerLimitMs: options.webhookAnswerLimitMs ?? 10_000 },
+  );
+
+  const jobs = createJobBook({ clock, emit, announce: webhooks.announce }, { defaultOwner: organization });
   const dispatcher = createDispatcher(
-    { registry, jobs, clock, emit },
+    {
+      registry,
+      jobs,
+      clock,
+      emit,
+      onRunnerChange: (runner) => lifetime.watch(runner),
+      deleteLag: () => faults.deleteLag(),
+      removalLagMs: () => faults.removalLagMs(),
+    },
     {
       pollMs: options.pollMs ?? 20_000,
       sessionTimeoutMs: options.sessionTimeoutMs ?? 60_000,
@@ -105,38 +185,85 @@ export async function createStandInGitHub(options: StandInGitHubOptions): Promis
     dispatcher.dispatch();
     return job;
   }
-  const listJobs = () => jobs.list();
-  const jobsKilled = () => listJobs().filter((job) => job.ended_by !== null && job.ended_by !== 'itself');
-  const runners = () => registry.list().map((runner) => toRunnerResource(runner, clock.now(), 0));
 
-  const onDefect = (error: unknown) => process.stderr.write(`stand-in GitHub: ${inspect(error)}\n`);
-  const gate = createGate({
-    routes: [
-      ...createRestRoutes({
-        registry,
-        tokens,
-        rateLimit,
-        clock,
-        groups,
-        organization,
-        busyLagMs: () => faults.busyLagMs(),
-      }),
-      ...createRunnerRoutes({
-        registry,
-        dispatcher,
-        jobs,
-        tokens,
-        groups,
-        renewEveryMs: Math.min(60_000, Math.ceil(jobLostAfterMs / 4)), // GitHub: every 60 s of 10 min
-      }),
-      ...createAdminRoutes({ queueJob, jobs: listJobs, jobsKilled, runners, faults, clock }),
-    ],
-    faults,
-    rateLimit,
-    clock,
-    apiTokens: options.tokens,
-    onDefect,
-  });
+  function approveJob(jobId: number): void {
+    const job = jobs.get(jobId);
+    if (job?.status !== 'waiting') throw new Error(`Job ${jobId} does not wait for approval`);
+    jobs.approve(job);
+    dispatcher.dispatch();
+  }
+
+  const listJobs = () => jobs.list();
+  const jobsKilled = () => listJobs().filter(isKilled);
+  const runners = () => registry.list().map((runner) => toRunnerResource(runner, clock.now(), 0));
+  const busyLagMs = () => faults.busyLagMs();
+  const [firstInstallation] = app?.installations() ?? [];
+  const usualCaller =
+    options.tokens.length > 0 || firstInstallation === undefined
+      ? 'user'
+      : `installation ${firstInstallation.id}`;
+  const rateLimit: RateLimitControls = {
+    state: (caller = usualCaller) => rateLimits.of(caller).state(),
+    setRemaining: (count, caller) => rateLimits.setRemaining(count, caller),
+    tripSecondary: (forMs) => secondaryLimit.trip(forMs),
+  };
+  const controls = createWebhookControls({ hook, webhooks, deliveries, faults: webhookFaults });
+
+  const gate = createGate(
+    {
+      routes: [
+        ...createRestRoutes({
+          registry,
+          dispatcher,
+          tokens,
+          clock,
+          groups,
+          directory,
+          busyLagMs,
+          downloads: options.runnerDownloads ?? EXAMPLE_DOWNLOADS,
+        }),
+        ...createGroupRoutes({ registry, groups, directory, clock, busyLagMs }),
+        ...createWorkflowRoutes({ jobs, dispatcher, directory }),
+        ...createAppRoutes({ app, directory }),
+        ...createHookRoutes({ hooks, deliveries, webhooks, directory, clock }),
+        ...createRateLimitRoutes(rateLimits),
+        ...createRunnerRoutes({
+          registry,
+          dispatcher,
+          jobs,
+          tokens,
+          groups,
+          repositoryId: (fullName) => {
+            const [ownerName = '', name = ''] = fullName.split('/');
+            return directory.findRepository(ownerName, name)?.id ?? 1;
+          },
+          renewEveryMs: Math.min(60_000, Math.ceil(jobLostAfterMs / 4)), // GitHub: every 60 s of 10 min
+        }),
+        ...createAdminRoutes({
+          queueJob,
+          approveJob,
+          jobs: listJobs,
+          jobsKilled,
+          runners,
+          faults,
+          webhooks: controls,
+          rateLimit,
+          violations: () => violations.list(),
+          defects: () => defects.list(),
+          clock,
+        }),
+      ],
+      description,
+      callers: createCallers({ tokens: options.tokens, app, directory }),
+      faults,
+      rateLimits,
+      secondaryLimit,
+      violations,
+      clock,
+      onDefect,
+    },
+    { apiPrefix, exceededStatus: options.rateLimit?.exceededStatus ?? 403 },
+  );
   const server = await createHttpServer(
     {
       respond: (request) => gate.pass(request),
@@ -159,24 +286,33 @@ export async function createStandInGitHub(options: StandInGitHubOptions): Promis
           },
         );
 
-  const url = `http://127.0.0.1:${server.port}`;
+  const url = () => `http://127.0.0.1:${server.port}`;
   return {
-    url,
+    url: url(),
+    apiUrl: `${url()}${apiPrefix}`,
     port: server.port,
-    organizationUrl: `${url}/${organization}`,
+    organizationUrl: `${url()}/${organization}`,
     queueJob,
+    approveJob,
     jobs: listJobs,
     jobsKilled,
     runners,
     issueToken: (purpose) => tokens.issue(purpose, { owner: organization }).token,
+    app,
+    webhooks: controls,
     faults,
     rateLimit,
     requests: () => gate.records(),
+    violations: () => violations.list(),
+    defects: () => defects.list(),
     async close() {
       generator?.stop();
       faults.clear();
+      lifetime.stop();
       dispatcher.stop();
+      await webhooks.close();
       await server.close();
+      defects.assertNone();
     },
   };
 }
