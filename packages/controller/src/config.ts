@@ -35,28 +35,116 @@ export const controllerConfigSchema = z
       }),
     }),
     github: section({
-      auth: z.enum(['none', 'token']).default('none').describe('how the controller signs in at GitHub'),
+      auth: z
+        .enum(['none', 'token', 'app'])
+        .default('none')
+        .describe('how the controller signs in at GitHub: not at all, with a token, as a GitHub App'),
       api_url: z
         .url('expected a URL')
         .default('https://api.github.com')
         .describe('REST API; https://HOST/api/v3 for an Enterprise Server'),
       web_url: z.string().default('').describe('where runners connect to; empty = from api_url'),
-      token_file: z.string().default('').describe('file with a token that has admin:org; read when used'),
       org: z
         .union([id(), z.literal('')])
         .default('')
         .describe('organization of VMs that name none'),
+      token_file: z.string().default('').describe('file with a token that has admin:org; read when used'),
+      app_id: z
+        .union([
+          z.int().positive().transform(String),
+          z.string().regex(/^[A-Za-z0-9.]*$/, 'expected an app id or a client id'),
+        ])
+        .default('')
+        .describe('App id or client id of the GitHub App'),
+      private_key_file: z
+        .string()
+        .default('')
+        .describe('private key of the App, as GitHub hands it out (PEM); read when used'),
+      installation_id: integer(0, 0, Number.MAX_SAFE_INTEGER).describe(
+        'installation of the App; 0 = looked up for each organization or repository',
+      ),
+      registration: z
+        .enum(['jit', 'token'])
+        .default('jit')
+        .describe(
+          'jit: one runner for one job, no credential on the VM; token: config.sh with a registration token',
+        ),
+      runner_prefix: z
+        .string()
+        .regex(/^[a-z][a-z0-9]{0,9}$/, 'expected 1 to 10 of a-z 0-9, beginning with a letter')
+        .default('mig')
+        .describe("begins the name of every runner, before the controller's id"),
+      writes_per_second: integer(3, 1, 50).describe(
+        'requests that change something, for each installation, at most; GitHub takes 180 in a minute of one kind',
+      ),
+      request_timeout: duration('10s', 1_000, 120_000).describe(
+        'GitHub is given up on after this, and asked again later',
+      ),
+      rate_reserve: section({
+        deletion: integer(5, 0, 90).describe('percent of the hourly limit that is left to registrations'),
+        reconciliation: integer(15, 0, 90).describe('… to registrations and deletions'),
+        listing: integer(30, 0, 90).describe('… to all that matters more than listings'),
+      }),
+      webhook: section({
+        secret_file: z
+          .string()
+          .default('')
+          .describe('file with the secret of the webhook; read when used; empty = webhooks are refused'),
+        previous_secret_file: z
+          .string()
+          .default('')
+          .describe('file with the secret before it, which is taken as well; empty = none'),
+        redelivery: z
+          .boolean('expected true or false')
+          .default(true)
+          .describe('look for lost deliveries, and have them sent again'),
+        hook_id: integer(0, 0, Number.MAX_SAFE_INTEGER).describe(
+          "the organization's webhook, where auth is token: lost deliveries are looked for there; 0 = they are not",
+        ),
+      }),
+      reconciliation: section({
+        interval: duration('1m', 1_000, 3_600_000).describe(
+          "how often GitHub's runners, the VMs and their words are compared",
+        ),
+        grace: duration('5m', 0, 86_400_000).describe(
+          'what looks wrong is acted upon when it has been so for this long',
+        ),
+      }),
     }),
+    controller_id: z
+      .union([z.string().regex(/^[a-z0-9]{4,8}$/, 'expected 4 to 8 of a-z 0-9'), z.literal('')])
+      .default('')
+      .describe(
+        'part of the name of every runner, by which they are known as ours; empty = made at the first start and kept in data_dir',
+      ),
     pools: z
       .record(
         id(),
-        z.strictObject({
-          labels: z.array(z.string().min(1)).default([]),
-          runner_group: z.string().default(''),
-        }),
+        z
+          .strictObject({
+            labels: z.array(z.string().min(1)).default([]),
+            runner_group: z.string().default(''),
+            repository: z
+              .union([
+                z.string().regex(/^[A-Za-z0-9-]+\/[A-Za-z0-9._-]+$/, 'expected OWNER/REPOSITORY'),
+                z.literal(''),
+              ])
+              .default(''),
+            enterprise: z
+              .union([
+                z.string().regex(/^[A-Za-z0-9-]+$/, 'expected the slug of an enterprise'),
+                z.literal(''),
+              ])
+              .default(''),
+          })
+          .refine(({ repository, enterprise }) => repository === '' || enterprise === '', {
+            message: 'expected either repository or enterprise: a runner is registered in one place',
+          }),
       )
       .default({})
-      .describe('labels and runner group of each pool, by pool_id'),
+      .describe(
+        'labels, runner group and place of registration of each pool, by pool_id; place: the organization, if none is named',
+      ),
     heartbeat: section({
       interval: duration('15s', 1_000, 3_600_000).describe('how often MIGlets are expected to report'),
       lost_after: duration('90s', 3_000, 86_400_000).describe(
@@ -88,13 +176,33 @@ export const controllerConfigSchema = z
       ),
     }),
   })
-  .superRefine((config, context) => {
-    if (config.github.auth === 'token' && config.github.token_file === '') {
-      context.addIssue({
-        code: 'custom',
-        path: ['github', 'token_file'],
-        message: 'expected the path of a file, because github.auth is token',
-      });
+  .superRefine(({ github, pools }, context) => {
+    const expect = (holds: boolean, path: string[], message: string): void => {
+      if (!holds) context.addIssue({ code: 'custom', path, message });
+    };
+    const token = github.auth === 'token';
+    const app = github.auth === 'app';
+    expect(
+      !token || github.token_file !== '',
+      ['github', 'token_file'],
+      'expected the path of a file, because github.auth is token',
+    );
+    expect(
+      !app || github.app_id !== '',
+      ['github', 'app_id'],
+      'expected the id of the App, because github.auth is app',
+    );
+    expect(
+      !app || github.private_key_file !== '',
+      ['github', 'private_key_file'],
+      'expected the path of a file, because github.auth is app',
+    );
+    for (const [poolId, pool] of Object.entries(pools)) {
+      expect(
+        !app || pool.enterprise === '',
+        ['pools', poolId, 'enterprise'],
+        "an App cannot register an enterprise's runners: github.auth has to be token, with manage_runners:enterprise",
+      );
     }
   });
 

@@ -84,6 +84,43 @@ export const migletConfigSchema = (defaultVmId: string) =>
       stop_grace: duration('30s', 0, 3_600_000).describe(
         'a runner that was told to end is killed after this',
       ),
+      install: z
+        .boolean('expected true or false')
+        .default(true)
+        .describe('download the runner if runner.dir has none; one that is there is used as it is'),
+      version: z
+        .string()
+        .regex(/^$|^\d+\.\d+\.\d+$/, 'expected a version such as 2.336.0')
+        .default('')
+        .describe('version to install; empty = what GitHub offers, by the word of the controller'),
+      download_url: z
+        .string()
+        .regex(/^$|^https:\/\//, 'expected an https:// URL')
+        .default('')
+        .describe('where to get runner.version; empty = as GitHub offers it'),
+      sha256: z
+        .string()
+        .regex(/^$|^[0-9a-f]{64}$/, 'expected 64 hexadecimal digits')
+        .default('')
+        .describe('SHA-256 of what is downloaded; empty = as GitHub says'),
+      install_timeout: duration('15m', 1_000, 3_600_000).describe('an installation is given up after this'),
+      user: z
+        .string()
+        .regex(/^$|^[a-z_][a-z0-9_-]{0,31}$/, 'expected the name of a user of this VM')
+        .default('')
+        .describe('user that the runner and its jobs run as; empty = that of the MIGlet'),
+      acknowledge_timeout: duration('90s', 1_000, 3_600_000).describe(
+        'a runner that took a job and does not begin it in this time hangs',
+      ),
+      worker_timeout: duration('10m', 1_000, 86_400_000).describe(
+        'a job whose steps are done and that does not end in this time hangs',
+      ),
+      update_timeout: duration('10m', 1_000, 3_600_000).describe(
+        'a runner that updates itself and does not come back in this time has failed',
+      ),
+      diag_bytes: integer(32_768, 0, 131_072).describe(
+        "how much of the end of each of the runner's own logs is sent when it fails, or the VM ends; 0 = nothing",
+      ),
     }),
     registration: section({
       max_failures: integer(5, 1, 1_000).describe('failures in a row after which the VM is given up'),

@@ -67,6 +67,10 @@ export const COMMAND_SPECS: Readonly<Record<CommandType, CommandSpec>> = {
       runner_name: { kind: 'string', help: 'runner name; default: from vm_id and boot' },
       expires_at: { kind: 'string', help: 'when the token ends, RFC 3339' },
       labels: { kind: 'strings', help: 'labels; default: as the pool is configured' },
+      replace: {
+        kind: 'bool',
+        help: 'replace a runner that is registered and has no job; default false: it stays',
+      },
     },
   },
   drain: {

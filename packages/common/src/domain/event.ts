@@ -9,6 +9,15 @@ export const EVENT_TYPES = [
   'job_completed',
   'runner_crashed',
   'runner_exited',
+  /** The runner was downloaded and unpacked: `data.version`. */
+  'runner_installed',
+  /** It looks alive and does nothing: `data.hang` is its kind, `data.reason` says what was seen. */
+  'runner_hung',
+  'runner_disconnected',
+  'runner_reconnected',
+  'runner_updating',
+  /** The end of the runner's own logs, redacted: `data.files`, and one key for each. */
+  'runner_diag',
   'draining',
   'vm_shutting_down',
   /** The journal on the VM was full: `data.count` events of less weight were given up. */
@@ -24,6 +33,12 @@ export const CONTROLLER_EVENT_TYPES = [
   'vm_returned',
   'vm_cordoned',
   'vm_uncordoned',
+  /** At GitHub there was a runner of this VM that nobody needs: it was deleted. `data.runner`, `data.reason`. */
+  'runner_deleted',
+  /** The VM says that its runner waits for jobs, and GitHub has none of its name, or never hears it: it is replaced. */
+  'runner_replaced',
+  /** GitHub says that the job has ended, and the VM that it runs. The VM's word counts (I5): nothing is done. */
+  'job_disagreement',
   /** A stored file was torn or foreign: `data.file`, `data.reason`, and what it is called now in `data.set_aside_as`. */
   'file_set_aside',
 ] as const;
