@@ -105,17 +105,6 @@ describe('undrain of VMs', () => {
     });
   });
 
-  it('when a VM still waits for its turn, then it is said that the drain will come to it', async () => {
-    controller.drains.add({ 'vm-1': { state: 'waiting' }, 'vm-2': { state: 'waiting' }, 'vm-3': {} });
-    expect((await run('undrain vm-1')).stderr).toBe(
-      'note: vm-1 still waits for a turn in drain-1, which will come; `migctl undrain drain-1` takes that drain back\n',
-    );
-    expect((await run('undrain --pool linux')).stderr).toContain(
-      'note: 2 VMs still wait for a turn in drain-1',
-    );
-    expect((await run('undrain vm-3')).stderr).toBe('');
-  });
-
   it('when all are undrained, then nothing is asked, and VMs that have shut down are left out', async () => {
     controller.changeVm('vm-2', { state: 'shutdown.done' });
     expect(await run('undrain --all', { answers: [] })).toMatchObject({ code: 0, asked: [] });

@@ -2,7 +2,7 @@
  * `undrain`: takes a whole drain back, or single VMs out of whatever drained them.
  *
  * A drain is named by its id. VMs get a command each, which works for a VM of a drain and for one that a plain command has
- * drained alike.
+ * drained alike; a VM that waits for its turn in a drain leaves it (the controller sees to that).
  */
 import type { DrainResource } from '@mig/common/api/drain-resource';
 import type { Client } from '../api/client.js';
@@ -10,7 +10,7 @@ import { mapConcurrently } from '../concurrency.js';
 import { EXIT, RefusedError, UsageError, type CliError, type ExitCode } from '../errors.js';
 import type { Operation, OperationOptions } from '../operate/operation.js';
 import { runOperation } from '../operate/run-operation.js';
-import { assertSelection, findTargets, type Selection } from '../operate/targets.js';
+import { assertSelection, type Selection } from '../operate/targets.js';
 import { printResults } from '../output/format.js';
 import { count, safe } from '../output/text.js';
 import type { Session } from '../session.js';
@@ -36,10 +36,7 @@ export async function undrain(
   const names = [...new Set(selection.names)];
   const found = await mapConcurrently(names, (name) => drainOrNothing(session.client, name));
   const drains = found.filter((drain) => drain !== undefined);
-  if (drains.length === 0) {
-    await warnOfWaiting(session, selection);
-    return runOperation(session, OPERATION, selection, options);
-  }
+  if (drains.length === 0) return runOperation(session, OPERATION, selection, options);
   if (drains.length < names.length) {
     const other = names.find((_, index) => found[index] === undefined) ?? '';
     throw new UsageError(
@@ -65,24 +62,6 @@ async function drainOrNothing(client: Client, name: string): Promise<DrainResour
   } catch (error) {
     if (error instanceof RefusedError && error.status === 404 && !DRAIN_ID.test(name)) return undefined;
     throw error;
-  }
-}
-
-/** A VM whose turn has not come is not drained yet, so that there is nothing to undo, and its drain goes on. */
-async function warnOfWaiting(session: Session, selection: Selection): Promise<void> {
-  const active = await session.client.listDrains({ state: 'active' });
-  if (!active.some(({ counts }) => counts.waiting > 0)) return;
-  const { vmIds } = await findTargets(session.client, selection, true);
-  const meant = new Set(vmIds);
-  for (const { id, vms } of active) {
-    const waiting = vms.filter((vm) => vm.state === 'waiting' && meant.has(vm.vm_id));
-    const [first] = waiting;
-    if (first === undefined) continue;
-    const who = waiting.length === 1 ? first.vm_id : count(waiting.length, 'VM');
-    session.io.stderr.write(
-      `note: ${safe(who)} still ${waiting.length === 1 ? 'waits' : 'wait'} for a turn in ${safe(id)}, which will come; ` +
-        `\`migctl undrain ${safe(id)}${session.serverFlag}\` takes that drain back\n`,
-    );
   }
 }
 

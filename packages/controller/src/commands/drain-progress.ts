@@ -23,6 +23,8 @@ export interface DrainProgress {
   /** Something happened to the VM. */
   look(vmId: string): void;
   lookAtAll(): void;
+  /** Somebody undrained the VM by itself: it leaves every drain in which its turn has not come. */
+  leave(undrain: CommandRecord): void;
   /** Takes back every VM that has not ended. Resolves when that is durable. @throws StoreUnavailableError */
   takeBack(drain: LiveDrain): Promise<void>;
   /** The drain by which this boot of the VM is out of service, or on its way there. */
@@ -53,8 +55,8 @@ export function createDrainProgress(
   let scheduled = false;
   let stopped = false;
 
-  recoverCommands();
   for (const drain of book.active()) enlist(drain);
+  recoverCommands();
   lookAtAll();
 
   /** Progress is written a moment after its commands: a command that is stored counts, whatever the drain's file says. */
@@ -69,6 +71,22 @@ export function createDrainProgress(
         commandId: command.id,
         startedAt: command.createdAt,
       });
+    }
+    for (const command of queue.list({})) if (isUndrainOfVm(command)) leave(command);
+  }
+
+  /** What a drain undrains is taken from that drain, and from no other. */
+  function isUndrainOfVm({ type, state, createdBy }: CommandRecord): boolean {
+    return type === 'undrain' && state !== 'cancelled' && book.get(createdBy) === undefined;
+  }
+
+  function leave(undrain: CommandRecord): void {
+    for (const drainId of [...(byVm.get(undrain.vmId) ?? [])]) {
+      const drain = book.get(drainId);
+      const vm = drain?.vms.get(undrain.vmId);
+      if (drain === undefined || vm?.state !== 'waiting' || undrain.createdAt < drain.record.createdAt)
+        continue;
+      move(drain, vm, { state: 'cancelled', message: `undrained by ${undrain.id} before its turn came` });
     }
   }
 
@@ -336,6 +354,9 @@ export function createDrainProgress(
     },
     look,
     lookAtAll,
+    leave(undrain) {
+      if (!stopped && isUndrainOfVm(undrain)) leave(undrain);
+    },
     commandOf,
     async takeBack(drain) {
       const open = [...drain.vms.values()].filter((vm) => !isDrainVmFinal(vm.state));

@@ -169,6 +169,7 @@ export function createDrains(deps: DrainsDeps): Drains {
           progress.look(change.vmId);
           return;
         case 'command':
+          if (change.command.state === 'queued') progress.leave(change.command);
           progress.look(change.command.vmId);
           return;
         case 'event':

@@ -126,6 +126,42 @@ describe('undrain', () => {
     expect(parts.drains.drainIdOf('vm-1')).toBe(other.id);
   });
 
+  it('to one VM takes it out of the drain in which it waits for its turn, and the others go on', async () => {
+    const { parts, drain } = await halfDrained();
+    const undrain = (vmId: string) =>
+      parts.queue.submit({ vmId, type: 'undrain', parameters: {}, createdBy: 'operator' });
+    const { id } = await undrain('vm-2');
+    await undrain('vm-3');
+    await settled();
+    expect(states(parts.drains.get(drain.id))).toEqual(['draining', 'cancelled', 'cancelled']);
+    expect(parts.drains.get(drain.id).vms[1]?.message).toBe(`undrained by ${id} before its turn came`);
+
+    // A later drain is not meant by it.
+    const later = await parts.drains.create({
+      selector: { vmIds: ['vm-2'] },
+      reason: '',
+      createdBy: 'operator',
+      force: false,
+      then: 'keep',
+    });
+    await settled();
+    expect(states(parts.drains.get(later.id))).toEqual(['draining']);
+  });
+
+  it('to one VM holds also if the controller died before the drain heard of it', async () => {
+    const { parts, drain } = await halfDrained();
+    parts.clock.advance(1_000);
+    await parts.queue.submit({ vmId: 'vm-2', type: 'undrain', parameters: {}, createdBy: 'operator' });
+    const store = createMemoryStore({
+      vms: [...parts.store.vms.values()],
+      commands: [...parts.store.commands.values()],
+      drains: [drain],
+    });
+    const next = createParts({ store });
+    await settled();
+    expect(states(next.drains.get(drain.id))).toEqual(['draining', 'cancelled', 'waiting']);
+  });
+
   it('a legacy VM, which knows no undrain, is registered again', async () => {
     const parts = createParts();
     parts.feed.subscribe((change) => {
