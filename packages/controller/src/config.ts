@@ -161,6 +161,7 @@ export const controllerConfigSchema = z
       events: integer(10_000, 1, 1_000_000).describe('events kept per VM'),
       heartbeats: integer(100, 1, 100_000).describe('heartbeats kept per VM'),
       finished_commands: integer(20_000, 100, 1_000_000).describe('finished commands kept in all'),
+      workflow_jobs: integer(20_000, 100, 1_000_000).describe('finished workflow jobs kept in all'),
       vms: duration(DAY, 60_000, 31_536_000_000).describe('a VM that is gone is forgotten after this'),
     }),
     limits: section({

@@ -1,7 +1,7 @@
 /** The composition root: makes every part, joins them, starts and stops them in their order. */
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '@mig/common/clock';
-import { isFinal } from '@mig/common/domain/command-state';
+import { isFinal, type CommandState } from '@mig/common/domain/command-state';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { createAutoRegistration } from './commands/registration.js';
@@ -9,7 +9,9 @@ import { createCommandQueue } from './commands/command-queue.js';
 import { createDrains } from './commands/drains.js';
 import { createDeregistration } from './commands/deregistration.js';
 import { createDelivery } from './commands/delivery.js';
+import { createMinting } from './commands/minting.js';
 import type { ControllerConfig } from './config.js';
+import { loadControllerId } from './controller-id.js';
 import { createControllerEvents } from './fleet/controller-events.js';
 import { createCordons } from './fleet/cordon.js';
 import { createEventLog } from './fleet/event-log.js';
@@ -20,7 +22,10 @@ import { createHeartbeatPolicy } from './fleet/heartbeat-policy.js';
 import { createLosses } from './fleet/losses.js';
 import { createRunnerFence } from './fleet/runner-fence.js';
 import { reportSetAside } from './fleet/set-aside-events.js';
-import { createRegistrar } from './github/create-registrar.js';
+import type { Fetch } from './github/client/fetch.js';
+import { createGitHub } from './github/create-github.js';
+import { createReconciliation } from './github/reconciliation/create-reconciliation.js';
+import { createWebhooks } from './github/webhooks/create-webhooks.js';
 import { createHttpServer } from './http/server.js';
 import { STOPPING_MESSAGE, crashWindowMs, sayFarewell } from './services/farewell.js';
 import { createGrpcServer } from './services/grpc-server.js';
@@ -33,6 +38,8 @@ export interface ControllerDeps {
   readonly logger: Logger;
   readonly random: () => number;
   readonly version: string;
+  /** How GitHub is reached; default: directly. */
+  readonly fetch?: Fetch | undefined;
 }
 
 export interface Controller {
@@ -49,7 +56,7 @@ const FAREWELL_MS = 2_000;
 /** VMs that are gone for long are looked for this often. */
 const FORGET_MS = 10 * 60_000;
 
-/** @throws DirectoryInUseError, DataDirectoryUnreadableError, or the system's error if a port or the data directory cannot be had */
+/** @throws DirectoryInUseError, DataDirectoryUnreadableError, ControllerIdUnreadableError, or the system's error if a port or the data directory cannot be had */
 export async function startController(deps: ControllerDeps): Promise<Controller> {
   const { config, clock, logger } = deps;
   const store = await openFileStore({
@@ -61,6 +68,11 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     },
     clock,
     logger: logger.child({ part: 'store' }),
+  });
+  const identity = { configured: config.controller_id, directory: config.data_dir };
+  const controllerId = await loadControllerId(identity, logger).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
   });
   const stopping = new AbortController();
   // Each stream that has not said yet whose it is listens.
@@ -115,7 +127,14 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     requeueSent: (vmId) => queue.requeueSent(vmId),
     history: (vmId, limit) => store.events(vmId, { limit }),
   });
-  const registrar = createRegistrar(config, { clock, logger: logger.child({ part: 'github' }) });
+  const github = createGitHub(config, controllerId, {
+    fleet,
+    clock,
+    logger: logger.child({ part: 'github' }),
+    fetch: deps.fetch,
+  });
+  const { registrar } = github;
+  const minting = createMinting({ registrar, clock });
   const managesRunners = config.github.auth !== 'none';
   const fence = createRunnerFence({
     fleet,
@@ -130,7 +149,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     queue,
     fleet,
     links,
-    registrar,
+    minting,
     clock,
     logger: logger.child({ part: 'delivery' }),
     random: deps.random,
@@ -142,6 +161,9 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     clock,
     logger: logger.child({ part: 'registration' }),
   });
+  const { ownership, client } = github;
+  const webhooks = createWebhooks({ store, fleet, ownership, client, clock, logger }, config);
+  webhooks.jobs.onChange((job) => feed.publish({ kind: 'workflowJob', job }));
   function logRegistration(vmId: string, queued: Promise<void>): void {
     queued.catch((error: unknown) =>
       logger.error({ vmId, reason: errorMessage(error) }, 'a registration could not be queued'),
@@ -166,6 +188,20 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       delivery.kick(vmId);
     },
   });
+  const reconciler = createReconciliation(
+    {
+      github,
+      fleet,
+      queue,
+      drains,
+      events: controllerEvents,
+      jobs: webhooks.jobs,
+      clock,
+      logger,
+      random: deps.random,
+    },
+    config.github,
+  );
   feed.subscribe((change) => {
     drains.onChange(change);
     fence.onChange(change);
@@ -173,10 +209,17 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     const vmId = vmToRegister(change);
     if (vmId !== undefined) logRegistration(vmId, autoRegistration.onChange(vmId));
     if (change.kind === 'command' && change.command.state === 'queued') delivery.kick(change.command.vmId);
+    // The VM has what was minted for it, or will never get it.
+    if (change.kind === 'command' && !isUndelivered(change.command.state)) minting.forget(change.command.id);
   });
 
   let grpcPort = 0;
-  const deregistration = createDeregistration({ fleet, queue, registrar: fence });
+  const deregistration = createDeregistration({
+    fleet,
+    queue,
+    registrar: fence,
+    isRunnerOf: (vm, name) => ownership.isOf(vm, name),
+  });
   const parts = {
     fleet,
     links,
@@ -187,7 +230,12 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     autoRegistration,
     deregistration,
     registrar,
+    minting,
+    runnerDownloads: managesRunners ? github.runnerDownloads : undefined,
     cordons,
+    webhooks,
+    github,
+    reconciler,
     feed,
     store,
     stopping: stopping.signal,
@@ -241,6 +289,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await store.close();
     throw error;
   }
+  webhooks.start();
+  reconciler?.start();
   every(SWEEP_MS, () => {
     queue.sweep();
     drains.sweep();
@@ -266,6 +316,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     delivery.stop();
     heartbeatPolicy.stop();
     fence.stop();
+    const webhooksStopped = webhooks.stop();
+    const reconcilerStopped = reconciler?.stop();
     await sayFarewell(
       { links, feed, random: deps.random, logger },
       {
@@ -274,10 +326,13 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       },
     );
     await within(inFlight.settled(), remainingMs() / 2);
+    github.stop();
     links.closeAll({ kind: 'stopping', message: STOPPING_MESSAGE });
     await Promise.allSettled([http.stop(remainingMs()), grpc.stop(remainingMs())]);
     // What the last messages brought is handed to the store before it closes.
     await inFlight.settled();
+    await within(webhooksStopped, remainingMs());
+    await within(reconcilerStopped ?? Promise.resolve(), remainingMs());
     await losses.stop();
     await drains.stop();
     await store.close();
@@ -304,6 +359,8 @@ function vmToRegister(change: Change): string | undefined {
   const { type, state, vmId } = change.command;
   return type === 'register_runner' && isFinal(state) && state !== 'completed' ? vmId : undefined;
 }
+
+const isUndelivered = (state: CommandState): boolean => state === 'queued' || state === 'sent';
 
 const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || host.startsWith('127.');

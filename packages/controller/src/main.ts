@@ -7,6 +7,7 @@ import { createLogger } from '@mig/common/logger';
 import { VERSION } from '@mig/common/version';
 import { controllerConfigSchema } from './config.js';
 import { startController } from './controller.js';
+import { createProxiedFetch, proxySettingsOf } from './github/client/fetch.js';
 
 const HELP = `Usage: controller [--config FILE] [--data-dir DIR] [--http-port PORT] [--grpc-port PORT] [--log-level LEVEL]
 
@@ -49,6 +50,7 @@ async function main(): Promise<number> {
       logger,
       random: Math.random,
       version: VERSION,
+      fetch: createProxiedFetch(proxySettingsOf(env)),
     });
   } catch (error) {
     process.stderr.write(`controller: ${startFailure(error, config)}\n`);

@@ -84,6 +84,9 @@ export const migletConfigSchema = (defaultVmId: string) =>
       stop_grace: duration('30s', 0, 3_600_000).describe(
         'a runner that was told to end is killed after this',
       ),
+      deregister_patience: duration('15m', 0, 86_400_000).describe(
+        'a VM that leaves service, and whose runner has ended, asks this long to have its registration deleted',
+      ),
       install: z
         .boolean('expected true or false')
         .default(true)

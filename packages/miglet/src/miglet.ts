@@ -14,6 +14,7 @@ import { announce, announceEarlierBoots } from './controller-link/announcer.js';
 import { createCommandIntake } from './controller-link/command-intake.js';
 import { createControllerLink } from './controller-link/controller-link.js';
 import type { BootFile } from './host/boot-file.js';
+import { thisPlatform } from './host/platform.js';
 import type { CommandJournal, EarlierBoot, EventJournal } from './journal/journal.js';
 import { limitsOf, settingsOf } from './limits.js';
 import { createMigletMachine } from './machine/miglet-machine.js';
@@ -21,6 +22,7 @@ import { heartbeatIntervalOf, type MigletActors } from './machine/setup.js';
 import { statusOf, type MigletStatus } from './machine/status.js';
 import type { Ending } from './machine/types.js';
 import { resumeCommands } from './resume.js';
+import { withDiag, type EmitEvent } from './runner/diag/diag-events.js';
 
 /** What the MIGlet needs of the VM it runs on. The real ones are made by `createHost`; a simulated fleet has others. */
 export interface MigletHost {
@@ -33,6 +35,12 @@ export interface MigletHost {
   readonly uptimeMs?: () => number;
   readonly runner: MigletActors['runner'];
   readonly configureRunner: MigletActors['configureRunner'];
+  /** What takes long just now, for a person; empty = nothing does. Default: nothing ever does. */
+  activity?(): string;
+  /** The end of the runner's own logs, if there is anything new in them; default: they are not told. */
+  readDiag?(): Record<string, string> | undefined;
+  /** Called once, at the start: what the host does by itself is told as events. Default: it does nothing by itself. */
+  tellTo?(emit: EmitEvent): void;
   sampleHealth(): Promise<VmHealth>;
   powerOff(): Promise<void>;
 }
@@ -93,7 +101,10 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
 
   const earlierBoots = [...(host.earlierBoots ?? [])];
 
-  const status = (): MigletStatus => statusOf(actor.getSnapshot());
+  const status = (): MigletStatus => {
+    const now = statusOf(actor.getSnapshot());
+    return now.reason === '' ? { ...now, reason: host.activity?.() ?? '' } : now;
+  };
 
   function beat(): void {
     host.boot.retry();
@@ -114,13 +125,20 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   }
 
   const machine = createMigletMachine({
-    emitEvent: (type, data) => link.emitEvent(type, data),
+    emitEvent: withDiag(
+      (type, data) => link.emitEvent(type, data),
+      () => host.readDiag?.(),
+    ),
     settleCommand: (commandId, result) => link.settleCommand(commandId, result),
     sendHeartbeat: beat,
     rememberDrained: (drained) => {
       host.boot.rememberDrained(drained);
       if (!host.boot.retry()) logger.error({ event: 'boot_refused', drained }, BOOT_REFUSED);
       testPoint('drain.remembered');
+    },
+    rememberRegistered: (names) => {
+      host.boot.rememberRegistered(names);
+      if (!host.boot.retry()) logger.error({ event: 'boot_refused', runners: names }, BOOT_REFUSED);
     },
     rememberEnded: () => {
       host.boot.rememberEnded();
@@ -130,7 +148,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     actors: {
       announce: fromPromise(async ({ signal }) => {
         if (!host.events.holds('vm_started'))
-          link.emitEvent('vm_started', { version: VERSION, miglet_state: status().state });
+          link.emitEvent('vm_started', { version: VERSION, miglet_state: status().state, ...thisPlatform() });
         if (!host.events.retry())
           return retryable('the announcement cannot be journaled: free space in the state folder');
         const to = { identity, endpoint: config.controller.endpoint };
@@ -169,7 +187,13 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   });
 
   const actor = createActor(machine, {
-    input: { settings: settingsOf(config), limits: limitsOf(config), random, drained: boot.drained },
+    input: {
+      settings: settingsOf(config),
+      limits: limitsOf(config),
+      random,
+      drained: boot.drained,
+      registeredAs: boot.registeredAs,
+    },
     clock: {
       setTimeout: (callback, delayMs) => clock.setTimer(callback, delayMs),
       clearTimeout: (timer) => clock.clearTimer(timer),
@@ -196,6 +220,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     { event: 'starting', ...identity, bootId: boot.bootId, resumed: boot.resumed, version: VERSION },
     'the MIGlet starts',
   );
+  host.tellTo?.((type, data) => link.emitEvent(type, data));
   actor.start();
   resumeCommands(host.commands, boot.resumed, {
     uptimeMs: host.uptimeMs ?? (() => 0),

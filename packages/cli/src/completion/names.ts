@@ -32,6 +32,10 @@ export const fetchDrainIds = async (
 ): Promise<string[]> =>
   idsIn(await ask(io, server, `drains?${state === undefined ? '' : `state=${state}&`}`), 'drains', 'id');
 
+/** Ids of jobs that have not ended. */
+export const fetchWorkflowJobIds = async (io: Io, server: string | undefined): Promise<string[]> =>
+  idsIn(await ask(io, server, 'workflow-jobs?status=open&'), 'workflow_jobs', 'id');
+
 async function ask(io: Io, server: string | undefined, path: string): Promise<unknown> {
   try {
     const url = `${resolveServer(server, io.env)}/api/v1/${path}limit=${MAX_NAMES}`;

@@ -195,11 +195,16 @@ describe('the controller itself', () => {
       'GET /api/v1/commands/{id}',
       'GET /api/v1/drains',
       'GET /api/v1/drains/{id}',
+      'GET /api/v1/github',
+      'GET /api/v1/github/runners',
+      'GET /api/v1/runner-downloads',
       'GET /api/v1/vms',
       'GET /api/v1/vms/{vm_id}',
       'GET /api/v1/vms/{vm_id}/commands',
       'GET /api/v1/vms/{vm_id}/events',
       'GET /api/v1/vms/{vm_id}/heartbeats',
+      'GET /api/v1/workflow-jobs',
+      'GET /api/v1/workflow-jobs/{id}',
       'GET /health',
       'GET /healthz',
       'GET /readyz',
@@ -211,6 +216,7 @@ describe('the controller itself', () => {
       'POST /api/v1/vms/{vm_id}/heartbeat',
       'POST /api/v1/vms/{vm_id}/registration-token',
       'POST /api/v1/vms/{vm_id}/uncordon',
+      'POST /webhooks/github',
     ]);
   });
 });

@@ -39,6 +39,7 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'not-cancellable': { status: 409, title: 'The command cannot be cancelled any more' },
   'bad-drain': { status: 400, title: 'There is nothing to drain' },
   'unknown-drain': { status: 404, title: 'Unknown drain' },
+  'unknown-workflow-job': { status: 404, title: 'Unknown workflow job' },
   'drain-ended': { status: 409, title: 'The drain has ended' },
   'too-many-drains': { status: 429, title: 'Too many active drains' },
   'too-many-commands': { status: 429, title: 'Too many unfinished commands' },
@@ -46,6 +47,8 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'vm-cordoned': { status: 409, title: 'The VM is cordoned' },
   'other-boot': { status: 409, title: 'The VM is in another boot' },
   stopping: { status: 503, title: 'The controller is stopping' },
+  'no-github': { status: 404, title: 'This controller has no GitHub' },
+  'unknown-runner-download': { status: 404, title: 'No such runner to download' },
   'github-unavailable': { status: 503, title: 'GitHub cannot be asked now' },
 };
 
@@ -97,7 +100,8 @@ export function createErrorHandler(logger: Logger) {
     if (problem.status >= 500 && !(error instanceof ControllerStoppingError))
       logger.error({ ...where, err: error }, 'a request failed');
     else logger.debug({ ...where, reason: problem.detail }, 'a request was refused');
-    if (problem.status === 429 || problem.status === 503) void reply.header('retry-after', '5');
+    const isLater = problem.status === 429 || problem.status === 503;
+    if (isLater && !reply.hasHeader('retry-after')) void reply.header('retry-after', '5');
     await sendProblem(reply, problem);
   };
 }

@@ -10,13 +10,21 @@ import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
 import { commandRoutes, type CommandRoutesDeps } from './command-routes.js';
 import { drainRoutes, type DrainRoutesDeps } from './drain-routes.js';
+import { githubRoutes, type GitHubRoutesDeps } from './github-routes.js';
+import { runnerDownloadRoutes, type RunnerDownloadRoutesDeps } from './runner-download-routes.js';
 import { vmRoutes, type VmRoutesDeps } from './vm-routes.js';
+import { webhookRoutes, type WebhookRoutesDeps } from './webhook-routes.js';
+import { workflowJobRoutes, type WorkflowJobRoutesDeps } from './workflow-job-routes.js';
 
 export type HttpServerDeps = HealthDeps &
   MigletRoutesDeps &
   VmRoutesDeps &
   CommandRoutesDeps &
-  DrainRoutesDeps & {
+  DrainRoutesDeps &
+  GitHubRoutesDeps &
+  RunnerDownloadRoutesDeps &
+  WebhookRoutesDeps &
+  WorkflowJobRoutesDeps & {
     readonly logger: Logger;
     /** Aborted when the controller begins to stop: from then on nothing new is taken. */
     readonly stopping: AbortSignal;
@@ -86,7 +94,14 @@ export async function createHttpServer(
     vmRoutes(typed, deps);
     commandRoutes(typed, deps);
     drainRoutes(typed, deps);
+    githubRoutes(typed, deps);
+    runnerDownloadRoutes(typed, deps);
+    workflowJobRoutes(typed, deps);
     typed.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
+    done();
+  });
+  await app.register((scope, _, done) => {
+    webhookRoutes(scope, deps);
     done();
   });
   return {

@@ -9,6 +9,7 @@
  * crash makes the next process of the MIGlet report it a second time, by its type, and the controller keeps the first.
  */
 import { newId } from '@mig/common/domain/ids';
+import { printable } from '@mig/common/errors';
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import { testPoint } from '@mig/common/test-points';
@@ -70,6 +71,12 @@ const LEGACY_KEEPALIVE_MS = 310_000;
 const RESEND_MS = 30_000;
 /** A disk that took nothing is tried again this often. */
 const WRITE_AGAIN_MS = 5_000;
+
+/** A log line needs no more of an event's data; all of it is in the event. */
+const MAX_LOGGED_LENGTH = 500;
+
+const shortened = (data: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(data).map(([key, value]) => [key, printable(value, MAX_LOGGED_LENGTH)]));
 
 export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
   const { identity, bootId, events, commands, intake, clock, logger } = deps;
@@ -253,7 +260,7 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
     },
 
     emitEvent(type, data) {
-      logger.info({ event: type, ...data }, `event ${type}`);
+      logger.info({ event: type, ...shortened(data) }, `event ${type}`);
       events.append(type, data, clock.now());
       if (events.waitingCount > 0) {
         ensureWritten();

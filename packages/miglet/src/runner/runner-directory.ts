@@ -3,7 +3,7 @@ import { accessSync, constants, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
 /** Written by a registration; `config.sh remove --local` deletes the same (actions/runner, HostContext.GetConfigFile). */
-const REGISTRATION_FILES = [
+export const REGISTRATION_FILES = [
   '.runner',
   '.credentials',
   '.credentials_rsaparams',

@@ -1,26 +1,19 @@
 /**
  * The main job, whole, on one machine: a controller, a stand-in GitHub, MIGlets with stand-in runners, each a process of its
- * own, as they would be on their machines. What dies is started again, as an init system would; what ends by itself is not.
+ * own, as they would be on their machines. The controller is signed in as a GitHub App and gets its webhooks. What dies is started again, as an init system would; what ends by itself is not.
  */
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatDuration } from '@mig/common/config/duration';
-import { MigError } from '@mig/common/errors';
 import { installStandInRunner } from '../runner/install.js';
 import type { ChildExit } from '../system/child-process.js';
+import { prepareData } from './data.js';
+import { DemoFailedError } from './demo-failed.js';
 import { createLedger } from './ledger.js';
-import { describeControllerLog, describeMigletLog, type Narrator } from './narrator.js';
+import { createMigletStory, describeControllerLog, type Narrator } from './narrator.js';
 import type { DemoOptions } from './options.js';
 import { supervise, type Supervised } from './supervised.js';
-
-/** A part of the demo did not come up; the message is the one line that says why. */
-export class DemoFailedError extends MigError {
-  constructor(message: string) {
-    super('demo-failed', message);
-  }
-}
 
 export interface Demo {
   /** Resolves when the controller has ended although nobody asked it to. */
@@ -38,6 +31,8 @@ const PROGRAMS = {
   github: path.join(PACKAGES, 'testkit', 'dist', 'github', 'main.js'),
 };
 const ORGANIZATION = 'demo-org';
+/** As the stand-in GitHub has it. */
+const APP_ID = '4711';
 const RESTART_DELAY_MS = 1_000;
 const JOB_SECONDS = '4..10';
 
@@ -54,6 +49,8 @@ export async function startDemo(
   if (leftovers > 0)
     narrator.print(`  Ended ${leftovers} processes that an earlier start left behind when it was killed.`);
   const children: Supervised[] = [];
+  /** Of the controller, once it listens. */
+  let webhookUrl: string | undefined;
   let stopping = false;
   const stopAll = (): void => {
     for (const child of children) {
@@ -65,6 +62,7 @@ export async function startDemo(
   try {
     const github = await startGitHub();
     const controller = await startController(github.url);
+    await openWebhook(github.url, controller.http);
     const miglets = Array.from({ length: options.vmCount }, (_, index) =>
       startMiglet(`demo-vm-${index + 1}`, controller.http, controller.grpc),
     );
@@ -92,13 +90,16 @@ export async function startDemo(
             ...[
               '--port',
               port,
-              '--token-file',
-              files.token,
+              '--app-key-file',
+              files.appKey,
+              '--webhook-secret-file',
+              files.webhookSecret,
               '--org',
               ORGANIZATION,
               '--job-seconds',
               JOB_SECONDS,
             ],
+            ...(webhookUrl === undefined ? [] : ['--webhook-url', webhookUrl]),
             ...(options.jobsEveryMs > 0 ? ['--jobs-every', formatDuration(options.jobsEveryMs)] : []),
             ...['--exit-with-parent', String(process.pid)],
           ],
@@ -114,6 +115,18 @@ export async function startDemo(
     const url = await firstOf(listening.promise, process_, 'the stand-in GitHub');
     narrator.say('github', `a stand-in for GitHub listens on ${url} (nothing here talks to the real one)`);
     return { process: process_, url };
+  }
+
+  /** From here on the App's webhook leads to the controller, also that of a stand-in that is started again. */
+  async function openWebhook(githubUrl: string, controllerUrl: string): Promise<void> {
+    webhookUrl = `${controllerUrl}/webhooks/github`;
+    const response = await fetch(`${githubUrl}/_stand-in/admin/webhook`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ url: webhookUrl, secret: readFileSync(files.webhookSecret, 'utf8').trim() }),
+    });
+    if (!response.ok)
+      throw new DemoFailedError(`the stand-in GitHub did not take the webhook (${response.status})`);
   }
 
   async function startController(
@@ -136,10 +149,12 @@ export async function startDemo(
             CONTROLLER_DATA_DIR: files.controller,
             CONTROLLER_HTTP_PORT: String(ports.http),
             CONTROLLER_GRPC_PORT: String(ports.grpc),
-            CONTROLLER_GITHUB_AUTH: 'token',
+            CONTROLLER_GITHUB_AUTH: 'app',
+            CONTROLLER_GITHUB_APP_ID: APP_ID,
+            CONTROLLER_GITHUB_PRIVATE_KEY_FILE: files.appKey,
+            CONTROLLER_GITHUB_WEBHOOK_SECRET_FILE: files.webhookSecret,
             CONTROLLER_GITHUB_API_URL: githubUrl,
             CONTROLLER_GITHUB_WEB_URL: githubUrl,
-            CONTROLLER_GITHUB_TOKEN_FILE: files.token,
             CONTROLLER_GITHUB_ORG: ORGANIZATION,
             CONTROLLER_POOLS: '{ demo: { labels: [self-hosted, linux, demo] } }',
           },
@@ -163,6 +178,7 @@ export async function startDemo(
     const folder = path.join(data, 'vms', vmId);
     const runner = path.join(folder, 'actions-runner');
     installStandInRunner(runner);
+    const describe = createMigletStory();
     const miglet: Supervised = add(
       supervise({
         name: vmId,
@@ -185,7 +201,7 @@ export async function startDemo(
             ...(process.getuid?.() === 0 ? { MIGLET_RUNNER_ALLOW_ROOT: 'true' } : {}),
           },
           onLog(entry) {
-            const said = describeMigletLog(entry);
+            const said = describe(entry);
             if (said !== undefined) narrator.say(vmId, said);
             // It died while everything ends: the one in its place has a runner to take out of service first.
             if (stopping && entry['event'] === 'starting') miglet.signal('SIGTERM');
@@ -208,6 +224,7 @@ export async function startDemo(
     narrator.print('  Try, in another terminal in this folder:');
     narrator.print(`    npx migctl get vms${server}`);
     narrator.print(`    npx migctl describe vm ${vm}${server}`);
+    narrator.print(`    npx migctl get workflow-jobs${server}`);
     narrator.print(`    npx migctl events -f${server}`);
     narrator.print(`    npx migctl drain ${vm} --wait${server}`);
     narrator.print(`    npx migctl shutdown ${vm} --wait${server}`);
@@ -253,22 +270,6 @@ async function firstOf<T>(value: Promise<T>, child: Supervised, what: string): P
 }
 
 const how = (exit: ChildExit): string => exit.signal ?? `exit code ${exit.code ?? 'unknown'}`;
-
-/** Folders and the token of the stand-in GitHub; what an earlier start left is used again. */
-function prepareData(data: string): { controller: string; token: string; ledger: string } {
-  const token = path.join(data, 'github-token');
-  try {
-    mkdirSync(data, { recursive: true, mode: 0o700 });
-    if (!existsSync(token) || readFileSync(token, 'utf8').trim() === '') {
-      writeFileSync(token, `stand-in-${randomBytes(16).toString('hex')}\n`, { mode: 0o600 });
-    }
-  } catch (error) {
-    throw new DemoFailedError(
-      `the data directory ${data} cannot be used (${(error as Error).message}): give this user the right to write there, or choose another with --data-dir`,
-    );
-  }
-  return { controller: path.join(data, 'controller_data'), token, ledger: path.join(data, 'processes.json') };
-}
 
 function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve: (value: T) => void = () => undefined;
