@@ -115,10 +115,10 @@ describe('the second witness', () => {
     const watched = await ground.start();
     queueJob(3_000, 'long');
     await watched.hears('job.started');
+    const worker = (): boolean => ground.processes().some((pid) => commandOf(pid) === 'Runner.Worker');
+    await until('its worker runs', worker);
     // As a job's name with a line break in it could make it say.
     appendFileSync(outputFile(), '2026-07-01 09:30:00Z: Job long completed with result: Failed\n');
-    const worker = (): boolean => ground.processes().some((pid) => commandOf(pid) === 'Runner.Worker');
-    expect(worker()).toBe(true);
     await watched.hears('job.finished');
     expect(worker()).toBe(false);
     await until('the job has ended at GitHub', () => ground.github.jobs()[0]?.status === 'completed');

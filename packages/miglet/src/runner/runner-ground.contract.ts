@@ -61,7 +61,7 @@ export async function createRunnerGround(): Promise<RunnerGround> {
   const github = await createStandInGitHub({
     tokens: ['t'],
     organization: 'acme',
-    sessionTimeoutMs: 1_000,
+    sessionTimeoutMs: 5_000,
     pollMs: 500,
   });
   const directory = runnerDirectory(dir);

@@ -21,7 +21,7 @@ const never = new AbortController().signal;
 
 beforeEach(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'mig-runner-'));
-  github = await createStandInGitHub({ tokens: ['t'], organization: 'acme', sessionTimeoutMs: 1_000 });
+  github = await createStandInGitHub({ tokens: ['t'], organization: 'acme', sessionTimeoutMs: 5_000 });
   install();
   registration = {
     commandId: 'c',
