@@ -3,7 +3,7 @@ import type { WorkflowJobResource } from '@mig/common/api/workflow-job-resource'
 import { isKilled, type Job } from '../github/job.js';
 import type { Verdict } from '../reliability/part.js';
 import { verdict } from '../reliability/part.js';
-import { vmOfRunner } from './runner-counts.js';
+import { vmOfRunner } from '../system/runner-name.js';
 
 const keyOf = (id: number | string, attempt: number): string => `${id}, attempt ${attempt}`;
 

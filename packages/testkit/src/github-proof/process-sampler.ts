@@ -29,6 +29,8 @@ export function sampleProcesses({ folder, mayKnow }: ProcessSamplerOptions): Pro
   function look(): void {
     for (const pid of processesOf(folder)) {
       const commandLine = commandLineOf(pid);
+      // In the middle of execve: who it will be cannot be told yet, and is seen the next time.
+      if (commandLine === '') continue;
       const program = read(pid, 'comm').trim();
       const parentsCommandLine = commandLineOf(parentOf(pid));
       const environment = mayKnow({ commandLine, parentsCommandLine })

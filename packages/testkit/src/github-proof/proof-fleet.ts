@@ -8,7 +8,7 @@ import { createRealVm, type RealVm } from '../reliability/real-vm.js';
 import { installStandInRunner } from '../runner/install.js';
 import type { Child } from '../system/child-process.js';
 import type { ProofControl } from './control.js';
-import { vmOfRunner } from './runner-counts.js';
+import { vmOfRunner } from '../system/runner-name.js';
 
 export interface ProofFleet {
   readonly vmIds: readonly string[];

@@ -6,7 +6,7 @@ import { ApiRefusalError } from '../system/operator-api.js';
 import type { ProofControl } from './control.js';
 import type { ProofFleet } from './proof-fleet.js';
 import type { Deed, Order } from './races-plan.js';
-import { vmOfRunner } from './runner-counts.js';
+import { vmOfRunner } from '../system/runner-name.js';
 
 export interface RaceDeeds {
   begin(deed: Deed): void;

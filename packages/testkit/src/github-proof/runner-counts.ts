@@ -1,11 +1,6 @@
 /** What GitHub saw of each VM's runners, by their names. */
 import type { StandInEvent } from '../github/events.js';
-
-/** `mig-proof-vm-7-0f3c9a1e-2` or `vm-7-0f3c9a1e`: the VM, and 8 digits of its boot. */
-const NAME = /^(?:mig-proof-)?(.+)-[0-9a-z]{8}(?:-[1-9][0-9]?)?$/;
-
-/** Undefined if the name is none of ours. */
-export const vmOfRunner = (runnerName: string): string | undefined => NAME.exec(runnerName)?.[1];
+import { vmOfRunner } from '../system/runner-name.js';
 
 export class RunnerCounts {
   readonly registered = new Map<string, number>();
