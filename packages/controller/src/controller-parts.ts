@@ -9,6 +9,7 @@ import { createDrains } from './commands/drains.js';
 import { createDeregistration } from './commands/deregistration.js';
 import { createDelivery } from './commands/delivery.js';
 import { createMinting } from './commands/minting.js';
+import { createUnusedRegistrations } from './commands/unused-registrations.js';
 import type { ControllerConfig } from './config.js';
 import { createControllerEvents } from './fleet/controller-events.js';
 import { createCordons } from './fleet/cordon.js';
@@ -101,7 +102,15 @@ export function createControllerParts(deps: ControllerPartsDeps) {
     fetch: deps.fetch,
   });
   const { registrar } = github;
-  const minting = createMinting({ registrar, clock });
+  const unusedRegistrations = createUnusedRegistrations({
+    fleet,
+    queue,
+    registrar,
+    clock,
+    logger: logger.child({ part: 'registration' }),
+    random: deps.random,
+  });
+  const minting = createMinting({ registrar, clock, onMinted: unusedRegistrations.onMinted });
   const managesRunners = config.github.auth !== 'none';
   const fence = createRunnerFence({
     fleet,
@@ -172,6 +181,7 @@ export function createControllerParts(deps: ControllerPartsDeps) {
   feed.subscribe((change) => {
     drains.onChange(change);
     fence.onChange(change);
+    unusedRegistrations.onChange(change);
     if (change.kind === 'link' && !stopping.aborted) heartbeatPolicy.onChange();
     const vmId = vmToRegister(change);
     if (vmId !== undefined) logRegistration(vmId, autoRegistration.onChange(vmId));
@@ -197,6 +207,7 @@ export function createControllerParts(deps: ControllerPartsDeps) {
     deregistration,
     registrar,
     minting,
+    unusedRegistrations,
     runnerDownloads: managesRunners ? github.runnerDownloads : undefined,
     cordons,
     webhooks,

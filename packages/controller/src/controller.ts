@@ -59,6 +59,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   setMaxListeners(0, stopping.signal);
   const parts = createControllerParts({ ...deps, controllerId, store, stopping: stopping.signal });
   const { fleet, links, feed, queue, drains, delivery, losses, fence, heartbeatPolicy } = parts;
+  const { unusedRegistrations } = parts;
   const { controllerEvents, github, webhooks, reconciler, inFlight } = parts;
 
   let grpcPort = 0;
@@ -137,6 +138,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     delivery.stop();
     heartbeatPolicy.stop();
     fence.stop();
+    unusedRegistrations.stop();
     const webhooksStopped = webhooks.stop();
     const reconcilerStopped = reconciler?.stop();
     await sayFarewell(

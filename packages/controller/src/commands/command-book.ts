@@ -26,6 +26,8 @@ export interface CommandBook {
   get(commandId: string): CommandRecord | undefined;
   /** @throws UnknownCommandError */
   required(commandId: string): CommandRecord;
+  /** As it is on disk: what outsiders are told must not be taken back by a crash. */
+  stored(record: CommandRecord): CommandRecord;
   /** In the order of submission. */
   all(): Iterable<CommandRecord>;
   /** Unfinished commands of a VM in their order, those that are not yet on disk too. */
@@ -61,6 +63,8 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
   const notDurable = new Set<string>();
   /** The last write of each record that is not, or not yet, on disk as it is here. */
   const unsaved = new Map<string, Promise<void>>();
+  /** What is on disk of those in `unsaved`. */
+  const onDisk = new Map<string, CommandRecord>();
   const steady = createSteadyTime(clock);
   let lastSequence = 0;
   let finishedCount = 0;
@@ -91,12 +95,19 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
 
   const openRecords = (vmId: string): CommandRecord[] => [...(openByVm.get(vmId) ?? [])].map(required);
 
-  function save(record: CommandRecord): Promise<void> {
+  /** @param before as it was until now */
+  function save(record: CommandRecord, before: CommandRecord): Promise<void> {
+    if (!unsaved.has(record.id)) onDisk.set(record.id, before);
     const saved = store.saveCommand(record);
     unsaved.set(record.id, saved);
     saved.then(
       () => {
-        if (unsaved.get(record.id) === saved) unsaved.delete(record.id);
+        if (unsaved.get(record.id) !== saved) {
+          if (onDisk.has(record.id)) onDisk.set(record.id, record);
+          return;
+        }
+        unsaved.delete(record.id);
+        onDisk.delete(record.id);
       },
       (error: unknown) =>
         logger.error(
@@ -110,6 +121,7 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
   return {
     get: (commandId) => commands.get(commandId),
     required,
+    stored: (record) => onDisk.get(record.id) ?? record,
     all: () => commands.values(),
     open: openRecords,
     openOfAll: () =>
@@ -149,7 +161,7 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
         steady.forget(next.id);
       }
       feed.publish({ kind: 'command', command: next });
-      return save(next);
+      return save(next, record);
     },
 
     async ensureSaved(commandId) {
@@ -159,7 +171,7 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
         () => true,
         () => false,
       );
-      if (!done) await save(required(commandId));
+      if (!done) await save(required(commandId), required(commandId));
     },
 
     isSaved: (commandId) => !unsaved.has(commandId),
@@ -167,6 +179,7 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
     forget(record) {
       commands.delete(record.id);
       unsaved.delete(record.id);
+      onDisk.delete(record.id);
       finishedCount -= 1;
       store
         .deleteCommand(record)

@@ -154,6 +154,20 @@ describe('deadlines (I3)', () => {
     });
   });
 
+  it('an end that is not on disk yet is not shown: a crash would take it back', async () => {
+    const parts = createParts();
+    const { id } = await parts.submit({ deliveryDeadlineMs: 1_000 });
+    parts.clock.advance(2_000);
+    const release = parts.store.hold();
+    parts.queue.sweep();
+    await settled();
+    const shown = (): string => parts.queue.stored(parts.queue.get(id)).state;
+    expect([parts.queue.get(id).state, shown()]).toEqual(['expired', 'queued']);
+    release();
+    await settled();
+    expect(shown()).toBe('expired');
+  });
+
   it('one that may have reached the VM waits an hour more for its word, then says that nobody knows', async () => {
     const { clock, queue, get } = await sentCommand();
     queue.requeueSent('vm-1');

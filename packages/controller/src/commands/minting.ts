@@ -34,9 +34,12 @@ interface Kept {
 export function createMinting({
   registrar,
   clock,
+  onMinted,
 }: {
   readonly registrar: Pick<RunnerRegistrar, 'mint'>;
   readonly clock: Clock;
+  /** Told of what was minted, whether or not it can still be used. */
+  readonly onMinted?: (command: CommandRecord, vm: VmRecord, minted: Parameters) => void;
 }): Minting {
   /** In the order of their making. */
   const kept = new Map<string, Kept>();
@@ -53,9 +56,10 @@ export function createMinting({
     kept.delete(command.id);
     kept.set(command.id, entry);
     underWay.add(entry);
-    void minted.then(({ kind }) => {
+    void minted.then((outcome) => {
       underWay.delete(entry);
-      if (kind !== 'ok' && kept.get(command.id) === entry) kept.delete(command.id);
+      if (outcome.kind === 'ok') onMinted?.(command, vm, outcome.value);
+      else if (kept.get(command.id) === entry) kept.delete(command.id);
     });
     for (const [oldest, old] of kept) {
       if (kept.size <= MAX_KEPT && !isOld(old)) break;

@@ -83,7 +83,10 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
     },
     (request) => {
       const { vm_id, state, limit, cursor } = request.query;
-      const commands = queue.list({ vmId: vm_id, state });
+      const commands = queue
+        .list({ vmId: vm_id })
+        .map(queue.stored)
+        .filter((command) => state === undefined || command.state === state);
       const { items, nextCursor } = page(commands, (command) => sortable(command.sequence), limit, cursor);
       return {
         commands: items.map(toCommandResource),
@@ -95,7 +98,7 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
   app.get(
     '/api/v1/commands/:id',
     { schema: { summary: 'One command', params: commandParams, response: { 200: commandSchema } } },
-    (request) => toCommandResource(queue.get(request.params.id)),
+    (request) => toCommandResource(queue.stored(queue.get(request.params.id))),
   );
 
   app.delete(
