@@ -14,6 +14,7 @@ import { ok, retryable } from '@mig/common/outcome';
 import type { JobStatus } from '@mig/common/domain/vm';
 import type {
   ConfigureOutcome,
+  ExitVerdict,
   MigletEvent,
   Registration,
   RunnerFacts,
@@ -95,7 +96,21 @@ export function createConnectedRunner(options: ConnectedRunnerOptions): Connecte
 interface Exit {
   readonly code: number | undefined;
   readonly signal: string | undefined;
+  readonly verdict?: ExitVerdict;
 }
+
+/** As the real one shows it, by deleting the files of its registration. */
+const GONE = { well: true, registrationGone: true, next: 'atOnce', spent: true } as const;
+const JOB_DONE: ExitVerdict = {
+  ...GONE,
+  outcome: 'job_done',
+  reason: 'the one job of its registration is done',
+};
+const REGISTRATION_GONE: ExitVerdict = {
+  ...GONE,
+  outcome: 'registration_gone',
+  reason: 'GitHub has no registration of it any more',
+};
 
 interface Run {
   stop(): void;
@@ -116,6 +131,7 @@ function startRun(
   const stopped = new AbortController();
   const killed = new AbortController();
   const either = AbortSignal.any([stopped.signal, killed.signal]);
+  let verdict: ExitVerdict | undefined;
 
   const pause = (delayMs: number, signal: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
@@ -160,15 +176,20 @@ function startRun(
         await pause(retryMs, either);
         continue;
       }
-      // The registration was deleted.
-      if (reply.status === 404) return EXIT.success;
+      if (reply.status === 404) {
+        verdict = REGISTRATION_GONE;
+        return EXIT.success;
+      }
       if (reply.status !== 200) {
         session = await open();
         if (typeof session === 'number') return session;
         continue;
       }
       const message = reply.body as RunnerMessage;
-      if (message.type === 'job' && (await runJob(message.job_id)) && identity.ephemeral) break;
+      if (message.type === 'job' && (await runJob(message.job_id)) && identity.ephemeral) {
+        verdict = JOB_DONE;
+        break;
+      }
     }
     if (!killed.signal.aborted) {
       const path = `sessions/${session}`;
@@ -246,7 +267,9 @@ function startRun(
     stop: () => stopped.abort(),
     kill: () => killed.abort(),
     ended: listen().then((code) =>
-      killed.signal.aborted ? { code: undefined, signal: 'SIGKILL' } : { code, signal: undefined },
+      killed.signal.aborted
+        ? { code: undefined, signal: 'SIGKILL' }
+        : { code, signal: undefined, ...(verdict === undefined ? {} : { verdict }) },
     ),
   };
 }

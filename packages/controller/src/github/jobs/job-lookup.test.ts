@@ -99,7 +99,7 @@ describe('a queued job that nothing is heard of', () => {
 });
 
 describe('a job that runs', () => {
-  it('when its VM runs a job, then it is not asked for; when the VM has none any more, then after 5 minutes, and it ends', async () => {
+  it('when its VM runs a job, then it is not asked for; when the VM has none any more, then after 2 minutes, and it ends', async () => {
     const { id } = test.github.queueJob({ environment: 'production' });
     await test.github.webhooks.settled();
     const vm = aVm({ state: 'ready.busy', currentJob: running });

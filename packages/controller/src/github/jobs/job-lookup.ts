@@ -38,7 +38,7 @@ function patienceMs({ status }: WorkflowJob, where: JobOnVm): number | undefined
     case 'completed':
       return undefined;
     case 'in_progress':
-      return { running: undefined, notThere: 5 * MINUTE_MS, elsewhere: 60 * MINUTE_MS }[where];
+      return { running: undefined, notThere: 2 * MINUTE_MS, elsewhere: 60 * MINUTE_MS }[where];
     case 'waiting': // for a person
     case 'pending':
       return 60 * MINUTE_MS;
@@ -93,7 +93,7 @@ export function createJobLookup({ jobs, client, whereIs, clock, logger }: JobLoo
     const found: { job: WorkflowJob; isOurs: boolean; askedAtMs: number }[] = [];
     for (const job of jobs.open()) {
       const silentMs = now - job.updatedAt;
-      if (silentMs < 5 * MINUTE_MS) continue; // no patience is shorter: the VM need not be looked up
+      if (silentMs < 2 * MINUTE_MS) continue; // no patience is shorter: the VM need not be looked up
       const askedAtMs = asked.get(keyOf(job));
       if (askedAtMs !== undefined && nowMs - askedAtMs < AGAIN_MS) continue;
       const where = job.status === 'in_progress' ? whereIs(job) : 'elsewhere';
