@@ -7,7 +7,9 @@ import { secretsPart } from '@mig/testkit/github-proof/secrets-part';
 import { createGround, type Ground, type OwnedGround } from '@mig/testkit/reliability/ground';
 import type { PartResult } from '@mig/testkit/reliability/part';
 
-const BOUND_MS = 90_000;
+/** A webhook whose first redelivery fails too is asked for again after 2 min. */
+const BOUND_MS = 240_000;
+const TIMEOUT_MS = BOUND_MS + 30_000;
 let owned: OwnedGround | undefined;
 
 afterEach(async () => {
@@ -32,21 +34,29 @@ async function broken(name: string, seed: number, run: (ground: Ground) => Promi
 }
 
 describe('GitHub', () => {
-  test('when VMs are registered, run a job and are registered again, GitHub and the controller agree on everything', async () => {
-    const options = { vms: 12, rounds: 2, limited: false };
-    expect(await broken('lives', 1, (ground) => livesPart.run(ground, options))).toEqual([]);
-  }, 120_000);
-
-  test.each([1, 2])(
-    'when jobs race with deletions and all between GitHub and the controller fails (seed %i), no job is killed and no VM stops with a registration that lives',
-    async (seed) => {
-      const options = { vms: 12, seconds: 8, seed, short: true };
-      expect(await broken('races', seed, (ground) => racesPart.run(ground, options))).toEqual([]);
+  test(
+    'when VMs are registered, run a job and are registered again, GitHub and the controller agree on everything',
+    async () => {
+      const options = { vms: 12, rounds: 2, limited: false };
+      expect(await broken('lives', 1, (ground) => livesPart.run(ground, options))).toEqual([]);
     },
-    120_000,
+    TIMEOUT_MS,
   );
 
-  test('when everything has run with every kind of secret, none is found in what is left', async () => {
-    expect(await broken('secrets', 1, (ground) => secretsPart.run(ground, { seed: 1 }))).toEqual([]);
-  }, 120_000);
+  test(
+    'when jobs race with deletions and all between GitHub and the controller fails, no job is killed and no VM stops with a registration that lives',
+    async () => {
+      const options = { vms: 12, seconds: 8, seed: 1, short: true };
+      expect(await broken('races', 1, (ground) => racesPart.run(ground, options))).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    'when everything has run with every kind of secret, none is found in what is left',
+    async () => {
+      expect(await broken('secrets', 1, (ground) => secretsPart.run(ground, { seed: 1 }))).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
 });

@@ -26,7 +26,10 @@ export interface CommandBook {
   get(commandId: string): CommandRecord | undefined;
   /** @throws UnknownCommandError */
   required(commandId: string): CommandRecord;
-  /** As it is on disk: what outsiders are told must not be taken back by a crash. */
+  /**
+   * As outsiders may see it: a move that is not on disk yet is not shown, because a crash would take it back. (Between `queued` and
+   * `sent` a restart moves it anyway, and what is only noted on it may be shown.)
+   */
   stored(record: CommandRecord): CommandRecord;
   /** In the order of submission. */
   all(): Iterable<CommandRecord>;
@@ -121,7 +124,11 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
   return {
     get: (commandId) => commands.get(commandId),
     required,
-    stored: (record) => onDisk.get(record.id) ?? record,
+    stored(record) {
+      const before = onDisk.get(record.id);
+      const isMove = before !== undefined && before.state !== record.state;
+      return isMove && !(isWaiting(before) && isWaiting(record)) ? before : record;
+    },
     all: () => commands.values(),
     open: openRecords,
     openOfAll: () =>
@@ -194,3 +201,5 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
     steadyNow: (commandId) => steady.now(commandId),
   };
 }
+
+const isWaiting = ({ state }: CommandRecord): boolean => state === 'queued' || state === 'sent';
