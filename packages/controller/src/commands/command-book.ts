@@ -52,6 +52,8 @@ export interface CommandBook {
   /** Resolves when the record is on disk as it is here; what could not be written before is written again. */
   ensureSaved(commandId: string): Promise<void>;
   isSaved(commandId: string): boolean;
+  /** Writes again what could not be written. Called every second. */
+  saveAgain(): void;
   /** Removes a finished command from memory and disk. */
   forget(record: CommandRecord): void;
   /** Milliseconds since 1970 as this command counts them (deadlines.ts). */
@@ -66,6 +68,9 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
   const notDurable = new Set<string>();
   /** The last write of each record that is not, or not yet, on disk as it is here. */
   const unsaved = new Map<string, Promise<void>>();
+  /** Those whose last write failed. */
+  const refused = new Set<string>();
+  let savingAgain = false;
   /** What is on disk of those in `unsaved`. */
   const onDisk = new Map<string, CommandRecord>();
   const steady = createSteadyTime(clock);
@@ -111,14 +116,28 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
         }
         unsaved.delete(record.id);
         onDisk.delete(record.id);
+        refused.delete(record.id);
       },
-      (error: unknown) =>
-        logger.error(
-          { vmId: record.vmId, commandId: record.id, reason: errorMessage(error) },
-          'a command could not be stored',
-        ),
+      (error: unknown) => {
+        if (unsaved.get(record.id) !== saved) return;
+        if (!refused.has(record.id))
+          logger.error(
+            { vmId: record.vmId, commandId: record.id, reason: errorMessage(error) },
+            'a command could not be stored; it is tried again',
+          );
+        refused.add(record.id);
+      },
     );
     return saved;
+  }
+
+  /** One after the other, until one is refused again. */
+  async function writeRefused(): Promise<void> {
+    for (const id of [...refused]) {
+      const record = commands.get(id);
+      if (record === undefined) refused.delete(id);
+      else await save(record, record);
+    }
   }
 
   return {
@@ -183,10 +202,19 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
 
     isSaved: (commandId) => !unsaved.has(commandId),
 
+    saveAgain() {
+      if (savingAgain || refused.size === 0) return;
+      savingAgain = true;
+      void writeRefused()
+        .catch(() => undefined) // the next sweep tries again
+        .finally(() => (savingAgain = false));
+    },
+
     forget(record) {
       commands.delete(record.id);
       unsaved.delete(record.id);
       onDisk.delete(record.id);
+      refused.delete(record.id);
       finishedCount -= 1;
       store
         .deleteCommand(record)

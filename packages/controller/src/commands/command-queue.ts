@@ -341,6 +341,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     },
 
     sweep() {
+      book.saveAgain();
       for (const record of book.openOfAll()) sweepOpen(record);
       sweepFinished(clock.now());
     },
