@@ -40,6 +40,13 @@ describe('the configuration of the controller', () => {
       { CONTROLLER_GRPC_TLS_ENABLED: 'true' },
       /^CONTROLLER_GRPC_TLS_ENABLED .*TLS is not available yet: .*, got true$/,
     ],
+    [{ CONTROLLER_GITHUB_AUTH: 'app' }, /app_id.*expected the id of the App, because github\.auth is app/],
+    [
+      { CONTROLLER_GITHUB_AUTH: 'app', CONTROLLER_GITHUB_APP_ID: '7' },
+      /private_key_file.*expected the path of a file/,
+    ],
+    [{ CONTROLLER_POOLS: '{a: {repository: acme/shop, enterprise: big}}' }, /registered in one place/],
+    [{ CONTROLLER_POOLS: '{a: {repository: acme/shop, runner_group: x}}' }, /a repository has none/],
     [{ CONTROLLER_GITHUB_API_URL: 'github' }, /^CONTROLLER_GITHUB_API_URL .*expected a URL, got "github"$/],
     [{ CONTROLLER_GITHUB_ORG: 'a/b' }, /^CONTROLLER_GITHUB_ORG .*expected 1 to 63 of .*, got "a\/b"$/],
   ])('refuses %j', (env, fault) => {

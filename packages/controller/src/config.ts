@@ -137,6 +137,9 @@ export const controllerConfigSchema = z
               ])
               .default(''),
           })
+          .refine(({ repository, runner_group }) => repository === '' || runner_group === '', {
+            message: 'expected no runner_group beside repository: a repository has none',
+          })
           .refine(({ repository, enterprise }) => repository === '' || enterprise === '', {
             message: 'expected either repository or enterprise: a runner is registered in one place',
           }),

@@ -179,7 +179,9 @@ describe('deadlines (I3)', () => {
     }
     expect(parts.store.commands.get(id)?.state).toBe('expired');
     expect(parts.queue.stored(parts.queue.get(id)).state).toBe('expired');
-    expect(parts.log.lines().filter(({ msg }) => String(msg).includes('could not be stored'))).toHaveLength(1);
+    expect(parts.log.lines().filter(({ msg }) => String(msg).includes('could not be stored'))).toHaveLength(
+      1,
+    );
   });
 
   it('one that may have reached the VM waits an hour more for its word, then says that nobody knows', async () => {

@@ -2,7 +2,6 @@ import { describe, expect, test } from '@jest/globals';
 import type { CommandQueue } from './command-queue.js';
 import { createDeregistration } from './deregistration.js';
 import type { Fleet } from '../fleet/fleet.js';
-import { isEarlierRunnerName } from './runner-name.js';
 import { createOwnership } from '../github/runners/ownership.js';
 
 const ownership = createOwnership('mig', 'k3x9f2');
@@ -21,7 +20,10 @@ function create() {
   };
   const fleet = { get: (id: string) => (id === VM.vmId ? { record: VM } : undefined) } as unknown as Fleet;
   const queue = {
-    list: () => [{ type: 'register_runner', parameters: { runner_name: 'named-by-an-operator' } }],
+    list: () => [
+      { type: 'register_runner', attempts: 1, parameters: { runner_name: 'named-by-an-operator' } },
+      { type: 'register_runner', attempts: 0, parameters: { runner_name: 'asked-for-and-never-sent' } },
+    ],
   } as unknown as CommandQueue;
   return {
     asked,
@@ -37,6 +39,9 @@ describe('a VM that asks for the deletion of a runner', () => {
     'production',
     'vm-1-0123abcd-4567abcd',
     'vm-1-prod',
+    'vm-1',
+    'vm-1-ffffffff',
+    'asked-for-and-never-sent',
     ownership.runnerName({ ...VM, vmId: 'vm-10' }),
     createOwnership('mig', 'other1').runnerName(VM),
   ])('when %s was never given to it, nothing is asked of GitHub (I10)', async (name) => {
@@ -51,9 +56,6 @@ describe('a VM that asks for the deletion of a runner', () => {
     ownership.runnerName(VM, 3),
     ownership.runnerName({ ...VM, bootId: 'ffffffff' }),
     'named-by-an-operator',
-    // As runners were named before: there are such after an upgrade.
-    'vm-1-ffffffff',
-    'vm-1',
   ])('when %s is its own, of this boot or an earlier one, it is deleted', async (name) => {
     const { asked, answers, deregistration } = create();
     const answer = deregistration.remove('vm-1', name);
@@ -64,19 +66,15 @@ describe('a VM that asks for the deletion of a runner', () => {
 
   test('when it asks again before the answer, it is told to wait, and GitHub is asked once (I12)', async () => {
     const { asked, answers, deregistration } = create();
-    const first = deregistration.remove('vm-1', 'vm-1');
-    expect(await deregistration.remove('vm-1', 'vm-1')).toMatchObject({ outcome: 'unavailable' });
+    const first = deregistration.remove('vm-1', 'named-by-an-operator');
+    expect(await deregistration.remove('vm-1', 'named-by-an-operator')).toMatchObject({
+      outcome: 'unavailable',
+    });
     answers[0]?.();
     await first;
-    const third = deregistration.remove('vm-1', 'vm-1');
+    const third = deregistration.remove('vm-1', 'named-by-an-operator');
     answers[1]?.();
     expect(await third).toMatchObject({ outcome: 'deleted' });
     expect(asked).toHaveLength(2);
-  });
-
-  test('when the VM id is long, its runner of before the upgrade is still recognised', () => {
-    const vm = { vmId: 'v'.repeat(63) };
-    expect(isEarlierRunnerName(vm, `${'v'.repeat(55)}-0123abcd`)).toBe(true);
-    expect(isEarlierRunnerName(vm, `${'v'.repeat(54)}-0123abcd`)).toBe(false);
   });
 });

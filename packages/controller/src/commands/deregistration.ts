@@ -9,7 +9,6 @@ import type { DeregisterOutcome } from '@mig/common/domain/messages';
 import type { VmRecord } from '@mig/common/domain/vm';
 import type { Fleet } from '../fleet/fleet.js';
 import type { CommandQueue } from './command-queue.js';
-import { isEarlierRunnerName } from './runner-name.js';
 
 export interface Deregistration {
   /** Never rejects. */
@@ -33,12 +32,15 @@ export function createDeregistration(deps: {
 }): Deregistration {
   const underWay = new Set<string>();
 
+  /** By its name, or because a registration under it went out to this VM. */
   const isOwn = (vm: VmRecord, name: string): boolean =>
     deps.isRunnerOf(vm, name) ||
-    isEarlierRunnerName(vm, name) ||
     deps.queue
       .list({ vmId: vm.vmId })
-      .some((command) => command.type === 'register_runner' && command.parameters['runner_name'] === name);
+      .some(
+        ({ type, attempts, parameters }) =>
+          type === 'register_runner' && attempts > 0 && parameters['runner_name'] === name,
+      );
 
   return {
     async remove(vmId, runnerName) {

@@ -102,6 +102,14 @@ describe("GitHub's eight examples", () => {
     expect((await post(webhook(EXAMPLES[0], SECRET))).status).toBe(202);
     expect((await post(webhook(EXAMPLES[0], OLD_SECRET))).status).toBe(401);
   });
+
+  it('when the rotation is over, and the file of the old secret is empty or gone, then a wrong signature is 401', async () => {
+    await writeFile(previousSecretFile, '\n');
+    expect((await post(webhook(EXAMPLES[0], OLD_SECRET))).status).toBe(401);
+    await rm(previousSecretFile);
+    expect((await post(webhook(EXAMPLES[0], OLD_SECRET))).status).toBe(401);
+    expect((await post(webhook(EXAMPLES[0], SECRET))).status).toBe(202);
+  });
 });
 
 describe('a webhook that comes twice', () => {

@@ -78,6 +78,12 @@ const MAX_LOGGED_LENGTH = 500;
 const shortened = (data: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(data).map(([key, value]) => [key, printable(value, MAX_LOGGED_LENGTH)]));
 
+/** Events that carry texts of others: the log says how long these are, and no more (I8). */
+const TEXTS = new Set(['runner_diag']);
+
+const sizesOf = (data: Readonly<Record<string, string>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(data).map(([key, value]) => [`${key}_bytes`, Buffer.byteLength(value)]));
+
 export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
   const { identity, bootId, events, commands, intake, clock, logger } = deps;
   const open = deps.openSession ?? openSession;
@@ -260,7 +266,7 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
     },
 
     emitEvent(type, data) {
-      logger.info({ event: type, ...shortened(data) }, `event ${type}`);
+      logger.info({ event: type, ...(TEXTS.has(type) ? sizesOf(data) : shortened(data)) }, `event ${type}`);
       events.append(type, data, clock.now());
       if (events.waitingCount > 0) {
         ensureWritten();

@@ -12,10 +12,11 @@ import type { EmitEvent } from '../runner/diag/diag-events.js';
 import { createDiagTail } from '../runner/diag/diag-tail.js';
 import { createKnownSecrets } from '../runner/diag/known-secrets.js';
 import { runnerEnvironment } from '../runner/environment.js';
-import { overriddenByDotEnv, writeHooks } from '../runner/hooks.js';
+import { overriddenByDotEnv, unusableHooks, writeHooks } from '../runner/hooks.js';
 import { createInstaller, type RunnerInstaller } from '../runner/install/install-runner.js';
+import { createPendingUpdate } from '../runner/pending-update.js';
 import { runnerDirectory } from '../runner/runner-directory.js';
-import { removeEmptyCgroups } from '../runner/tree/cgroup.js';
+import { canMakeCgroup, removeEmptyCgroups } from '../runner/tree/cgroup.js';
 import { resolveRunAs } from '../runner/user.js';
 import { prepareWorkFolder } from '../runner/work-folder.js';
 import { thisPlatform } from './platform.js';
@@ -62,7 +63,25 @@ export function createHostRunner(deps: HostRunnerDeps): HostRunner {
   if (overridden.length > 0)
     logger.warn({ names: overridden }, "the runner's own file .env takes the place of what the MIGlet sets");
   removeEmptyCgroups();
-  const secrets = createKnownSecrets();
+  if (process.platform === 'linux' && !canMakeCgroup())
+    logger.warn(
+      { event: 'no_control_group' },
+      "no control group can be made for the runner: what may be left running after a job is a process that cleared its environment, left its parents within a second, and works outside of the runner's folder; run the MIGlet as root, or with Delegate=yes in its unit of systemd (cgroup v2)",
+    );
+  for (const hook of unusableHooks(settings.env, runAs))
+    logger.warn(
+      { event: 'hook_unusable', ...hook },
+      `${hook.key} ${hook.path} ${hook.reason}: jobs will fail`,
+    );
+  const pendingUpdate = createPendingUpdate({
+    directory: directory.path,
+    stateDirectory,
+    timeoutMs: settings.update_timeout,
+    clock,
+    logger,
+  });
+  // Those of a runner that an earlier process of the MIGlet left.
+  const secrets = createKnownSecrets(directory.path);
   const diag = createDiagTail({
     directory: directory.path,
     maxBytes: settings.diag_bytes,
@@ -112,14 +131,14 @@ export function createHostRunner(deps: HostRunnerDeps): HostRunner {
       },
       clock,
       logger,
-      updateTimeoutMs: settings.update_timeout,
+      pendingUpdate,
       startTimeoutMs: settings.start_timeout,
       forgetInstalled: () => installer?.forgetInstalled() !== undefined,
     }),
-    configureRunner: fromPromise(({ input, signal }) => {
+    configureRunner: fromPromise(async ({ input, signal }) => {
       secrets.remember(input.registration);
       if (runAs.refused === undefined) prepareWorkFolder(directory.path, settings.work_folder, runAs.user);
-      return configureRunner(
+      const outcome = await configureRunner(
         input.registration,
         {
           directory,
@@ -128,11 +147,15 @@ export function createHostRunner(deps: HostRunnerDeps): HostRunner {
           disableUpdate: settings.disable_update,
           workFolder: settings.work_folder,
           runAs,
+          updateEnded: pendingUpdate.wait,
           timeoutMs: settings.configure_timeout,
           ...(installer === undefined ? {} : { install: installer.install }),
         },
         signal,
       );
+      // What config.sh left there: the runner may delete it before its log is read.
+      secrets.look();
+      return outcome;
     }),
     readDiag: diag.read,
     activity: () => installer?.progress() ?? '',

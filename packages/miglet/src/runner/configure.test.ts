@@ -87,6 +87,35 @@ describe('a folder without a runner', () => {
     expect(await configure({ install })).toEqual(ok(undefined));
   });
 
+  it('but with a listener has one for a JIT config, and nothing is installed over it', async () => {
+    makeRunner();
+    rmSync(path.join(dir, 'config.sh'));
+    const install = () => Promise.reject(new Error('installed over a runner'));
+    expect(await configure({ install }, never, 'e30=')).toEqual(ok(undefined));
+  });
+
+  it('that lacks config.sh alone says so, also if the installer leaves it alone', async () => {
+    makeRunner();
+    rmSync(path.join(dir, 'config.sh'));
+    const reason = expect.stringContaining(path.join(dir, 'config.sh'));
+    for (const options of [{}, { install: () => Promise.resolve(ok(undefined)) }])
+      expect(await configure(options)).toMatchObject({ kind: 'fatal', reason });
+  });
+
+  it('of a runner that updates itself gets none, and is not configured, before that has ended', async () => {
+    const done: string[] = [];
+    const install = () => {
+      done.push('install');
+      makeRunner();
+      return Promise.resolve(ok('2.336.0'));
+    };
+    const updateEnded = () => Promise.resolve(done.push('update')).then(() => ok(undefined));
+    expect(await configure({ install, updateEnded })).toEqual(ok(undefined));
+    expect(done).toEqual(['update', 'install']);
+    const givenUp = { updateEnded: () => Promise.resolve(retryable('given up')) };
+    expect(await configure(givenUp)).toEqual(retryable('given up'));
+  });
+
   it('of a MIGlet that may install none says what is missing', async () => {
     expect(await configure()).toMatchObject({ kind: 'fatal', reason: expect.stringContaining('runner.dir') });
   });

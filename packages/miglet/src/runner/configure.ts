@@ -24,6 +24,8 @@ export interface ConfigureOptions {
   readonly runAs?: RunAs;
   /** Installs a runner where there is none; default: there has to be one. */
   readonly install?: (signal: AbortSignal) => Promise<Outcome<unknown>>;
+  /** Resolves when the runner that is there does not update itself any more; default: it never does. */
+  readonly updateEnded?: (signal: AbortSignal) => Promise<Outcome<void>>;
   /** config.sh is ended after this, and what it had begun is tried again; default: only by the signal. */
   readonly timeoutMs?: number;
 }
@@ -38,14 +40,17 @@ export async function configureRunner(
 ): Promise<Outcome<void>> {
   const { directory, runAs, install, timeoutMs } = options;
   if (runAs?.refused !== undefined) return fatal(runAs.refused);
-  if (install !== undefined && directory.missing() !== undefined) {
+  const forJit = registration.jitConfig !== '';
+  const updated = (await options.updateEnded?.(signal)) ?? ok(undefined);
+  if (updated.kind !== 'ok') return updated;
+  if (install !== undefined && directory.missing(forJit) !== undefined) {
     const installed = await install(signal);
     if (installed.kind !== 'ok') return installed;
   }
-  const missing = directory.missing() ?? notWritable(options);
+  const missing = directory.missing(forJit) ?? notWritable(options);
   if (missing !== undefined) return fatal(missing);
   directory.forgetRegistration();
-  if (registration.jitConfig !== '') return ok(undefined);
+  if (forJit) return ok(undefined);
 
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
   const { code, output } = await run(

@@ -17,6 +17,7 @@ const FACTS: ExitFacts = {
   restarts: 0,
 };
 const code = (value: number): ProcessExit => ({ code: value, signal: undefined });
+const UNSEEN: ProcessExit = { code: undefined, signal: undefined };
 const outcome = (exit: ProcessExit, facts: Partial<ExitFacts> = {}) =>
   outcomeOf(exit, { ...FACTS, ...facts });
 
@@ -75,12 +76,39 @@ describe('what the end of the runner means', () => {
     ],
     ['a hang', { code: undefined, signal: 'SIGKILL' }, { hang: 'no job' }, 'hung', false, 'afterBackoff'],
     ['unseen', { code: undefined, signal: undefined }, {}, 'unknown', true, 'atOnce'],
+    ['unseen, told to end', UNSEEN, { stopRequested: true }, 'stopped', true, 'atOnce'],
+    ['unseen, told to end by others', UNSEEN, { lastWords: 'exiting' }, 'interrupted', true, 'afterBackoff'],
+    [
+      'unseen, dropped by GitHub',
+      UNSEEN,
+      { lastWords: 'registrationGone' },
+      'dropped_while_idle',
+      true,
+      'afterBackoff',
+    ],
+    [
+      'unseen, no registration',
+      UNSEEN,
+      { lastWords: 'registrationDeleted' },
+      'registration_gone',
+      false,
+      'afterBackoff',
+    ],
   ])('%s', (_what, exit, facts, name, well, next) => {
     const { action, verdict } = outcome(exit, facts);
     expect(verdict).toMatchObject({ outcome: name, well, next });
     expect(verdict.reason).not.toBe('');
     expect(action).toBe('tell');
   });
+
+  it.each<Partial<ExitFacts>>([{}, { stopRequested: true }, { lastWords: 'registrationGone' }])(
+    'of one that was no child says that its code is not known (%j)',
+    (facts) => {
+      expect(outcome(UNSEEN, facts).verdict.reason).toContain(
+        'was not a child of this MIGlet: its exit code is not known',
+      );
+    },
+  );
 
   it('a version that GitHub refuses says what to do', () => {
     expect(outcome(code(7)).verdict.reason).toContain('runner.version');

@@ -9,7 +9,7 @@ import type { ExitVerdict } from '../machine/types.js';
 import type { LastWords } from './job-watch.js';
 
 export interface ProcessExit {
-  /** Both undefined: it was not our child, or ended while nobody watched. */
+  /** Both undefined: it was not our child, so the system does not tell us; also of one that ended while nobody watched. */
   readonly code: number | undefined;
   readonly signal: string | undefined;
 }
@@ -183,14 +183,7 @@ function rowOf({ code, signal }: ProcessExit, facts: ExitFacts): Row {
         }
       : { outcome: 'killed', reason: `the runner was ended by ${signal}`, well: false };
   }
-  if (code === undefined) {
-    return {
-      outcome: 'unknown',
-      reason: 'the runner ended while no MIGlet watched it',
-      well: true,
-      next: 'atOnce',
-    };
-  }
+  if (code === undefined) return rowOfUnknown(facts);
   if (code === 0) return ENDS_OF_ZERO.find(([applies]) => applies(facts))?.[1] ?? unknownCode(code);
   const result = jobResultOf(code);
   if (result !== undefined)
@@ -210,6 +203,46 @@ function rowOf({ code, signal }: ProcessExit, facts: ExitFacts): Row {
   }
   const row = CODES[code] ?? unknownCode(code);
   return facts.stopRequested ? { ...row, well: true, next: 'atOnce' } : row;
+}
+
+const NOT_A_CHILD = 'it was not a child of this MIGlet: its exit code is not known';
+
+/** Without an exit code only its last words say anything. */
+function rowOfUnknown(facts: ExitFacts): Row {
+  if (facts.stopRequested)
+    return {
+      outcome: 'stopped',
+      reason: `the runner was told to end; ${NOT_A_CHILD}`,
+      well: true,
+      next: 'atOnce',
+    };
+  switch (facts.lastWords) {
+    case 'registrationGone':
+      return {
+        outcome: facts.jobsDone === 0 ? 'dropped_while_idle' : 'registration_gone',
+        reason: `GitHub has no registration of the runner any more; ${NOT_A_CHILD}`,
+        well: true,
+        spent: true,
+      };
+    case 'registrationDeleted':
+      return {
+        outcome: 'registration_gone',
+        reason: `GitHub has no registration of the runner: it opened no session; ${NOT_A_CHILD}`,
+        well: false,
+        spent: true,
+      };
+    case 'exiting':
+      return { outcome: 'interrupted', reason: `the runner was told to end; ${NOT_A_CHILD}`, well: true };
+    case 'sessionConflict':
+    case undefined:
+      // A runner goes on trying after a conflict, and may have listened since.
+      return {
+        outcome: 'unknown',
+        reason: `the runner has ended; ${NOT_A_CHILD}`,
+        well: true,
+        next: 'atOnce',
+      };
+  }
 }
 
 /** The result of the job that the exit code tells, if it tells one. */

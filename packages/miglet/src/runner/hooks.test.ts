@@ -15,7 +15,14 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { COMPLETED_HOOK, overriddenByDotEnv, STARTED_HOOK, writeHooks, type RunnerHooks } from './hooks.js';
+import {
+  COMPLETED_HOOK,
+  overriddenByDotEnv,
+  STARTED_HOOK,
+  unusableHooks,
+  writeHooks,
+  type RunnerHooks,
+} from './hooks.js';
 import { parseJobHint } from './job-hints.js';
 import { findUser, resolveRunAs } from './user.js';
 
@@ -257,5 +264,26 @@ describe("the runner's own .env", () => {
     writeFileSync(path.join(folder, '.env'), `LANG=C\n${STARTED_HOOK}=/x.sh\n=\nnonsense\n`);
     expect(overriddenByDotEnv(folder, [STARTED_HOOK, COMPLETED_HOOK])).toEqual([STARTED_HOOK]);
     expect(overriddenByDotEnv(path.join(folder, 'nowhere'), [STARTED_HOOK])).toEqual([]);
+  });
+});
+
+describe("hooks of the operator's own that cannot be called", () => {
+  it('are named with their key and path', () => {
+    const file = path.join(folder, "own hook's.sh");
+    const hooks = (started: string, completed = '') =>
+      unusableHooks({ [STARTED_HOOK]: started, [COMPLETED_HOOK]: completed }, own);
+    const key = `runner.env.${STARTED_HOOK}`;
+    expect(hooks(file)).toEqual([{ key, path: file, reason: expect.stringContaining('does not exist') }]);
+    expect(hooks('', folder)).toEqual([
+      {
+        key: `runner.env.${COMPLETED_HOOK}`,
+        path: folder,
+        reason: expect.stringContaining('cannot be executed'),
+      },
+    ]);
+    expect(hooks('own.sh')).toMatchObject([{ reason: expect.stringContaining('absolute') }]);
+    writeFileSync(file, 'exit 0');
+    expect(hooks(file, file)).toEqual([]);
+    expect(unusableHooks({}, own)).toEqual([]);
   });
 });

@@ -101,6 +101,35 @@ function assertReachable(script: string, hintsFile: string, runAs: RunAs, user: 
 
 const CHECK_MS = 10_000;
 
+/** A hook of the operator's own that cannot be called. */
+export interface UnusableHook {
+  /** Where it is named. */
+  readonly key: string;
+  readonly path: string;
+  /** What is wrong, and what to do about it. */
+  readonly reason: string;
+}
+
+/** A shell reads them (`ownHook`), so that they need no right to be executed. */
+export function unusableHooks(configured: Readonly<Record<string, string>>, runAs: RunAs): UnusableHook[] {
+  return [STARTED_HOOK, COMPLETED_HOOK].flatMap((name) => {
+    const own = configured[name] ?? '';
+    const reason = own === '' ? undefined : whyUnusable(own, runAs);
+    return reason === undefined ? [] : [{ key: `runner.env.${name}`, path: own, reason }];
+  });
+}
+
+function whyUnusable(own: string, runAs: RunAs): string | undefined {
+  if (!path.isAbsolute(own))
+    return 'is not an absolute path, and is looked for where the job is: write the whole path';
+  const script = '[ -e "$1" ] || exit 3; [ -f "$1" ] && [ -r "$1" ] || exit 4';
+  const { file, args } = runAs.command('/bin/sh', ['-c', script, 'sh', own]);
+  const { status } = spawnSync(file, args, { env: {}, encoding: 'utf8', timeout: CHECK_MS });
+  if (status === 3) return 'does not exist, or is in a folder that the runner cannot look into: put it there';
+  if (status === 4) return "cannot be executed: it has to be a file that the runner's user can read";
+  return undefined;
+}
+
 /** Empties the file if it is longer than this. A job that fills it cannot fill the disk over many jobs. */
 const MAX_HINTS_BYTES = 1024 * 1024;
 

@@ -20,12 +20,14 @@ let worker: WorkerSighting;
 let told: RunnerNews[];
 let nameless: string[];
 let watch: JobWatch;
+let processId: string;
 
 beforeEach(() => {
   clock = createManualClock();
   worker = NONE;
   told = [];
   nameless = [];
+  processId = 'p1';
   watch = watching();
 });
 
@@ -33,6 +35,7 @@ const watching = (state?: WatchState): JobWatch =>
   createJobWatch(
     {
       runnerName: 'vm-1',
+      processId,
       look: () => worker,
       clock,
       acknowledgeTimeoutMs: ACKNOWLEDGE_MS,
@@ -105,15 +108,15 @@ describe('a job', () => {
     worker = WORKS;
     watch.look();
     expect(told).toMatchObject([
-      { type: 'job.started', job: { jobId: 'vm-1-worker-4711', name: 'unknown' } },
+      { type: 'job.started', job: { jobId: 'vm-1-p1-worker-4711', name: 'unknown' } },
     ]);
-    expect(nameless).toEqual(['vm-1-worker-4711']);
+    expect(nameless).toEqual(['vm-1-p1-worker-4711']);
     watch.onLine(line.completed());
     worker = NONE;
     watch.look();
     expect(told.at(-1)).toMatchObject({
       type: 'job.finished',
-      job: { jobId: 'vm-1-worker-4711', name: 'build' },
+      job: { jobId: 'vm-1-p1-worker-4711', name: 'build' },
     });
   });
 
@@ -122,7 +125,7 @@ describe('a job', () => {
     watch.look();
     watch.onLine(line.started());
     expect(types()).toEqual(['job.started', 'job.described']);
-    expect(told[1]).toMatchObject({ job: { name: 'build', jobId: 'vm-1-worker-4711' } });
+    expect(told[1]).toMatchObject({ job: { name: 'build', jobId: 'vm-1-p1-worker-4711' } });
   });
 
   it('whose last line was lost ends some time after its worker', () => {
@@ -138,6 +141,30 @@ describe('a job', () => {
       result: 'Unknown',
       job: { status: 'unknown' },
     });
+  });
+
+  it('whose line comes late begins when its own worker is seen, and the job before it has ended', () => {
+    worker = WORKS;
+    watch.look();
+    worker = { kind: 'works', worker: { pid: 8, startedAt: '4712' } };
+    watch.look();
+    watch.onLine(line.started('two'));
+    expect(types()).toEqual(['job.started', 'job.finished', 'job.started']);
+    expect(told.slice(1)).toMatchObject([{ result: 'Unknown' }, { job: { name: 'two' } }]);
+  });
+
+  it('has an id that no other process of a listener gives in the same second', () => {
+    watch.onLine(line.started());
+    processId = 'p2';
+    watch = watching();
+    watch.onLine(line.started());
+    worker = WORKS;
+    for (processId of ['p1', 'p2']) {
+      watch = watching();
+      watch.look();
+    }
+    const ids = told.flatMap((news) => (news.type === 'job.started' ? [news.job.jobId] : []));
+    expect(new Set(ids).size).toBe(4);
   });
 
   it('that begins ends the one before it', () => {
@@ -157,7 +184,7 @@ describe('a job', () => {
       watch.onLine(line.completed(name));
     }
     const ids = told.flatMap((news) => (news.type === 'job.started' ? [news.job.jobId] : []));
-    expect(ids).toEqual([`vm-1-${second}-1`, `vm-1-${second}-2`]);
+    expect(ids).toEqual([`vm-1-p1-${second}-1`, `vm-1-p1-${second}-2`]);
   });
 
   it('of which the exit of its runner tells the result ends with that', () => {
@@ -171,6 +198,122 @@ describe('a job', () => {
     watch.onEnd(undefined);
     expect(types()).toEqual(['job.started']);
     expect(watch.state.current?.job.name).toBe('build');
+  });
+});
+
+describe('the end of a runner of which the exit says that all is well', () => {
+  it.each<[string, () => void]>([
+    ['by its worker alone', () => undefined],
+    ['by its line, too', () => watch.onLine(line.started())],
+  ])('ends a job that was seen %s, when its worker is gone', (_what, begin) => {
+    begin();
+    worker = WORKS;
+    watch.look();
+    worker = NONE;
+    watch.onEnd(undefined, true);
+    expect(told.at(-1)).toMatchObject({
+      type: 'job.finished',
+      result: 'Unknown',
+      job: { status: 'unknown' },
+    });
+    expect(watch.state.jobsDone).toBe(1);
+  });
+
+  it.each<[string, () => void, boolean]>([
+    ['whose worker still runs', () => undefined, true],
+    ['of a runner that was told to end', () => watch.onLine({ kind: 'exiting', at: 0 }), true],
+    ['of a runner that crashed', () => (worker = NONE), false],
+  ])('ends no job %s: it was lost', (what, change, well) => {
+    worker = WORKS;
+    watch.look();
+    change();
+    if (!what.includes('still')) worker = NONE;
+    watch.onEnd(undefined, well);
+    expect(types()).toEqual(['job.started']);
+  });
+});
+
+describe('a line that says that an update is in progress', () => {
+  it.each<[boolean | undefined, string, () => void]>([
+    [undefined, 'within a job', () => watch.onLine(line.started())],
+    [true, 'without a job', () => undefined],
+  ])('counts for the end as %s %s', (idle, _what, before) => {
+    before();
+    watch.onLine({ kind: 'updating', at: 0 });
+    expect([types().at(-1), watch.state.updatingIdle]).toEqual(['runner.updating', idle]);
+  });
+});
+
+describe('a second job that begins', () => {
+  it.each<[string, () => void]>([
+    [
+      'while the worker of the first lives',
+      () => {
+        worker = WORKS;
+        watch.look();
+      },
+    ],
+    ['before the worker of the first is there', () => undefined],
+    [
+      'when the worker of the first is gone, as its last line does,',
+      () => {
+        worker = WORKS;
+        watch.look();
+        worker = NONE;
+      },
+    ],
+  ])('%s is a part of its name, and none', (_what, change) => {
+    watch.onLine(line.started('first'));
+    change();
+    watch.onLine(line.started('second'));
+    expect(told).toMatchObject([{ type: 'job.started', job: { name: 'first' } }]);
+    expect(told).toHaveLength(1);
+    // Nor does it become one at the end of the first.
+    worker = WORKS;
+    watch.look();
+    worker = NONE;
+    wait(40_000);
+    expect(types()).toEqual(['job.started', 'job.finished']);
+    expect(watch.state.current).toBeUndefined();
+  });
+
+  it('when the worker of the first is gone is one as soon as it has a worker, also for the next process', () => {
+    watch.onLine(line.started('first'));
+    worker = WORKS;
+    watch.look();
+    worker = NONE;
+    watch.onLine(line.started('second'));
+    expect(watch.state.current).toBeDefined();
+    watch = watching(written());
+    worker = { kind: 'works', worker: { pid: 8, startedAt: '4712' } };
+    watch.look();
+    expect(told.slice(1)).toMatchObject([
+      { type: 'job.finished', job: { name: 'first' }, result: 'Unknown' },
+      { type: 'job.started', job: { name: 'second' } },
+    ]);
+    watch.onLine(line.completed('second'));
+    worker = NONE;
+    watch.look();
+    expect(told.at(-1)).toMatchObject({ job: { name: 'second' }, result: 'Succeeded' });
+  });
+
+  it.each<[string, () => void]>([
+    [
+      'when there is a worker that is not of the first',
+      () => {
+        worker = WORKS;
+        watch.look();
+        worker = { kind: 'works', worker: { pid: 8, startedAt: '4712' } };
+      },
+    ],
+    ['where nothing is known of processes', () => (worker = UNKNOWN)],
+    ['when the first has had no worker for long', () => wait(31_000)],
+  ])('%s is one, and the first has ended', (_what, change) => {
+    watch.onLine(line.started('first'));
+    change();
+    watch.onLine(line.started('second'));
+    expect(types()).toEqual(['job.started', 'job.finished', 'job.started']);
+    expect(told[1]).toMatchObject({ result: 'Unknown' });
   });
 });
 
@@ -272,6 +415,33 @@ describe('hangs', () => {
     expect(told.at(-1)).toMatchObject({ type: 'job.finished' });
   });
 
+  it.each([
+    ['Unknown', 'that only a line told', () => undefined],
+    ['Succeeded', 'that a hook told, too,', () => watch.onHint(hint('completed'))],
+  ])('is %s of a result %s of a job whose runner is killed for it', (result, _what, also) => {
+    watch.onLine(line.started());
+    worker = WORKS;
+    watch.look();
+    watch.onLine(line.completed());
+    also();
+    wait(WORKER_MS + 1_000);
+    expect(types()).toContain('runner.hung');
+    watch.onEnd(undefined);
+    expect(told.at(-1)).toMatchObject({ type: 'job.finished', result });
+  });
+
+  it('are not seen in the time that a line has, whose clock may stand or be wrong', () => {
+    watch.onLine({ ...line.acknowledged(), at: clock.now() - 86_400_000 });
+    watch.look();
+    wait(ACKNOWLEDGE_MS - 1_000);
+    expect(types()).toEqual([]);
+    clock.setNow(clock.now() + 86_400_000);
+    watch.look();
+    expect(types()).toEqual([]);
+    wait(2_000);
+    expect(types()).toEqual(['runner.hung']);
+  });
+
   it('a job that takes long does not linger', () => {
     watch.onLine(line.started());
     worker = WORKS;
@@ -281,7 +451,7 @@ describe('hangs', () => {
 });
 
 describe('the next process of the MIGlet', () => {
-  it('goes on from what is written: the job, its result, and how long it has lingered', () => {
+  it('goes on from what is written: the job, its result, and that it lingers, with a time that begins anew', () => {
     watch.onLine(line.started());
     worker = WORKS;
     watch.look();
@@ -290,7 +460,7 @@ describe('the next process of the MIGlet', () => {
     const state = written();
     told = [];
     watch = watching(state);
-    wait(WORKER_MS / 2 - 1_000);
+    wait(WORKER_MS - 1_000);
     expect(types()).toEqual([]);
     wait(2_000);
     expect(types()).toEqual(['runner.hung']);
@@ -299,13 +469,16 @@ describe('the next process of the MIGlet', () => {
     expect(told.at(-1)).toMatchObject({ type: 'job.finished', job: { repository: 'acme/app' } });
   });
 
-  it('counts on from when a job was taken', () => {
+  it('waits anew for a job that was taken, whatever the clock says of the time since', () => {
     watch.onLine(line.acknowledged());
     clock.advance(ACKNOWLEDGE_MS);
     const state = written();
     told = [];
+    clock.setNow(clock.now() + 86_400_000);
     watch = watching(state);
-    watch.look();
+    wait(ACKNOWLEDGE_MS - 1_000);
+    expect(types()).toEqual([]);
+    wait(2_000);
     expect(types()).toEqual(['runner.hung']);
   });
 

@@ -9,6 +9,11 @@
  * which it was written) is made up for by the process: a worker that was seen and is gone for `LINE_PATIENCE_MS` has ended its
  * job, with a result that is not known.
  *
+ * Lines can be forged, by the name of a job that holds line breaks. So a line that says that a job begins, while no line
+ * has ended the one before it, makes no job until a worker of its own is seen; and a worker that outlives a line of which no hook knows, and is killed
+ * for it, has a result that is not known. No time in a line is compared with a clock: what lasts too long is measured from when
+ * this process heard of it, and begins anew in the next process of the MIGlet.
+ *
  * Hooks describe a job that is known (job-hints.ts), and say that its steps are done. `job.started` does not wait for them: the
  * started hook runs when the job's actions are downloaded, which may take minutes. What they say comes with the heartbeat that
  * follows, and with `job.finished`.
@@ -16,10 +21,11 @@
  * All that is known is in `state`, plain data, so that the next process of the MIGlet goes on from it.
  */
 import type { Clock } from '@mig/common/clock';
-import type { JobStatus } from '@mig/common/domain/vm';
+import type { ProcessIdentity } from '@mig/common/process-identity';
 import type { MigletEvent, RunnerJob } from '../machine/types.js';
-import type { JobFacts, JobHint } from './job-hints.js';
+import type { JobHint } from './job-hints.js';
 import type { RunnerLine } from './output.js';
+import { described, isOther, newJob, statusOf, UNKNOWN_NAME, UNKNOWN_RESULT } from './watched-job.js';
 import type { WorkerSighting } from './witness.js';
 
 /** What the machine is told of a runner that lives. */
@@ -46,22 +52,30 @@ interface WatchedJob {
   /** Its line was read; otherwise only its worker was seen. */
   readonly named: boolean;
   readonly workerSeen: boolean;
+  /** The one that was seen; each job has its own. */
+  readonly worker?: ProcessIdentity;
   /** By its line; it ends when its worker does. */
   readonly result?: string;
-  /** When it was first heard that its steps are done, milliseconds since 1970. */
+  /** When it was first heard that its steps are done, milliseconds since 1970, by the clock of the MIGlet. */
   readonly doneAt?: number;
+  /** Its hook said so, too. */
+  readonly hookDone?: boolean;
 }
 
 export interface WatchState {
   readonly listened: boolean;
-  /** It took a job and has neither begun nor skipped it; milliseconds since 1970. */
+  /** It took a job and has neither begun nor skipped it; when that was heard, milliseconds since 1970, by the MIGlet's clock. */
   readonly acknowledgedAt?: number;
   readonly current?: WatchedJob;
+  /** The last line that said that a job begins while that one had not ended: a worker of its own makes it one. */
+  readonly heard?: { readonly name: string; readonly at: number };
   /** Jobs that have ended since its process began. */
   readonly jobsDone: number;
   /** Two jobs that begin in one second are told apart by their count. */
   readonly lastStart?: { readonly second: number; readonly count: number };
   readonly updating: boolean;
+  /** It said so while it had no job: no job's name can have said it. */
+  readonly updatingIdle?: boolean;
   readonly lastWords?: LastWords;
 }
 
@@ -75,12 +89,19 @@ export interface JobWatch {
   onHint(hint: JobHint): void;
   /** Looks for the worker and at the clock. Called once a second, when everything that was written is read. */
   look(): void;
-  /** The process has ended, and its worker with it. @param result of its job, if the exit says it */
-  onEnd(result: string | undefined): void;
+  /**
+   * The process has ended.
+   *
+   * @param result of its job, if the exit says it
+   * @param well it ended with 0: a job whose worker was seen, and is gone, has ended too, unless the runner was told to end
+   */
+  onEnd(result: string | undefined, well?: boolean): void;
 }
 
 export interface JobWatchDeps {
   readonly runnerName: string;
+  /** Of the listener's process, and of no other one with this name of a runner: a part of the ids of its jobs. */
+  readonly processId: string;
   readonly look: () => WorkerSighting;
   readonly clock: Clock;
   readonly acknowledgeTimeoutMs: number;
@@ -90,54 +111,52 @@ export interface JobWatchDeps {
   readonly onNameless: (jobId: string) => void;
 }
 
-/** A worker that was seen and is gone, without a line that says that its job has ended, is believed after this. */
+/**
+ * A worker that was seen and is gone, without a line that says that its job has ended, is believed after this. So long a worker
+ * may take to come, too.
+ */
 const LINE_PATIENCE_MS = 30_000;
-/** The result of a job of which no line said how it ended. */
-const UNKNOWN_RESULT = 'Unknown';
 /** A hint may be this much older than its job by the clock: both are of one VM, in whole seconds. */
 const HINT_SLACK_MS = 2_000;
-/** The name of a job whose line was not read. */
-const UNKNOWN_NAME = 'unknown';
 
 export function createJobWatch(deps: JobWatchDeps, initial: WatchState = NEW_WATCH): JobWatch {
-  const { clock, tell, runnerName } = deps;
+  const { clock, tell, runnerName, processId } = deps;
   let state = initial;
-  /** By the monotonic clock; of this process only. */
-  let acknowledgedMs = sinceMs(initial.acknowledgedAt);
-  let doneMs = sinceMs(initial.current?.doneAt);
+  /** By the monotonic clock, which is of this process only: anew for what an earlier one has heard. */
+  let acknowledgedMs = initial.acknowledgedAt === undefined ? undefined : clock.monotonicMs();
+  let doneMs = initial.current?.doneAt === undefined ? undefined : clock.monotonicMs();
+  let begunMs = clock.monotonicMs();
   let missingMs: number | undefined;
   let hangTold = false;
 
-  /** When it was, by the monotonic clock, of a moment that the wall clock names. */
-  function sinceMs(at: number | undefined): number | undefined {
-    return at === undefined ? undefined : clock.monotonicMs() - Math.max(0, clock.now() - at);
-  }
   const hasPassed = (sinceMs: number | undefined, timeoutMs: number): boolean =>
     sinceMs !== undefined && clock.monotonicMs() - sinceMs >= timeoutMs;
 
   function set(change: Partial<WatchState>): void {
     state = { ...state, ...change };
   }
-  function forget(...keys: ('acknowledgedAt' | 'current')[]): void {
+  function forget(...keys: ('acknowledgedAt' | 'current' | 'heard')[]): void {
     const { ...next }: { -readonly [K in keyof WatchState]: WatchState[K] } = state;
     for (const key of keys) delete next[key];
     state = next;
   }
 
-  function begin(job: RunnerJob, named: boolean, workerSeen: boolean): void {
+  function begin(job: RunnerJob, named: boolean, worker?: ProcessIdentity): void {
+    begunMs = clock.monotonicMs();
     acknowledgedMs = undefined;
     doneMs = undefined;
     missingMs = undefined;
     hangTold = false;
-    forget('acknowledgedAt');
-    set({ current: { job, named, workerSeen } });
+    forget('acknowledgedAt', 'heard');
+    const seen = worker === undefined ? {} : { worker };
+    set({ current: { job, named, workerSeen: worker !== undefined, ...seen } });
     tell({ type: 'job.started', job });
   }
 
   function finish(result: string): void {
     const { current } = state;
     if (current === undefined) return;
-    forget('current');
+    forget('current', 'heard');
     set({ jobsDone: state.jobsDone + 1 });
     missingMs = undefined;
     doneMs = undefined;
@@ -154,17 +173,40 @@ export function createJobWatch(deps: JobWatchDeps, initial: WatchState = NEW_WAT
 
   function onStarted(name: string, at: number): void {
     const { current } = state;
-    if (current !== undefined && !current.named) {
+    const whose = current === undefined || current.result !== undefined ? 'new' : whoseLine(current);
+    if (current !== undefined && whose === 'same') {
       // Its worker was seen first.
       describe({ ...current.job, name }, { named: true });
       return;
     }
+    if (whose === 'later') {
+      set({ heard: { name, at } });
+      return;
+    }
     // The listener begins one job after the other: the line of the earlier one's end was lost, or its worker has just gone.
     finish(current?.result ?? UNKNOWN_RESULT);
+    beginNamed(name, at);
+  }
+
+  function beginNamed(name: string, at: number, worker?: ProcessIdentity): void {
     const second = Math.floor(at / 1000);
     const count = state.lastStart?.second === second ? state.lastStart.count + 1 : 1;
     set({ lastStart: { second, count } });
-    begin(newJob(`${runnerName}-${second}-${count}`, name, at), true, false);
+    begin(newJob(`${runnerName}-${processId}-${second}-${count}`, name, at), true, worker);
+  }
+
+  /**
+   * Of whom is a line that says that a job begins, while this one has not ended? `later`: a worker that comes will tell; until
+   * then it may be a part of this job's name.
+   */
+  function whoseLine({ named, workerSeen, worker }: WatchedJob): 'same' | 'new' | 'later' {
+    const sighting = deps.look();
+    if (sighting.kind === 'unknown') return named ? 'new' : 'same';
+    if (sighting.kind === 'works') {
+      if (isOther(sighting.worker, worker)) return 'new';
+      return named ? 'later' : 'same';
+    }
+    return !workerSeen && hasPassed(begunMs, LINE_PATIENCE_MS) ? 'new' : 'later';
   }
 
   function onCompleted(name: string, result: string, at: number): void {
@@ -188,7 +230,7 @@ export function createJobWatch(deps: JobWatchDeps, initial: WatchState = NEW_WAT
     onLine(line) {
       switch (line.kind) {
         case 'listening':
-          set({ listened: true, updating: false });
+          set({ listened: true, updating: false, updatingIdle: false });
           tell({ type: 'runner.listening' });
           return;
         case 'jobStarted':
@@ -200,8 +242,8 @@ export function createJobWatch(deps: JobWatchDeps, initial: WatchState = NEW_WAT
         case 'acknowledged':
           // Within a job, only its name could say so.
           if (state.current !== undefined) return;
-          set({ acknowledgedAt: line.at });
-          acknowledgedMs = sinceMs(line.at);
+          set({ acknowledgedAt: clock.now() });
+          acknowledgedMs = clock.monotonicMs();
           hangTold = false;
           return;
         case 'skipped':
@@ -215,6 +257,7 @@ export function createJobWatch(deps: JobWatchDeps, initial: WatchState = NEW_WAT
           tell({ type: 'runner.reconnected', at: line.at });
           return;
         case 'updating':
+          if (state.current === undefined) set({ updatingIdle: true });
           if (state.updating) return;
           set({ updating: true });
           tell({ type: 'runner.updating', reason: 'GitHub asks for another version of the runner' });
@@ -232,9 +275,10 @@ export function createJobWatch(deps: JobWatchDeps, initial: WatchState = NEW_WAT
       if (current === undefined || (name !== '' && name !== runnerName)) return;
       if (at !== 0 && at < current.job.startedAt - HINT_SLACK_MS) return;
       const job = described(current.job, facts);
-      const done = hook === 'completed' && current.doneAt === undefined;
-      if (done) doneMs = clock.monotonicMs();
-      if (done) set({ current: { ...current, doneAt: clock.now() } });
+      if (hook === 'completed' && current.hookDone !== true) {
+        doneMs ??= clock.monotonicMs();
+        set({ current: { ...current, doneAt: current.doneAt ?? clock.now(), hookDone: true } });
+      }
       if (job !== undefined) describe(job);
     },
 
@@ -245,10 +289,18 @@ export function createJobWatch(deps: JobWatchDeps, initial: WatchState = NEW_WAT
         missingMs = undefined;
         if (current === undefined) {
           const { startedAt, pid } = sighting.worker;
-          const id = `${runnerName}-worker-${startedAt === '' ? pid : startedAt}`;
+          const id = `${runnerName}-${processId}-worker-${startedAt === '' ? pid : startedAt}`;
           deps.onNameless(id);
-          begin(newJob(id, UNKNOWN_NAME, clock.now()), false, true);
-        } else if (!current.workerSeen) set({ current: { ...current, workerSeen: true } });
+          begin(newJob(id, UNKNOWN_NAME, clock.now()), false, sighting.worker);
+        } else if (current.worker === undefined)
+          set({ current: { ...current, workerSeen: true, worker: sighting.worker } });
+        else if (isOther(sighting.worker, current.worker)) {
+          // Without a line of it that was heard, it may have come and is read before the next look.
+          const { heard } = state;
+          finish(current.result ?? UNKNOWN_RESULT);
+          if (heard !== undefined) beginNamed(heard.name, heard.at, sighting.worker);
+          return;
+        }
         if (!hangTold && hasPassed(doneMs, deps.workerTimeoutMs)) tellHang('worker_lingers');
         return;
       }
@@ -264,14 +316,22 @@ export function createJobWatch(deps: JobWatchDeps, initial: WatchState = NEW_WAT
         tellHang('no_job_after_acknowledge');
     },
 
-    onEnd(result) {
-      const known = state.current?.result ?? result;
+    onEnd(result, well = false) {
+      const { current, lastWords } = state;
+      const known = current?.result ?? result;
+      const sighting = deps.look();
+      const hasEnded = well && lastWords !== 'exiting' && sighting.kind === 'none';
       if (known !== undefined) finish(known);
+      else if (hasEnded && current?.workerSeen === true) finish(UNKNOWN_RESULT);
     },
   };
 
   function tellHang(hang: 'worker_lingers' | 'no_job_after_acknowledge'): void {
     hangTold = true;
+    const { current } = state;
+    // Its runner is killed for it now: a result that only a line told is none.
+    if (current?.result !== undefined && current.hookDone !== true)
+      set({ current: { ...current, result: UNKNOWN_RESULT } });
     const seconds = (timeoutMs: number): string => `${Math.round(timeoutMs / 1000)} s`;
     const reason =
       hang === 'worker_lingers'
@@ -280,34 +340,3 @@ export function createJobWatch(deps: JobWatchDeps, initial: WatchState = NEW_WAT
     tell({ type: 'runner.hung', hang, reason });
   }
 }
-
-/** GitHub does not tell a runner the number of its job: this id names it on this VM, the same however often it is read. */
-const newJob = (jobId: string, name: string, startedAt: number): RunnerJob => ({
-  jobId,
-  runId: '',
-  name,
-  repository: '',
-  branch: '',
-  commit: '',
-  status: 'running',
-  startedAt,
-});
-
-/** With what a hook knows; undefined if that is nothing new. */
-function described(job: RunnerJob, facts: JobFacts): RunnerJob | undefined {
-  const next: RunnerJob = {
-    ...job,
-    repository: facts.repository || job.repository,
-    runId: facts.runId || job.runId,
-    commit: facts.commit || job.commit,
-    branch: facts.branch || job.branch,
-    ...(facts.runAttempt === '' ? {} : { runAttempt: facts.runAttempt }),
-  };
-  const keys = ['repository', 'runId', 'commit', 'branch', 'runAttempt'] as const;
-  return keys.some((key) => next[key] !== job[key]) ? next : undefined;
-}
-
-const statusOf = (result: string): JobStatus['status'] => {
-  if (result === UNKNOWN_RESULT) return 'unknown';
-  return result.startsWith('Succeeded') ? 'completed' : 'failed';
-};

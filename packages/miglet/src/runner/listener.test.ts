@@ -1,6 +1,7 @@
 /** The runner's listener for real: that of the stand-in runner, at a stand-in GitHub. */
 import {
   appendFileSync,
+  chmodSync,
   existsSync,
   readFileSync,
   rmSync,
@@ -326,5 +327,82 @@ describe('kill -9 of the MIGlet between any two steps', () => {
       ['job.started', true],
       ['job.finished', false],
     ]);
+  });
+});
+
+/** A listener that is a script: `script` has its folder in FOLDER, and functions that print and that leave a process behind. */
+function scripted(script: string): { directory: typeof ground.directory } {
+  const listener = path.join(ground.folder, 'Runner.Listener');
+  const functions = [
+    `FOLDER='${ground.folder}'`,
+    `say() { echo "2026-07-01 09:30:00Z: $*"; }`,
+    // Its name is that of its folder, too: no test leaves it behind.
+    `leave() { setsid sh -c 'echo $$ >"$0/left"; sleep 60; :' "$FOLDER" </dev/null >/dev/null 2>&1 &`,
+    `until [ -s "$FOLDER/left" ]; do sleep 0.02; done; }`,
+    `wait_for() { until [ -e "$FOLDER/$1" ]; do sleep 0.02; done; }`,
+  ];
+  writeFileSync(listener, `#!/bin/sh\n${functions.join('\n')}\n${script}\n`);
+  chmodSync(listener, 0o755);
+  return { directory: { ...ground.directory, listener } };
+}
+const leftLives = (): boolean =>
+  ground.processes().includes(readFileSync(path.join(ground.folder, 'left'), 'utf8').trim());
+const touch = (name: string): void => writeFileSync(path.join(ground.folder, name), '');
+
+describe('what earlier jobs left in the tree of a listener that ends to be updated', () => {
+  it.each([3, 4])(
+    'lives as long as the update, and has ended when the next one starts (%d)',
+    async (code) => {
+      const first = await ground.start(scripted(`leave; exit ${code}`));
+      expect((await first.ended()).updating).toBe(true);
+      // What updates the runner is such a process, too.
+      expect(leftLives()).toBe(true);
+      const second = await ground.start();
+      expect(leftLives()).toBe(false);
+      await second.hears('runner.listening');
+    },
+  );
+});
+
+describe('a listener that is no child of this process, and says that an update is in progress', () => {
+  const UPDATE = 'echo "Runner update in progress, do not shutdown runner."; leave; wait_for go; exit 0';
+
+  it.each([
+    ['within a job, as the name of a job can, ends with its tree', 'say "Running job: x"', false],
+    ['without a job is updated', 'say "Listening for Jobs"', true],
+  ])('%s', async (_what, before, updating) => {
+    const change = scripted(`${before}; ${UPDATE}`);
+    const first = await ground.start(change);
+    await first.hears('runner.updating');
+    await until('it has left a process', () => existsSync(path.join(ground.folder, 'left')));
+    first.listener.release();
+    const second = ground.adopt(change);
+    touch('go');
+    expect(await second?.ended()).toMatchObject({ exit: { code: undefined }, updating });
+    expect(leftLives()).toBe(updating);
+  });
+
+  it('within a job is updated when its program is just being replaced', async () => {
+    const change = scripted(`say "Running job: x"; ${UPDATE}`);
+    const first = await ground.start(change);
+    await first.hears('runner.updating');
+    first.listener.release();
+    const second = ground.adopt(change);
+    rmSync(change.directory.listener);
+    touch('go');
+    expect((await second?.ended())?.updating).toBe(true);
+  });
+});
+
+describe('a listener that ends with 0 after a job of which it said nothing', () => {
+  it('has ended its job when its worker is gone', async () => {
+    const worker = path.join(ground.folder, 'Runner.Worker');
+    writeFileSync(worker, `#!/bin/sh\nuntil [ -e "$1/go" ]; do sleep 0.02; done\n`);
+    chmodSync(worker, 0o755);
+    const watched = await ground.start(scripted(`"$FOLDER/Runner.Worker" "$FOLDER"; exit 0`));
+    await watched.hears('job.started');
+    touch('go');
+    expect((await watched.ended()).state).toMatchObject({ jobsDone: 1 });
+    expect(await watched.hears('job.finished')).toMatchObject({ result: 'Unknown' });
   });
 });

@@ -16,9 +16,10 @@ import { registeredLabels } from './configure.js';
 import type { ProcessExit } from './exit-outcomes.js';
 import { discardHints } from './job-hints.js';
 import { NEW_WATCH } from './job-watch.js';
+import { endLeftTrees } from './left-trees.js';
 import { findProcess } from './processes.js';
 import { headOf, readNote, removeNote, type FoundNote, type RunnerNote } from './runner-note.js';
-import { createRunnerTree, reopenRunnerTree } from './tree/runner-tree.js';
+import { createRunnerTree, reopenRunnerTree, TREE_MARK } from './tree/runner-tree.js';
 import {
   nameOf,
   outputFile,
@@ -33,12 +34,18 @@ import {
 /** A process that is not our child is looked at this often. */
 const WATCH_MS = 500;
 
-/** Starts the listener. Rejects if it cannot be run at all. */
+/** Starts the listener, when what an update or the jobs before it left has ended. Rejects if it cannot be run at all. */
 export async function startListener(
   registration: Registration,
   options: ListenerOptions,
   handlers: ListenerHandlers,
 ): Promise<Listener> {
+  const { left } = await endLeftTrees(options.stateDirectory);
+  if (left.length > 0)
+    options.logger.error(
+      { event: 'runner_left', pids: left.map(({ pid }) => pid) },
+      'processes of the runner before its update cannot be ended',
+    );
   writeFileSync(outputFile(options), '', { mode: 0o600 });
   // Appending, so that it goes on at the new end of a file that was emptied.
   const output = openSync(outputFile(options), 'a', 0o600);
@@ -148,7 +155,7 @@ function findUnnoted(
   found: FoundNote,
 ): { note: RunnerNote; earlier: Earlier } | undefined {
   const noted = found.kind === 'torn' && found.process !== undefined && isAlive(found.process);
-  const pid = noted ? found.process?.pid : findProcess(options.directory.listener);
+  const pid = noted ? found.process?.pid : findProcess(options.directory.listener, 'run', TREE_MARK);
   if (pid === undefined) return undefined;
   if (found.kind === 'torn') {
     options.logger.error(

@@ -6,6 +6,7 @@ import { systemClock } from '@mig/common/clock';
 import { until } from '@mig/testkit/github/until';
 import type { MigletEvent, RunnerExited } from '../machine/types.js';
 import { createRunnerGround, type RunnerGround } from './runner-ground.contract.js';
+import { createPendingUpdate, type PendingUpdate } from './pending-update.js';
 import { createSupervision, type Supervision, type SupervisionDeps } from './supervision.js';
 import type { ListenerOptions } from './watch-listener.js';
 
@@ -30,6 +31,15 @@ interface Supervised {
   hears<T extends MigletEvent['type']>(type: T, count?: number): Promise<Extract<MigletEvent, { type: T }>>;
 }
 
+const pendingUpdate = (timeoutMs = 20_000): PendingUpdate =>
+  createPendingUpdate({
+    directory: ground.directory.path,
+    stateDirectory: ground.folder,
+    timeoutMs,
+    clock: systemClock,
+    logger: ground.options().logger,
+  });
+
 function supervise(
   change: Partial<SupervisionDeps> = {},
   listener: Partial<ListenerOptions> = {},
@@ -40,7 +50,7 @@ function supervise(
     listener: options,
     clock: systemClock,
     logger: options.logger,
-    updateTimeoutMs: 20_000,
+    pendingUpdate: pendingUpdate(),
     startTimeoutMs: 20_000,
     forgetInstalled: () => false,
     tell: (event) => void told.push(event),
@@ -151,7 +161,7 @@ describe('updates', () => {
   });
 
   it('an update that does not end in time is told, and the runner is started as it is', async () => {
-    const supervised = await start('once:exit:3', { updateTimeoutMs: 700 });
+    const supervised = await start('once:exit:3', { pendingUpdate: pendingUpdate(700) });
     expect(await supervised.hears('runner.restarting')).toMatchObject({ why: 'update', code: 3 });
     await supervised.hears('runner.listening');
     expect(ground.log).toContainEqual(expect.objectContaining({ level: 'error', event: 'update_timeout' }));
@@ -167,11 +177,48 @@ describe('updates', () => {
     expect(times(supervised, 'runner.listening')).toBe(0);
   });
 
-  it('a kill does not wait for it', async () => {
+  it('a kill does not wait for it, and nobody does after it', async () => {
     const supervised = await start('once:exit:3');
     await supervised.hears('runner.restarting');
     supervised.supervision.kill();
     await endOf(supervised);
+    expect(pendingUpdate().isOver()).toBe(true);
+  });
+
+  it('the end of an earlier one is not taken for its end', async () => {
+    writeFileSync(path.join(ground.directory.path, 'update.finished'), '');
+    const supervised = await start('once:exit:3');
+    await supervised.hears('runner.restarting');
+    expect(existsSync(path.join(ground.directory.path, 'update.finished'))).toBe(false);
+    expect(pendingUpdate().isOver()).toBe(false);
+    writeFileSync(path.join(ground.directory.path, 'update.finished'), '');
+    await supervised.hears('runner.listening');
+    expect(pendingUpdate().isOver()).toBe(true);
+  });
+
+  it('a MIGlet that is killed meanwhile leaves a note, and the next one waits for its end before it registers', async () => {
+    const first = await start('once:exit:3');
+    await first.hears('runner.restarting');
+    first.supervision.release();
+    const next = pendingUpdate();
+    const second = supervise({ pendingUpdate: next });
+    second.supervision.adopt();
+    await endOf(second);
+    let waited = false;
+    const wait = next.wait(new AbortController().signal).then((outcome) => ((waited = true), outcome));
+    expect(await pendingUpdate().wait(AbortSignal.timeout(50))).toMatchObject({ kind: 'retryable' });
+    expect(waited).toBe(false);
+    writeFileSync(path.join(ground.directory.path, 'update.finished'), '');
+    expect(await wait).toMatchObject({ kind: 'ok' });
+    expect(existsSync(path.join(ground.folder, 'update-pending'))).toBe(false);
+    expect(existsSync(path.join(ground.directory.path, 'update.finished'))).toBe(false);
+  });
+
+  it('one that never ends keeps the next MIGlet no longer than its time', async () => {
+    pendingUpdate().begin();
+    expect(await pendingUpdate(100).wait(new AbortController().signal)).toMatchObject({ kind: 'ok' });
+    expect(ground.log).toContainEqual(expect.objectContaining({ level: 'error', event: 'update_timeout' }));
+    expect(pendingUpdate().isOver()).toBe(true);
   });
 });
 

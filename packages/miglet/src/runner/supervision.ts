@@ -6,14 +6,13 @@
  * Killed in such a pause, the next process of the MIGlet finds the note of a process that has ended, and no registration to start
  * it with: it tells its end, and the VM registers anew.
  */
-import { existsSync, rmSync } from 'node:fs';
-import path from 'node:path';
 import type { Clock, Timer } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import type { ExitVerdict, MigletEvent, Registration } from '../machine/types.js';
 import { outcomeOf, RESTART_PAUSES_MS, type ExitOutcome } from './exit-outcomes.js';
 import { adoptListener, startListener } from './listener.js';
+import type { PendingUpdate } from './pending-update.js';
 import type { Listener, ListenerEnd, ListenerHandlers, ListenerOptions } from './watch-listener.js';
 
 export interface Supervision {
@@ -32,8 +31,7 @@ export interface SupervisionDeps {
   readonly listener: ListenerOptions;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** An update of the runner may take this long. */
-  readonly updateTimeoutMs: number;
+  readonly pendingUpdate: Omit<PendingUpdate, 'wait'>;
   /** From the start of one that is started again until it listens; then it is killed. */
   readonly startTimeoutMs: number;
   /** Before each time that a runner is started again after an error that may pass; default: RESTART_PAUSES_MS. */
@@ -46,8 +44,6 @@ export interface SupervisionDeps {
   readonly tell: (event: MigletEvent) => void;
 }
 
-/** Written by the script that updates the runner, when it is done (actions/runner, run-helper.sh.template). */
-const UPDATE_FINISHED = 'update.finished';
 const LOOK_MS = 500;
 /** One that listened this long was a good one: its restarts are counted anew. */
 const STABLE_MS = 60_000;
@@ -59,7 +55,7 @@ interface Pause {
 }
 
 export function createSupervision(deps: SupervisionDeps): Supervision {
-  const { clock, logger, tell } = deps;
+  const { clock, logger, pendingUpdate, tell } = deps;
   const { directory } = deps.listener;
   let listener: Listener | undefined;
   /** What it can be started again with; undefined for one that an earlier process of the MIGlet started. */
@@ -111,6 +107,8 @@ export function createSupervision(deps: SupervisionDeps): Supervision {
       clock.clearTimer(startTimer);
       clock.clearTimer(stableTimer);
       listener = undefined;
+      // Also if its end is told: whoever registers next must not get in its way.
+      if (end.updating) pendingUpdate.begin();
       const outcome = outcomeOf(end.exit, {
         stopRequested,
         hang,
@@ -161,18 +159,9 @@ export function createSupervision(deps: SupervisionDeps): Supervision {
 
   function awaitUpdate(end: ListenerEnd, outcome: ExitOutcome): void {
     tellRestarting(end, outcome, 'update');
-    const flag = path.join(directory.path, UPDATE_FINISHED);
-    const deadlineMs = clock.monotonicMs() + deps.updateTimeoutMs;
     const look = (): void => {
       if (pause === undefined) return;
-      const finished = existsSync(flag);
-      if (finished || clock.monotonicMs() >= deadlineMs) {
-        if (finished) rmSync(flag, { force: true });
-        else
-          logger.error(
-            { event: 'update_timeout', reason: `no ${flag}` },
-            'the update of the runner did not end in time: the runner is started as it is',
-          );
+      if (pendingUpdate.isOver()) {
         if (stopRequested) giveUp(pause);
         else startAgain();
         return;
@@ -221,6 +210,7 @@ export function createSupervision(deps: SupervisionDeps): Supervision {
   ): Promise<void> {
     starting = true;
     try {
+      pendingUpdate.discardFinished();
       const started = await startListener(wanted, deps.listener, handlers);
       listener = started;
       if (released) started.release();
@@ -271,7 +261,10 @@ export function createSupervision(deps: SupervisionDeps): Supervision {
       }
       const given = pause;
       clock.clearTimer(given.timer);
-      void given.end.endTree().then(() => giveUp(given));
+      void given.end.endTree().then(() => {
+        if (given.end.updating) pendingUpdate.forget();
+        giveUp(given);
+      });
     },
 
     release() {

@@ -12,8 +12,10 @@
  * beginning, with what was noted before. What is written in the instant between the last reading and the emptying is lost; the
  * worker's process makes up for it (job-watch.ts). So it is done in quiet moments, if there are any.
  */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { toRfc3339, type Clock } from '@mig/common/clock';
+import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import { isAlive, type ProcessIdentity } from '@mig/common/process-identity';
 import type { RunnerFacts } from '../machine/types.js';
@@ -21,7 +23,8 @@ import { isSystemError } from '../host/system-error.js';
 import { jobResultOf, type ProcessExit } from './exit-outcomes.js';
 import { tailHints } from './job-hints.js';
 import { createJobWatch, type RunnerNews, type WatchState } from './job-watch.js';
-import { parseRunnerLine, type RunnerLine } from './output.js';
+import { keepLeftTree } from './left-trees.js';
+import { parseRunnerLine } from './output.js';
 import { signal } from './processes.js';
 import type { RunnerDirectory } from './runner-directory.js';
 import {
@@ -33,6 +36,7 @@ import {
   type RunnerNote,
 } from './runner-note.js';
 import { tailFile, type Tail } from './tail.js';
+import { countLinesBeforeLastJob, isTold, placeOf } from './told-before.js';
 import type { RunnerTree } from './tree/runner-tree.js';
 import type { RunAs } from './user.js';
 import { createWorkerWitness } from './witness.js';
@@ -42,7 +46,7 @@ export interface ListenerHandlers {
   tell(news: RunnerNews, known: boolean): void;
   /**
    * Called once, after everything that it wrote, when its process tree has ended, too; that of a runner that updates itself goes
-   * on. @returns true = its end is told, and it is forgotten
+   * on until the next one starts (left-trees.ts). @returns true = its end is told, and it is forgotten
    */
   onEnd(end: ListenerEnd): boolean;
 }
@@ -133,6 +137,7 @@ export function watchListener(watched: {
   const watch = createJobWatch(
     {
       runnerName: note.runner.name,
+      processId: createHash('sha256').update(nameOf(note)).digest('hex').slice(0, 8),
       look: createWorkerWitness(note.pid).look,
       clock: options.clock,
       acknowledgeTimeoutMs: options.acknowledgeTimeoutMs,
@@ -230,15 +235,35 @@ export function watchListener(watched: {
     if (released) return;
     tail.read();
     hints.read();
-    watch.onEnd(jobResultOf(exit.code));
+    watch.onEnd(jobResultOf(exit.code), exit.code === 0);
     save();
     release();
-    const updating = isUpdating(exit, watch.state);
+    const updating = isUpdating(exit, watch.state, options.directory.listener);
     // What is left of the tree (a worker, a step) must not outlive its listener; what updates the runner has to.
-    if (!updating) await endTree();
+    if (!updating || !keepTree()) await endTree();
     if (abandoned) return;
     const isOver = handlers.onEnd({ exit, state: watch.state, updating, endTree, process: nameOf(note) });
     if (isOver) removeNote(options.stateDirectory);
+  }
+
+  /** @returns false if it cannot be written down: then nobody would end it later */
+  function keepTree(): boolean {
+    const { pid, startedAt } = note;
+    try {
+      keepLeftTree(options.stateDirectory, {
+        tree: tree.note,
+        leader: { pid, startedAt },
+        members: tree.members().map((member) => ({ pid: member.pid, startedAt: member.startedAt })),
+      });
+      return true;
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      logger.error(
+        { event: 'note_refused', reason: error.message },
+        "the runner's processes cannot be noted: its update is ended with them",
+      );
+      return false;
+    }
   }
 
   async function endTree(): Promise<void> {
@@ -271,56 +296,19 @@ export function watchListener(watched: {
   };
 }
 
-/** Is it in the journal already? What is told and not yet sent is there (I4). */
-function isTold(news: RunnerNews, processName: string, isIn: ListenerOptions['isTold']): boolean {
-  switch (news.type) {
-    case 'job.started':
-      return isIn('job_started', 'job_id', news.job.jobId);
-    case 'job.finished':
-      return isIn('job_completed', 'job_id', news.job.jobId);
-    case 'runner.disconnected':
-      return isIn('runner_disconnected', 'at', toRfc3339(news.at));
-    case 'runner.reconnected':
-      return isIn('runner_reconnected', 'at', toRfc3339(news.at));
-    case 'runner.hung':
-      return isIn('runner_hung', 'process', processName);
-    case 'runner.updating':
-      return isIn('runner_updating', 'process', processName);
-    case 'runner.listening':
-    case 'job.described':
-      return false;
-  }
-}
-
-/** Codes 3 and 4; or it was about to end so, and ended while nobody watched. */
-const isUpdating = ({ code, signal: name }: ProcessExit, { updating }: WatchState): boolean =>
-  code === 3 || code === 4 || (code === undefined && name === undefined && updating);
-
-/** Where to read on: after what is noted, unless the file was emptied since. */
-function placeOf({ offset, head }: RunnerNote, file: string): number {
-  if (offset === 0) return 0;
-  return headOf(file, head.bytes).sha256 === head.sha256 ? offset : 0;
-}
-
 /**
- * Nobody knows what was told: all of it is taken as told but the last job, which is told again rather than never.
- * @returns how many lines that say something come before it
+ * By codes 3 and 4. Where the code is not known: it said so while it had no job, for a job's name can hold that line; or its
+ * program is just being replaced. One that said so within a job, and was not heard to have ended it, counts as ended: what
+ * updates it has moved nothing while the program is in its place, and GitHub asks for the update again.
  */
-function countLinesBeforeLastJob(file: string): number {
-  const kinds: RunnerLine['kind'][] = [];
-  const reader = tailFile(
-    file,
-    (text) => {
-      const line = parseRunnerLine(text);
-      if (line !== undefined) kinds.push(line.kind);
-    },
-    { manual: true },
-  );
-  reader.read();
-  reader.stop();
-  const last = kinds.lastIndexOf('jobStarted');
-  return last === -1 ? kinds.length : last;
-}
+const isUpdating = (
+  { code, signal: name }: ProcessExit,
+  { updatingIdle }: WatchState,
+  program: string,
+): boolean => {
+  if (code !== undefined || name !== undefined) return code === 3 || code === 4;
+  return updatingIdle === true || !existsSync(program);
+};
 
 /** A runner without its note goes on, and is found by its program: no job ends for want of space. */
 export function saveNote({ stateDirectory, logger }: ListenerOptions, note: RunnerNote): boolean {

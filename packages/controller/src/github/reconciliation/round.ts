@@ -101,8 +101,8 @@ export function createRound(deps: RoundDeps): () => Promise<RoundReport> {
     const claims = new Map<string, number>();
     for (const { scope, github, vm, listed } of rows) {
       const path = placeKey(scope);
-      if (github === undefined && listed && vm?.state === 'ready.idle')
-        claims.set(path, (claims.get(path) ?? 0) + 1);
+      const isClaim = vm?.state === 'ready.idle' && vm.liveness === 'alive' && vm.link === 'connected';
+      if (github === undefined && listed && isClaim) claims.set(path, (claims.get(path) ?? 0) + 1);
     }
     const doubted = [...claims].filter(
       ([path, count]) => count > MAX_CLAIMS && seen.get(path)?.runners.length === 0,

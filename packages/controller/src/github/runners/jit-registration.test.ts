@@ -18,7 +18,7 @@ beforeEach(async () => {
         'pool-a': {},
         gpu: { labels: ['gpu', 'Large'], runner_group: 'large' },
         lost: { runner_group: 'nowhere' },
-        shop: { repository: 'acme/shop', runner_group: 'large' },
+        shop: { repository: 'acme/shop' },
         corp: { enterprise: 'corp' },
       },
     },
@@ -93,7 +93,8 @@ describe('a registration', () => {
       reason: expect.stringContaining('101 labels, and GitHub takes 100 at most') as unknown,
     });
     expect(await mint({}, vm({ poolId: 'lost' }))).toMatchObject({
-      kind: 'fatal',
+      kind: 'retryable',
+      afterMs: 60_000,
       reason: expect.stringMatching(
         /no runner group "nowhere" in orgs\/acme: create it at GitHub, or correct pools\.lost\.runner_group/,
       ) as unknown,

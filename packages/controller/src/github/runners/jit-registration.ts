@@ -18,6 +18,8 @@ import type { RunnersApi } from './runners-api.js';
 const MAX_NAMES = 9;
 /** When all of them are taken: jobs run under some, and end. */
 const ALL_TAKEN_MS = 60_000;
+/** A runner group that is not there is looked for again after this. */
+const NO_GROUP_MS = 60_000;
 const WORK_FOLDER = '_work';
 /** Runners whose id is remembered; the oldest are looked up by name again (I12). */
 const MAX_REMEMBERED = 20_000;
@@ -67,8 +69,10 @@ export function createJitRegistration({
       const { scope, runnerGroup } = wish;
       const runnerGroupId = await runners.runnerGroupId(scope, runnerGroup);
       if (runnerGroupId === undefined) {
-        return fatal(
+        // One can be made at any time, and is found then.
+        return retryable(
           `there is no runner group ${JSON.stringify(runnerGroup)} in ${scopePath(scope).slice(1)}: create it at GitHub, or correct pools.${vm.poolId}.runner_group`,
+          NO_GROUP_MS,
         );
       }
       const labels = wish.labels.length > 0 ? wish.labels : systemLabels(vm.platform);

@@ -71,12 +71,17 @@ export function createRegistrar(deps: RegistrarDeps, registration: 'jit' | 'toke
       if (name === '' || scope === undefined)
         return { outcome: 'deleted', message: 'there is no runner to delete' };
       try {
+        const callClass = isUrgent(vm) ? 'registration' : 'deletion';
         const jitId = jit.idOf(scope, name);
-        const id = jitId ?? (await runners.findByName(scope, name, 'deletion'))?.id;
+        const id = jitId ?? (await runners.findByName(scope, name, callClass))?.id;
         if (id === undefined) return { outcome: 'deleted', message: `GitHub has no runner ${name}` };
         const deleted = { outcome: 'deleted', message: `runner ${name} is deleted` } as const;
-        if ((await runners.remove(scope, id, 'deletion')) === 'gone') {
+        if ((await runners.remove(scope, id, callClass)) === 'gone') {
           jit.forget(scope, name);
+          logger.info(
+            { vmId: vm.vmId, runner: name, runnerId: id },
+            'a runner is deleted at GitHub: its VM asked for it',
+          );
           return deleted;
         }
         // One that is not ephemeral would be given the next matching job when this one ends, and the next, and never be free
@@ -105,3 +110,10 @@ const keepsRunner = ({ bootId, state, runner }: VmRecord, wanted: Parameters): b
 
 const hasRunner = ({ vmId, runner }: VmRecord): string =>
   `VM ${vmId} has its runner ${runner?.name ?? ''}, and keeps it: ask with replace to have it registered anew`;
+
+/**
+ * A deletion that cannot wait for the hour's end: the VM registers anew when it is done, or has no runner process any more and is
+ * about to stop, which it must not with a live registration (I5).
+ */
+const isUrgent = ({ state, runner }: VmRecord): boolean =>
+  phaseOf(state) === 'registering' || runner?.state === 'offline';

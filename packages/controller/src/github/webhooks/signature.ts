@@ -1,4 +1,5 @@
 /** Was it GitHub that sent this? The signature is held against the secret of now, and the one before it during a rotation. */
+import { readFile } from 'node:fs/promises';
 import { verify } from '@octokit/webhooks-methods';
 import { errorMessage } from '@mig/common/errors';
 import { readSecretFile } from '../client/secret-file.js';
@@ -37,15 +38,25 @@ export async function verifySignature(
     const content = body.toString('utf8');
     if (await verify(current, content, signature)) return { kind: 'right', by: 'current' };
     if (previousSecretFile === '') return { kind: 'wrong' };
-    const previous = await readSecretFile(
-      previousSecretFile,
-      'the previous secret of the webhook',
-      'github.webhook.previous_secret_file',
-    );
+    const previous = await readPrevious(previousSecretFile);
+    if (previous === '') return { kind: 'wrong' };
     return (await verify(previous, content, signature))
       ? { kind: 'right', by: 'previous' }
       : { kind: 'wrong' };
   } catch (error) {
     return { kind: 'unreadable', reason: errorMessage(error) };
+  }
+}
+
+/** Empty if the rotation is over: the file is empty, or gone. */
+async function readPrevious(file: string): Promise<string> {
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new Error(
+      `the previous secret of the webhook cannot be read from github.webhook.previous_secret_file (${errorMessage(error)}): give the controller's user the right to read the file, or name another`,
+      { cause: error },
+    );
   }
 }

@@ -174,7 +174,7 @@ describe('secrets that are known', () => {
   });
 
   it('are the tokens, the JIT configs, and the credentials in these; the last eight registrations', () => {
-    const secrets = createKnownSecrets();
+    const secrets = createKnownSecrets(directory);
     const files = { '.runner': btoa('{}'), '.credentials': btoa('{"data":"S1"}') };
     const jitConfig = btoa(JSON.stringify(files));
     secrets.remember(registration('T0'));
@@ -185,10 +185,87 @@ describe('secrets that are known', () => {
   });
 
   it('that are none, in a JIT config that is none, do no harm', () => {
-    const secrets = createKnownSecrets();
+    const secrets = createKnownSecrets(directory);
     for (const jitConfig of ['x', btoa('7'), btoa('[null]'), btoa('{"a":1}')])
       secrets.remember(registration('', jitConfig));
     expect(secrets.all()).toHaveLength(4);
+  });
+});
+
+describe('secrets of a registration that is there', () => {
+  const put = (name: string, content: unknown): void =>
+    writeFileSync(path.join(directory, name), `\uFEFF${JSON.stringify(content)}`);
+  const text = (secrets: { all(): readonly string[] }): string =>
+    createDiagTail({ directory, maxBytes: 4_096, secrets: secrets.all }).read()?.['runner_log'] ?? '';
+  const credentials = {
+    scheme: 'OAuthLong',
+    data: { clientId: 'cl13nt-id', authorizationUrl: 'https://x.y/z' },
+  };
+  const settings = { AgentName: 'vm-1-a-runner', GitHubUrl: 'https://x.y/acme', Other: 's3ttings' };
+  const parameters = { d: 'rsa-d-secret', modulus: 'rsa-modulus', exponent: 'AQAB' };
+  const SECRETS = ['cl13nt-id', 's3ttings', 'rsa-d-secret', 'rsa-modulus'];
+  const PUBLIC = ['OAuthLong', 'https://x.y/z', 'vm-1-a-runner', 'https://x.y/acme', 'AQAB'];
+
+  it('are known to a MIGlet that did not make it, also when the runner has deleted it', () => {
+    put('.credentials', credentials);
+    put('.credentials_rsaparams', parameters);
+    put('.runner', settings);
+    log(RUNNER, `${[...SECRETS, ...PUBLIC].join('\n')}\n`);
+    const secrets = createKnownSecrets(directory);
+    for (const name of ['.credentials', '.credentials_rsaparams', '.runner'])
+      rmSync(path.join(directory, name));
+    expect(text(secrets)).toBe(`${SECRETS.map(() => '[redacted]').join('\n')}\n${PUBLIC.join('\n')}\n`);
+  });
+
+  it('are known if they come later, and if they are replaced', () => {
+    const secrets = createKnownSecrets(directory);
+    put('.credentials', { secret: 'the-first' });
+    expect(secrets.all()).toContain('the-first');
+    put('.credentials', { secret: 'the-second' });
+    expect(secrets.all()).toEqual(expect.arrayContaining(['the-first', 'the-second']));
+  });
+
+  it('are known by the JIT config, whose files they are in', () => {
+    const files = { '.runner': settings, '.credentials': credentials, '.credentials_rsaparams': parameters };
+    const encoded = Object.entries(files).map(([name, content]) => [name, btoa(JSON.stringify(content))]);
+    const secrets = createKnownSecrets(directory);
+    secrets.remember({
+      commandId: 'c',
+      runnerName: 'r',
+      runnerUrl: 'u',
+      runnerGroup: '',
+      labels: [],
+      token: '',
+      jitConfig: btoa(JSON.stringify(Object.fromEntries(encoded))),
+    });
+    expect(secrets.all()).toEqual(expect.arrayContaining(SECRETS));
+    for (const value of PUBLIC) expect(secrets.all()).not.toContain(value);
+  });
+
+  it('are each text of any JSON that is long enough, and no part of one is told', () => {
+    const secret = fc.string({ unit: fc.constantFrom(...'abcdefgh01234567!?'), minLength: 8, maxLength: 30 });
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.oneof(secret, fc.array(secret))),
+        (content) => {
+          put('.credentials_rsaparams', content);
+          const all = Object.values(content).flat();
+          log(RUNNER, all.map((one) => `x ${one} x\n`).join(''));
+          const told = text(createKnownSecrets(directory));
+          for (const one of all) expect(told).not.toContain(one);
+        },
+      ),
+      { seed: 7, numRuns: 60 },
+    );
+  });
+
+  it('are not read through a link, from a pipe, or from a file that is too long', () => {
+    writeFileSync(path.join(folder, 'other'), '{"secret":"of-another"}');
+    symlinkSync(path.join(folder, 'other'), path.join(directory, '.credentials'));
+    linkSync(path.join(folder, 'other'), path.join(directory, '.credentials_migrated'));
+    execFileSync('mkfifo', [path.join(directory, '.runner')]);
+    put('.credentials_rsaparams', { secret: 'x'.repeat(70_000) });
+    expect(createKnownSecrets(directory).all()).toEqual([]);
   });
 });
 

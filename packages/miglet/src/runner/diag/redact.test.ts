@@ -62,6 +62,22 @@ describe('redaction', () => {
     );
   });
 
+  it('leaves nothing of a JIT config, wherever it is cut', () => {
+    const jit = Buffer.from(JSON.stringify({ '.runner': btoa('{"AgentId":1}'), '.credentials': btoa('{}') }));
+    fc.assert(
+      fc.property(
+        noise,
+        fc.integer({ min: 11, max: 90 }),
+        fc.constantFrom(' ', '"', '\\n', '='),
+        (before, length, mark) => {
+          const cut = jit.toString('base64').slice(0, length);
+          expect(redact(`${before}${mark}${cut}`, [])).not.toContain(cut.slice(0, 11));
+        },
+      ),
+      { seed: 6, numRuns: 200 },
+    );
+  });
+
   it('leaves no secret that is called one', () => {
     fc.assert(
       fc.property(noise, named, noise, (before, { secret, text }, after) => {
@@ -120,6 +136,7 @@ describe('redaction', () => {
       'https://github.com/actions/runner/releases/download/v2.336.0/actions-runner-linux-x64-2.336.0.tar.gz',
       `sha256 ${createHash('sha256').update('x').digest('hex')}`,
       'Worker finished for job 42. Code: 100',
+      'X509v3 SubjectKeyIdentifier keyInformation KeyJobIdentifier',
     ].join('\n');
     expect(redact(lines, [])).toBe(lines);
   });

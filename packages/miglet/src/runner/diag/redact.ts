@@ -29,8 +29,8 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   // A block whose end was cut off goes to the end of the text, and one whose beginning was cut off from its start.
   [/-----BEGIN [A-Z0-9 ]*(?:PRIVATE KEY|CERTIFICATE)[\s\S]*?(?:-----END [A-Z0-9 ]*-----|$)/g, REDACTED],
   [/^[A-Za-z0-9+/=\s]*-----END [A-Z0-9 ]*(?:PRIVATE KEY|CERTIFICATE)-----/g, REDACTED],
-  // JWTs, also one that is cut: `{"` in base64 begins with eyJ.
-  [/\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}/g, REDACTED],
+  // JWTs and JIT configs, also if they are cut: `{"` in base64 begins with eyJ, `{".` with eyI. A keyIdentifier is none.
+  [/(?<![Kk])ey[IJ][A-Za-z0-9+/=_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}/g, REDACTED],
   // GitHub's: installation, personal, OAuth, user-to-server, refresh, fine-grained.
   [/\b(?:gh[a-z]_|github_pat_|v1\.)[A-Za-z0-9_]{10,}/g, REDACTED],
   [/\b(Bearer|Basic|RemoteAuth|token)\s+[A-Za-z0-9+/=._~-]{6,}/gi, `$1 ${REDACTED}`],

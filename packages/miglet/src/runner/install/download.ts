@@ -259,5 +259,5 @@ const describeDisk = (error: NodeJS.ErrnoException, file: string): string =>
     ? `the disk is full: ${file} could not be written; the runner needs about 1 GiB beside runner.dir: free space there`
     : `${file} could not be written (${error.message})`;
 
-/** What follows is often a signature that lets anybody in (I8). */
-const withoutQuery = (url: string): string => url.split(/[?#]/, 1)[0] ?? '';
+/** What is cut off is often a signature that lets anybody in (I8). */
+export const withoutQuery = (url: string): string => url.split(/[?#]/, 1)[0] ?? '';

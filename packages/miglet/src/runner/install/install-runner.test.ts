@@ -76,6 +76,40 @@ describe('an installation', () => {
     expect(ground.beside()).toEqual(['actions-runner']);
   });
 
+  it('leaves a runner alone that somebody else put there, and that lacks config.sh', async () => {
+    installStandInRunner(ground.directory);
+    rmSync(path.join(ground.directory, 'config.sh'));
+    expect(await ground.install()).toEqual({ kind: 'ok', value: undefined });
+    expect(ground.server.requests).toEqual([]);
+  });
+
+  it('says and logs no signature of the address (I8), also of what is no runner', async () => {
+    const lines: string[] = [];
+    const logger = createLogger({
+      name: 'miglet',
+      level: 'trace',
+      destination: { write: (line: string) => void lines.push(line) },
+    });
+    const install = () =>
+      createInstaller(
+        ground.options({
+          version: '2.300.1',
+          downloadUrl: `${ground.server.url}?sig=S1GNATURE`,
+          sha256: sha256(ground.server.archive),
+        }),
+        { clock: createManualClock(), logger, onInstalled: () => undefined },
+      ).install(never);
+    expect(await install()).toMatchObject({ kind: 'ok' });
+    rmSync(ground.directory, { recursive: true });
+    await ground.server.close();
+    const archive = await ground.pack((place) => writeFileSync(path.join(place, 'x'), ''));
+    ground.server = await createReleaseServer(archive);
+    const reason = reasonOf(await install());
+    expect(reason).toContain(`${ground.server.url} is no runner`);
+    expect(lines.join('')).toContain(ground.server.url);
+    expect(`${lines.join('')}${reason}`).not.toContain('S1GNATURE');
+  });
+
   it('does not touch a folder that holds anything else, and downloads nothing', async () => {
     mkdirSync(ground.directory);
     writeFileSync(path.join(ground.directory, 'thesis.txt'), 'five years');

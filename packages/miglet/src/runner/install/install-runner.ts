@@ -5,7 +5,16 @@
  * Nothing half-made is ever in `runner.dir`, whenever the MIGlet is killed, and nothing is left beside it (installation.ts).
  */
 import { execFile } from 'node:child_process';
-import { accessSync, chmodSync, constants, lchownSync, readdirSync, rmSync, statfsSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  lchownSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '@mig/common/clock';
@@ -13,7 +22,7 @@ import type { Logger } from '@mig/common/logger';
 import { errorMessage } from '@mig/common/errors';
 import { fatal, ok, retryable, type Outcome } from '@mig/common/outcome';
 import { isSystemError } from '../../host/system-error.js';
-import { download, type DownloadOptions } from './download.js';
+import { download, withoutQuery, type DownloadOptions } from './download.js';
 import {
   openWorkplace,
   readInstallNote,
@@ -33,7 +42,7 @@ export interface InstalledRunner {
 export interface RunnerInstaller {
   /**
    * One at a time: asked while one goes on, it waits for that one's end.
-   * @returns undefined for a runner that is there by then
+   * @returns undefined for a runner that is there by then, also for one that is not whole and not ours: it is left alone
    */
   install(signal: AbortSignal): Promise<Outcome<InstalledRunner | undefined>>;
   /** What goes on, for a person: `installs runner 2.336.0 (43 %)`; empty if nothing does. */
@@ -110,7 +119,7 @@ export function createInstaller(
   ): Promise<Outcome<number>> {
     const { version, url, sha256 } = release;
     warnOfSpace(workplace.unpacked);
-    logger.info({ event: 'installing', version, url }, `installs runner ${version}`);
+    logger.info({ event: 'installing', version, url: withoutQuery(url) }, `installs runner ${version}`);
     const onProgress = createProgress(version);
     const came = await download(
       { url, sha256, file: workplace.archive },
@@ -132,10 +141,12 @@ export function createInstaller(
     rmSync(workplace.archive);
     const missing = missingIn(workplace.unpacked);
     if (missing !== undefined)
-      return fatal(`${url} is no runner: it has no ${missing} that can be run; set runner.download_url`);
+      return fatal(
+        `${withoutQuery(url)} is no runner: it has no ${missing} that can be run; set runner.download_url`,
+      );
     if (options.owner !== undefined) giveTo(workplace.unpacked, options.owner);
     await flushToDisk(workplace.unpacked);
-    const moved = workplace.moveIntoPlace({ version, url: url.split('?', 1)[0] ?? '', sha256 });
+    const moved = workplace.moveIntoPlace({ version, url: withoutQuery(url), sha256 });
     return moved.kind === 'ok' ? ok(came.value.bytes) : moved;
   }
 
@@ -164,7 +175,7 @@ export function createInstaller(
     install(signal) {
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(options.timeoutMs)]);
       const next = last.then(async (): Promise<Outcome<InstalledRunner | undefined>> => {
-        if (missingIn(directory) === undefined) return ok(undefined);
+        if (missingIn(directory) === undefined || isForeign(directory)) return ok(undefined);
         // Given up before its turn came.
         if (bounded.aborted) return retryable('the installation was given up');
         try {
@@ -197,6 +208,10 @@ export function createInstaller(
     },
   };
 }
+
+/** A runner that somebody else put there, whatever else it lacks: whoever needs that says what it is. */
+const isForeign = (directory: string): boolean =>
+  existsSync(path.join(directory, 'bin', 'Runner.Listener')) && readInstallNote(directory) === undefined;
 
 /** What `runner-directory.ts` asks for, too; undefined if nothing is missing. */
 function missingIn(directory: string): string | undefined {

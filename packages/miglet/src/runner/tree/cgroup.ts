@@ -52,6 +52,13 @@ export function createCgroup(id: string, parent = ownCgroup()): RunnerCgroup | u
   }
 }
 
+/** Can one be made, here and now? It is, and is removed again. */
+export function canMakeCgroup(parent = ownCgroup()): boolean {
+  const probe = createCgroup(`probe-${process.pid}`, parent);
+  probe?.remove();
+  return probe !== undefined;
+}
+
 /** One that an earlier process of the MIGlet made; undefined if it is gone, or was none of ours. */
 export function openCgroup(directory: string): RunnerCgroup | undefined {
   if (!path.basename(directory).startsWith(PREFIX)) return undefined;

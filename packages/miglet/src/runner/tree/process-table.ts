@@ -5,6 +5,8 @@ import type { ProcessIdentity } from '@mig/common/process-identity';
 export interface ProcessEntry extends ProcessIdentity {
   readonly parentPid: number;
   readonly groupId: number;
+  /** A person may sit there. */
+  readonly hasTerminal: boolean;
 }
 
 /** By number. Processes that have ended and are not collected yet are not in it: nothing of them runs. */
@@ -17,11 +19,6 @@ export function readProcessTable(): ProcessTable {
     if (entry !== undefined) table.set(pid, entry);
   }
   return table;
-}
-
-/** Was it started with this variable in its environment? False too if that may not be read: it is another user's. */
-export function startedWith(pid: number, name: string, value: string): boolean {
-  return environmentOf(pid).includes(`${name}=${value}`);
 }
 
 /** The value of a variable that it was started with; undefined if it was not, or if that may not be read. */
@@ -54,9 +51,17 @@ function readEntry(pid: number): ProcessEntry | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The name in parentheses may hold anything: the fields that follow are counted from its last parenthesis.
-    const [state = '', parentPid, groupId, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    const [state = '', parentPid, groupId, , terminal, ...rest] = text
+      .slice(text.lastIndexOf(')') + 2)
+      .split(' ');
     if (state === 'Z' || state === 'X') return undefined;
-    return { pid, parentPid: Number(parentPid), groupId: Number(groupId), startedAt: rest[16] ?? '' };
+    return {
+      pid,
+      parentPid: Number(parentPid),
+      groupId: Number(groupId),
+      hasTerminal: terminal !== '0',
+      startedAt: rest[14] ?? '',
+    };
   } catch {
     return undefined;
   }

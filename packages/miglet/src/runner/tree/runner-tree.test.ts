@@ -1,13 +1,22 @@
 /** Trees of real processes that detach themselves in every way that a job knows, and of which none may be left. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, rmdirSync, writeFileSync } from 'node:fs';
+import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { identify, isAlive, type ProcessIdentity } from '@mig/common/process-identity';
 import { until } from '@mig/testkit/github/until';
-import { createCgroup } from './cgroup.js';
-import { createRunnerTree, reopenRunnerTree, type RunnerTree } from './runner-tree.js';
+import { canMakeCgroup, createCgroup } from './cgroup.js';
+import { createRunnerTree, reopenRunnerTree, type RunnerTree, type TreeNote } from './runner-tree.js';
 
 let folder: string;
 const started: ProcessIdentity[] = [];
@@ -23,10 +32,15 @@ afterEach(() => {
 const without = (): RunnerTree => createRunnerTree({ createCgroup: () => undefined });
 
 /** Starts a shell script as the leader of the tree, and waits until it has noted so many processes in `pids`. */
-async function start(tree: RunnerTree, script: string, count: number): Promise<ChildProcess> {
+async function start(
+  tree: RunnerTree,
+  script: string,
+  count: number,
+  stdio: StdioOptions = 'ignore',
+): Promise<ChildProcess> {
   const { file, args } = tree.command('/bin/sh', ['-c', script]);
   const env = { PATH: process.env['PATH'], FOLDER: folder, ...tree.env };
-  const leader = spawn(file, args, { cwd: folder, env, stdio: 'ignore', detached: true });
+  const leader = spawn(file, args, { cwd: folder, env, stdio, detached: true });
   await new Promise((resolve) => leader.once('spawn', resolve));
   const identity = identify(leader.pid ?? 0);
   started.push(identity);
@@ -41,6 +55,9 @@ function noted(): number[] {
   const file = path.join(folder, 'pids');
   return existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean).map(Number) : [];
 }
+
+/** Of the machine's clock, by which the start of a process is told (proc(5): 100 a second). */
+const ticks = (): number => 100 * Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
 
 /** Those of this test that still run. */
 const running = (): ProcessIdentity[] => started.filter(isAlive);
@@ -99,6 +116,71 @@ describe('the end of a tree', () => {
     writeFileSync(path.join(folder, 'go'), '');
     await until('its parents are gone', () => tree.members().length < before);
     expect((await tree.end()).left).toEqual([]);
+    expect(running()).toEqual([]);
+  });
+
+  it('ends one that cleared its environment and left its parents at once, by where it works', async () => {
+    const tree = without();
+    await start(tree, `(env -i FOLDER="$FOLDER" PATH="$PATH" setsid sh -c '${DAEMON}' &) ; exec sleep 60`, 1);
+    expect(tree.members()).toHaveLength(2);
+    expect((await tree.end()).left).toEqual([]);
+    expect(running()).toEqual([]);
+  });
+
+  it('ends one that did so below the folder, when its leader is gone and another MIGlet looks', async () => {
+    const tree = without();
+    const script = `mkdir "$FOLDER/w"; (cd "$FOLDER/w"; env -i FOLDER="$FOLDER" PATH="$PATH" setsid sh -c '${DAEMON}' &)`;
+    const leader = await start(tree, `${script}; until [ -e "$FOLDER/go" ]; do sleep 0.02; done`, 1);
+    const note = JSON.parse(JSON.stringify(tree.note)) as TreeNote;
+    tree.release();
+    writeFileSync(path.join(folder, 'go'), '');
+    await until('the leader is gone', () => leader.exitCode !== null);
+    const [identity] = started;
+    const again = reopenRunnerTree(note, identity ?? { pid: 0, startedAt: '' });
+    expect(await again.end()).toEqual({ found: 1, left: [] });
+    expect(running()).toEqual([]);
+  });
+
+  it('ends one that did so elsewhere, and still writes into the output of its leader', async () => {
+    const output = openSync(path.join(folder, 'output'), 'a');
+    const tree = without();
+    const script = `(cd /; env -i FOLDER="$FOLDER" PATH="$PATH" setsid sh -c '${DAEMON}' &) ; exec sleep 60`;
+    await start(tree, script, 1, ['ignore', output, output]);
+    closeSync(output);
+    expect(tree.members()).toHaveLength(2);
+    expect((await tree.end()).left).toEqual([]);
+    expect(running()).toEqual([]);
+  });
+
+  it('never touches one that works in its folder, and is older than its leader', async () => {
+    const bystander = spawn('sleep', ['60'], { cwd: folder, stdio: 'ignore', detached: true });
+    const identity = identify(bystander.pid ?? 0);
+    started.push(identity);
+    await until('its tick of the clock is over', () => ticks() > Number(identity.startedAt) + 1);
+    const tree = without();
+    await start(tree, STAY, 1);
+    expect(tree.members()).toHaveLength(1);
+    await tree.end();
+    expect(running()).toHaveLength(1);
+  });
+
+  it('never touches one that only shares /dev/null with its leader', async () => {
+    const tree = without();
+    await start(tree, STAY, 1);
+    const bystander = spawn('sleep', ['60'], { cwd: '/', stdio: 'ignore', detached: true });
+    started.push(identify(bystander.pid ?? 0));
+    await tree.end();
+    expect(running()).toHaveLength(1);
+  });
+
+  it('never touches one that works in its folder, and is of another runner', async () => {
+    const tree = without();
+    await start(tree, STAY, 1);
+    const other = without();
+    await start(other, STAY, 2);
+    await tree.end();
+    expect(other.members()).toHaveLength(1);
+    await other.end();
     expect(running()).toEqual([]);
   });
 
@@ -212,6 +294,11 @@ describe('the control group of a tree', () => {
     await start(tree, STAY, 1);
     expect((await tree.end()).left).toEqual([]);
     expect(running()).toEqual([]);
+  });
+
+  it('is known to be impossible before a runner is started', () => {
+    expect(canMakeCgroup(folder)).toBe(false);
+    expect(canMakeCgroup()).toBe(probe !== undefined);
   });
 
   it('cannot be made in a folder that is no group, and leaves nothing there', () => {

@@ -8,11 +8,14 @@
  *   2. the variable MIG_RUNNER_TREE in the environment it was started with, whose value no other runner has;
  *   3. its process group, which the listener leads;
  *   4. its parent, if that is ours;
- *   5. having been seen as one of these while the runner ran: without a control group it is looked every second.
+ *   5. without a control group: the folder that it works in, if that is the listener's or below it, or the listener's output, if
+ *      it writes there, too; not one with a terminal, where a person may sit, nor one that is older than the listener;
+ *   6. having been seen as one of these while the runner ran: without a control group it is looked every second.
  *
- * Without /proc (macOS) its group is all that is known of it. What escapes without a control group: a process that cleared its environment and detached itself within that second. A number
- * alone proves nothing: it may belong to another process by now, so start times are compared before every kill, and the
- * group counts only if the listener was seen alive. The MIGlet itself is never one of them.
+ * Without /proc (macOS) its group is all that is known of it. What escapes without a control group: a process that cleared its
+ * environment, detached itself and left the runner's folder within that second. A number alone proves nothing: it may belong to
+ * another process by now, so start times are compared before every kill, and the group counts only if the listener was seen
+ * alive. The MIGlet itself is never one of them, nor is whoever started it.
  *
  * The note is kept on disk, so that a later process of the MIGlet finds the tree again.
  */
@@ -21,13 +24,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { identify, isAlive, type ProcessIdentity } from '@mig/common/process-identity';
 import { killGroup } from '../processes.js';
 import { cgroupOf, createCgroup, openCgroup, type RunnerCgroup } from './cgroup.js';
-import { readProcessTable, startedWith, variableOf, type ProcessTable } from './process-table.js';
+import { isAt, placesOf, type Places } from './process-places.js';
+import { readProcessTable, variableOf, type ProcessTable } from './process-table.js';
 
 /** What is kept of a tree over a restart of the MIGlet. */
 export interface TreeNote {
   readonly id: string;
   /** Folder of its control group; empty if it has none. */
   readonly cgroup: string;
+  /** Where its listener worked, if it has no control group; missing if that was never seen, or an earlier version noted it. */
+  readonly places?: Places | undefined;
 }
 
 export interface TreeEnd {
@@ -38,6 +44,7 @@ export interface TreeEnd {
 }
 
 export interface RunnerTree {
+  /** Complete when its listener runs (`ledBy`). */
   readonly note: TreeNote;
   /** Belongs into the environment of its first process. */
   readonly env: Readonly<Record<string, string>>;
@@ -57,7 +64,7 @@ export interface RunnerTree {
 }
 
 /** The variable that every process of the tree inherits. Its value is the id of the tree. */
-const MARK = 'MIG_RUNNER_TREE';
+export const TREE_MARK = 'MIG_RUNNER_TREE';
 const END_MS = 10_000;
 const FIRST_PAUSE_MS = 10;
 const MAX_PAUSE_MS = 200;
@@ -78,32 +85,50 @@ export function createRunnerTree(options: TreeOptions = {}): RunnerTree {
  * The tree of a runner that an earlier process of the MIGlet started.
  *
  * @param note what is known of it; undefined = what its listener itself tells
+ * @param seen processes that were known as its
  */
-export function reopenRunnerTree(note: TreeNote | undefined, leader: ProcessIdentity): RunnerTree {
+export function reopenRunnerTree(
+  note: TreeNote | undefined,
+  leader: ProcessIdentity,
+  seen: readonly ProcessIdentity[] = [],
+): RunnerTree {
   const alive = isAlive(leader);
-  const id = note?.id ?? (alive ? variableOf(leader.pid, MARK) : undefined) ?? '';
+  const id = note?.id ?? (alive ? variableOf(leader.pid, TREE_MARK) : undefined) ?? '';
   const cgroup = openCgroup(note?.cgroup || (alive ? cgroupOf(leader.pid) : ''));
-  return treeOf(id, cgroup, alive ? leader : undefined);
+  return treeOf(id, cgroup, { leader, alive, places: note?.places }, seen);
+}
+
+/** The listener that an earlier process of the MIGlet started. */
+interface Earlier {
+  readonly leader: ProcessIdentity;
+  readonly alive: boolean;
+  readonly places: Places | undefined;
 }
 
 function treeOf(
   id: string,
   cgroup: RunnerCgroup | undefined,
-  runningLeader: ProcessIdentity | undefined,
+  earlier: Earlier | undefined,
+  seenBefore: readonly ProcessIdentity[] = [],
 ): RunnerTree {
-  let leader = runningLeader;
-  let seen: readonly ProcessIdentity[] = [];
+  let leader = earlier?.alive === true ? earlier.leader : undefined;
+  let places = earlier?.places;
+  if (cgroup === undefined && leader !== undefined) places ??= placesOf(leader);
+  /** Also of a listener that has ended. */
+  let startedAt = earlier?.leader.startedAt;
+  let seen = seenBefore;
   let timer: NodeJS.Timeout | undefined;
   let ending: Promise<TreeEnd> | undefined;
 
   function members(): ProcessIdentity[] {
     const table = readProcessTable();
     const found = new Set<number>(cgroup?.pids());
-    for (const { pid, startedAt } of seen) if (table.get(pid)?.startedAt === startedAt) found.add(pid);
-    for (const { pid } of table.values()) if (id !== '' && startedWith(pid, MARK, id)) found.add(pid);
+    for (const one of seen) if (table.get(one.pid)?.startedAt === one.startedAt) found.add(one.pid);
+    for (const { pid } of table.values()) if (id !== '' && variableOf(pid, TREE_MARK) === id) found.add(pid);
     if (leader !== undefined) addGroup(leader, table, found);
+    if (places !== undefined) addNeighbours(places, Number(startedAt), table, found);
     addDescendants(table, found);
-    found.delete(process.pid);
+    for (const pid of ancestry(table)) found.delete(pid);
     const present = [...found].flatMap((pid) => table.get(pid) ?? []);
     // A control group forgets nobody.
     if (cgroup === undefined) seen = present;
@@ -138,8 +163,10 @@ function treeOf(
 
   startLooking();
   return {
-    note: { id, cgroup: cgroup?.path ?? '' },
-    env: { [MARK]: id },
+    get note() {
+      return { id, cgroup: cgroup?.path ?? '', places };
+    },
+    env: { [TREE_MARK]: id },
     command: (file, args) =>
       cgroup === undefined
         ? { file, args }
@@ -147,6 +174,8 @@ function treeOf(
           { file: '/bin/sh', args: ['-c', ENTER, 'sh', cgroup.procsFile, file, ...args] },
     ledBy(process) {
       leader = process;
+      startedAt = process.startedAt;
+      if (cgroup === undefined) places = placesOf(process);
       startLooking();
     },
     members,
@@ -163,6 +192,25 @@ function addGroup(leader: ProcessIdentity, table: ProcessTable, found: Set<numbe
   const holder = table.get(leader.pid);
   if (holder !== undefined && holder.startedAt !== leader.startedAt) return;
   for (const { pid, groupId } of table.values()) if (groupId === leader.pid) found.add(pid);
+}
+
+/** What works where the listener works, and has the mark of no runner. */
+function addNeighbours(places: Places, sinceTicks: number, table: ProcessTable, found: Set<number>): void {
+  const own = ancestry(table);
+  for (const { pid, startedAt, hasTerminal } of table.values()) {
+    const candidate = !found.has(pid) && !own.has(pid) && !hasTerminal && Number(startedAt) >= sinceTicks;
+    if (candidate && isAt(pid, places) && variableOf(pid, TREE_MARK) === undefined) found.add(pid);
+  }
+}
+
+/** This process, and those that it descends from. */
+function ancestry(table: ProcessTable): Set<number> {
+  const found = new Set([process.pid]);
+  for (const pid of found) {
+    const parent = table.get(pid)?.parentPid ?? 0;
+    if (parent > 0) found.add(parent);
+  }
+  return found;
 }
 
 function addDescendants(table: ProcessTable, found: Set<number>): void {
