@@ -488,6 +488,12 @@ describe('an empty list, while more than three VMs say that they have runners', 
     expect(sum(replaced())).toBe(2);
   });
 
+  it('is believed when these VMs are not heard any more: what they said last is no word of today', async () => {
+    for (let n = 0; n < 6; n += 1) test.silence(`vm-${n}`, true);
+    await test.rounds(3);
+    expect(test.reconciler.status().problem).toBeUndefined();
+  });
+
   it('has the others replaced when the new runner of the first is on it', async () => {
     await test.rounds(ROUNDS_TO_ACT);
     const first = replaced().indexOf(1);

@@ -69,6 +69,25 @@ describe('a deregistration (I5: GitHub is the arbiter)', () => {
     expect((await remove()).outcome).toBe('deleted');
   });
 
+  it('waits when little of the limit is left, but not if its VM registers anew, or has no runner process any more', async () => {
+    const drained = vmRecord({ state: 'draining.deregistering' });
+    const idle = { state: 'idle', configured: true, name: 'vm-1', labels: [] } as const;
+    await register();
+    test.standIn.rateLimit.setRemaining(200);
+    await remove('nobody'); // GitHub says what is left
+    expect(await registrar.remove({ ...drained, runner: idle }, 'vm-1', async () => {})).toMatchObject({
+      outcome: 'unavailable',
+      message: expect.stringMatching(/kept for what matters more than deletion/),
+    });
+    expect(names()).toEqual(['vm-1']);
+    const ended = { ...drained, runner: { ...idle, state: 'offline' as const } };
+    expect(await registrar.remove(ended, 'vm-1', async () => {})).toMatchObject({ outcome: 'deleted' });
+    await register();
+    const clearing = vmRecord({ state: 'registering.clearing.deregistering', runner: idle });
+    expect(await registrar.remove(clearing, 'vm-1', async () => {})).toMatchObject({ outcome: 'deleted' });
+    expect(names()).toEqual([]);
+  });
+
   it('of a runner with a job is refused, and its labels are taken so that no other job asks for it', async () => {
     await register();
     test.standIn.faults.failNext('delete-runner', { status: 422 });
