@@ -125,7 +125,7 @@ describe('a stream', () => {
 
   it('a deregistration is answered with what GitHub said (I5)', async () => {
     const miglet = await test.miglet();
-    miglet.send({ kind: 'deregister', requestId: 'r-1', runnerName: 'vm-1' });
+    miglet.send({ kind: 'deregister', requestId: 'r-1', runnerName: 'mig-k3x9f2-vm-1-0123abcd' });
     expect((await miglet.next('deregisterResult')).result).toMatchObject({
       requestId: 'r-1',
       outcome: 'deleted',

@@ -70,6 +70,12 @@ async function run(ground: Ground, options: LivesOptions): Promise<PartResult> {
   );
   const jobsMs = performance.now() - jobsStartedAt;
   ground.say('all jobs are done');
+  // A VM says for a moment yet that it is ready with the runner that has just had its last job.
+  await waitUntil(
+    'every VM is registered anew',
+    () => fleet.vmIds.every((vmId) => (control.counts.registered.get(vmId) ?? 0) > rounds),
+    { deadlineMs, everyMs: 250, signal: ground.signal },
+  ).catch(() => undefined);
   await waitForFleet(ground, control, {
     what: 'all VMs are ready again',
     vmIds: fleet.vmIds,
