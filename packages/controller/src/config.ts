@@ -1,6 +1,7 @@
 /** The controller's configuration: every key with its default and bounds. config/controller.yaml is its annotated sample. */
 import * as z from 'zod';
 import { duration, id, integer, port } from '@mig/common/config/fields';
+import { assertNotExposed, authSection, insecureField, poolAuthShape } from './auth/auth-config.js';
 import { LOG_LEVELS } from '@mig/common/domain/log-level';
 
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
@@ -13,6 +14,8 @@ export const controllerConfigSchema = z
     log: section({
       level: z.enum(LOG_LEVELS).default('info').describe('verbosity of the log'),
     }),
+    insecure: insecureField,
+    auth: authSection.describe('who gets in'),
     http: section({
       host: z.string().min(1).default('127.0.0.1').describe('address that HTTP listens on'),
       port: port(8080).describe('port of HTTP; 0 = any free one'),
@@ -136,6 +139,7 @@ export const controllerConfigSchema = z
                 z.literal(''),
               ])
               .default(''),
+            ...poolAuthShape,
           })
           .refine(({ repository, enterprise }) => repository === '' || enterprise === '', {
             message: 'expected either repository or enterprise: a runner is registered in one place',
@@ -176,6 +180,7 @@ export const controllerConfigSchema = z
       ),
     }),
   })
+  .superRefine(assertNotExposed)
   .superRefine(({ github, pools }, context) => {
     const expect = (holds: boolean, path: string[], message: string): void => {
       if (!holds) context.addIssue({ code: 'custom', path, message });

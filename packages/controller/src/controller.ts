@@ -4,6 +4,9 @@ import type { Clock } from '@mig/common/clock';
 import { isFinal } from '@mig/common/domain/command-state';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
+import { exposures, isLoopback, requiresAuth } from './auth/auth-config.js';
+import { maySee } from './auth/http-guard.js';
+import { openAuth } from './auth/open-auth.js';
 import { createAutoRegistration } from './commands/registration.js';
 import { createCommandQueue } from './commands/command-queue.js';
 import { createDrains } from './commands/drains.js';
@@ -20,10 +23,12 @@ import { createHeartbeatPolicy } from './fleet/heartbeat-policy.js';
 import { createLosses } from './fleet/losses.js';
 import { createRunnerFence } from './fleet/runner-fence.js';
 import { reportSetAside } from './fleet/set-aside-events.js';
+import { createReach } from './auth/reach.js';
 import { createRegistrar } from './github/create-registrar.js';
 import { createHttpServer } from './http/server.js';
 import { STOPPING_MESSAGE, crashWindowMs, sayFarewell } from './services/farewell.js';
 import { createGrpcServer } from './services/grpc-server.js';
+import { createStreamAdmission } from './services/stream-admission.js';
 import { createInFlight } from './services/in-flight.js';
 import { openFileStore } from './store/file/file-store.js';
 
@@ -175,6 +180,26 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     if (change.kind === 'command' && change.command.state === 'queued') delivery.kick(change.command.vmId);
   });
 
+  const reach = createReach({ fleet, queue, drains });
+  const auth = await openAuth({
+    dataDirectory: config.data_dir,
+    config: config.auth,
+    required: requiresAuth(config),
+    pools: config.pools,
+    clock,
+    logger: logger.child({ part: 'auth' }),
+    vm: reach.knownVm,
+    reach,
+    absent: reach.absent,
+    onClaimRefused(vmId, bootId, address) {
+      const vm = fleet.get(vmId)?.record;
+      if (vm !== undefined) void controllerEvents.enter(vm, 'vm_claim_refused', { boot_id: bootId, address });
+    },
+    cut: (vmId, message) => links.get(vmId)?.close({ kind: 'released', message }),
+  });
+  const exposed = exposures(config, () => false);
+  for (const exposure of exposed) logger.warn({ event: 'insecure' }, exposure);
+
   let grpcPort = 0;
   const deregistration = createDeregistration({ fleet, queue, registrar: fence });
   const parts = {
@@ -192,6 +217,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     store,
     stopping: stopping.signal,
     inFlight,
+    auth,
   };
   const http = await createHttpServer(
     {
@@ -202,9 +228,13 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       monotonicMs: () => clock.monotonicMs(),
       drainIdOf: (vmId) => drains.drainIdOf(vmId),
       notReady: () =>
-        [stopping.signal.aborted ? 'the controller is stopping' : undefined, store.problem()].filter(
-          (reason) => reason !== undefined,
-        ),
+        [
+          stopping.signal.aborted ? 'the controller is stopping' : undefined,
+          store.problem(),
+          auth.problem(),
+        ].filter((reason) => reason !== undefined),
+      warnings: () => exposed,
+      maySeeDrain: (request, { id }) => (reach.drain(id) ?? []).every((poolId) => maySee(request, poolId)),
       grpcEndpoint: () =>
         config.grpc.advertised_endpoint ||
         (isLoopback(config.grpc.host) ? `${config.grpc.host}:${grpcPort}` : ''),
@@ -213,6 +243,10 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   );
   const grpc = createGrpcServer({
     ...parts,
+    admission: createStreamAdmission(
+      { ...auth, clock, logger: logger.child({ part: 'auth' }) },
+      { sessionLifetimeMs: config.auth.session.lifetime },
+    ),
     logger: logger.child({ part: 'grpc' }),
     version: deps.version,
     heartbeatIntervalMs: heartbeatPolicy.intervalMs,
@@ -238,6 +272,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     httpPort = await http.listen(config.http.host, config.http.port);
   } catch (error) {
     await Promise.allSettled([grpc.stop(0), http.stop(0)]);
+    await auth.close();
     await store.close();
     throw error;
   }
@@ -247,6 +282,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     losses.sweep();
     fence.sweep();
     controllerEvents.sweep();
+    auth.sweep();
   });
   every(FORGET_MS, () => {
     fleet
@@ -280,6 +316,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await inFlight.settled();
     await losses.stop();
     await drains.stop();
+    await auth.close();
     await store.close();
   }
 
@@ -304,6 +341,3 @@ function vmToRegister(change: Change): string | undefined {
   const { type, state, vmId } = change.command;
   return type === 'register_runner' && isFinal(state) && state !== 'completed' ? vmId : undefined;
 }
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || host.startsWith('127.');

@@ -8,6 +8,7 @@ import {
 } from '@mig/common/api/command-resource';
 import { COMMAND_STATES } from '@mig/common/domain/command-state';
 import { idSchema } from '@mig/common/api/vm-resource';
+import { callerName, maySee } from '../auth/http-guard.js';
 import { bootFor } from '../commands/boot-binding.js';
 import type { CommandQueue } from '../commands/command-queue.js';
 import type { Delivery } from '../commands/delivery.js';
@@ -53,7 +54,7 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
         vmId,
         type,
         parameters,
-        createdBy: 'operator',
+        createdBy: callerName(request),
         forBoot: bootFor(type, record),
         deliveryDeadlineMs: delivery_deadline_ms,
         executionDeadlineMs: execution_deadline_ms,
@@ -83,7 +84,9 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
     },
     (request) => {
       const { vm_id, state, limit, cursor } = request.query;
-      const commands = queue.list({ vmId: vm_id, state });
+      const commands = queue
+        .list({ vmId: vm_id, state })
+        .filter((command) => maySee(request, fleet.get(command.vmId)?.record.poolId ?? ''));
       const { items, nextCursor } = page(commands, (command) => sortable(command.sequence), limit, cursor);
       return {
         commands: items.map(toCommandResource),

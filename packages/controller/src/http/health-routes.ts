@@ -8,6 +8,8 @@ export interface HealthDeps {
   readonly version: string;
   /** Empty when the controller can do its work; otherwise what is missing. */
   readonly notReady: () => readonly string[];
+  /** What an operator should know although it works: settings that are not secure. */
+  readonly warnings: () => readonly string[];
   readonly monotonicMs: () => number;
 }
 
@@ -25,14 +27,20 @@ export function healthRoutes(app: App, deps: HealthDeps): void {
     () => ({ status: 'ok' as const }),
   );
 
-  const readiness = z.object({ status: z.enum(['ready', 'not_ready']), reasons: z.array(z.string()) });
+  const readiness = z.object({
+    status: z.enum(['ready', 'not_ready']),
+    reasons: z.array(z.string()),
+    warnings: z.array(z.string()),
+  });
   app.get(
     '/readyz',
     { schema: { summary: 'Can it do its work?', response: { 200: readiness, 503: readiness } } },
     async (_, reply) => {
       const reasons = [...deps.notReady()];
       const status = reasons.length === 0 ? 200 : 503;
-      return reply.code(status).send({ status: status === 200 ? 'ready' : 'not_ready', reasons });
+      return reply
+        .code(status)
+        .send({ status: status === 200 ? 'ready' : 'not_ready', reasons, warnings: [...deps.warnings()] });
     },
   );
 

@@ -46,6 +46,13 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'vm-cordoned': { status: 409, title: 'The VM is cordoned' },
   'other-boot': { status: 409, title: 'The VM is in another boot' },
   stopping: { status: 503, title: 'The controller is stopping' },
+  unauthenticated: { status: 401, title: 'A valid credential is needed' },
+  forbidden: { status: 403, title: 'Not allowed' },
+  'unknown-token': { status: 404, title: 'Unknown token' },
+  'too-many-tokens': { status: 429, title: 'Too many tokens' },
+  'vm-claimed': { status: 409, title: 'The VM belongs to another boot' },
+  'join-unavailable': { status: 503, title: 'Nobody can join by this now' },
+  'too-many-attempts': { status: 429, title: 'Too many failed attempts' },
   'github-unavailable': { status: 503, title: 'GitHub cannot be asked now' },
 };
 

@@ -4,7 +4,8 @@ import fastify from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from '@mig/common/logger';
 import { problemType } from '@mig/common/api/problem';
-import { withTypes } from './app.js';
+import { guardRoutes, type HttpGuardDeps } from '../auth/http-guard.js';
+import { withTypes, type App } from './app.js';
 import { ControllerStoppingError, createErrorHandler, sendProblem } from './problems.js';
 import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
@@ -18,6 +19,7 @@ export type HttpServerDeps = HealthDeps &
   CommandRoutesDeps &
   DrainRoutesDeps & {
     readonly logger: Logger;
+    readonly auth: { readonly guard: HttpGuardDeps; routes(app: App): void };
     /** Aborted when the controller begins to stop: from then on nothing new is taken. */
     readonly stopping: AbortSignal;
   };
@@ -68,6 +70,7 @@ export async function createHttpServer(
   app.addHook('onRequest', async (request) => {
     if (deps.stopping.aborted && !/^(GET|HEAD)$/.test(request.method)) throw new ControllerStoppingError();
   });
+  guardRoutes(app, deps.auth.guard);
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -86,6 +89,7 @@ export async function createHttpServer(
     vmRoutes(typed, deps);
     commandRoutes(typed, deps);
     drainRoutes(typed, deps);
+    deps.auth.routes(typed);
     typed.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
     done();
   });

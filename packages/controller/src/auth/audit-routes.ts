@@ -1,0 +1,47 @@
+/** The audit log, page by page, its lines as they are: whoever reads them can check their chain. */
+import * as z from 'zod';
+import { auditPageSchema } from '@mig/common/api/auth-resource';
+import type { App } from '../http/app.js';
+import { limitSchema } from '../http/paging.js';
+import type { AuditLog } from './audit-log.js';
+
+const MAX_SEQ_DIGITS = 15;
+
+export function auditRoutes(app: App, { auditLog }: { readonly auditLog: AuditLog }): void {
+  app.get(
+    '/api/v1/audit',
+    {
+      schema: {
+        summary: 'Entries of the audit log, oldest first',
+        querystring: z.object({
+          cursor: z
+            .string()
+            .regex(new RegExp(`^\\d{1,${MAX_SEQ_DIGITS}}$`), 'expected the number of an entry')
+            .optional()
+            .describe('number of the first entry; default: the oldest that is kept'),
+          tail: z
+            .enum(['true', 'false'])
+            .default('false')
+            .describe('true: the newest entries, where no cursor is given'),
+          limit: limitSchema(1_000),
+        }),
+        response: { 200: auditPageSchema },
+      },
+    },
+    async (request) => {
+      const { cursor, tail, limit } = request.query;
+      await auditLog.flushed();
+      const { head } = auditLog;
+      const oldest = await auditLog.firstSeq();
+      const wanted = cursor !== undefined ? Number(cursor) : tail === 'true' ? head.seq - limit + 1 : oldest;
+      const first = Math.max(oldest, wanted);
+      const lines = await auditLog.read(first, limit);
+      const next = first + lines.length;
+      return {
+        lines: [...lines],
+        ...(lines.length > 0 && next <= head.seq ? { next_cursor: String(next) } : {}),
+        head,
+      };
+    },
+  );
+}
