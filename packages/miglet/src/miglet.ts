@@ -13,7 +13,10 @@ import type { MigletConfig } from './config.js';
 import { announce, announceEarlierBoots } from './controller-link/announcer.js';
 import { createCommandIntake } from './controller-link/command-intake.js';
 import { createControllerLink } from './controller-link/controller-link.js';
+import { createCredentials } from './controller-link/credentials.js';
 import type { BootFile } from './host/boot-file.js';
+import type { ReadJoinProof } from './host/join-proof.js';
+import type { SessionFile } from './host/session-file.js';
 import type { CommandJournal, EarlierBoot, EventJournal } from './journal/journal.js';
 import { limitsOf, settingsOf } from './limits.js';
 import { createMigletMachine } from './machine/miglet-machine.js';
@@ -31,6 +34,10 @@ export interface MigletHost {
   readonly commands: CommandJournal;
   /** Milliseconds since the machine's start, by which the journals count; default: they do not. */
   readonly uptimeMs?: () => number;
+  /** What it joins by; default: nothing. */
+  readonly joinProof?: ReadJoinProof | undefined;
+  /** Where its session outlives the process; default: nowhere. */
+  readonly session?: SessionFile;
   readonly runner: MigletActors['runner'];
   readonly configureRunner: MigletActors['configureRunner'];
   sampleHealth(): Promise<VmHealth>;
@@ -76,6 +83,15 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     (id, type, parameters) => executeCommand(id, type, parameters, commandEffects),
     logger,
   );
+  const credentials = createCredentials({
+    identity,
+    bootId: boot.bootId,
+    endpoint: config.controller.endpoint,
+    readProof: host.joinProof,
+    file: host.session,
+    clock,
+    logger,
+  });
   const link = createControllerLink({
     identity,
     bootId: boot.bootId,
@@ -83,7 +99,9 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
       endpoint: grpcEndpoint || defaultGrpcEndpoint(config.controller.endpoint),
       keepaliveMs: config.controller.keepalive,
       keepaliveTimeoutMs: config.controller.keepalive_timeout,
+      credentials,
     }),
+    onSessionToken: (token, expiresInMs) => credentials.renew(token, expiresInMs),
     events: host.events,
     commands: host.commands,
     intake,
@@ -133,7 +151,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
           link.emitEvent('vm_started', { version: VERSION, miglet_state: status().state });
         if (!host.events.retry())
           return retryable('the announcement cannot be journaled: free space in the state folder');
-        const to = { identity, endpoint: config.controller.endpoint };
+        const to = { identity, endpoint: config.controller.endpoint, credentials };
         const told = await announceEarlierBoots(earlierBoots, to, logger, signal);
         const outcome =
           told.kind === 'ok'

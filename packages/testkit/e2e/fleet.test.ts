@@ -35,6 +35,7 @@ describe('a fleet', () => {
     controller = await startController({
       config: controllerConfigSchema.parse({
         data_dir: path.join(folder, 'data'),
+        insecure: true,
         http: { port: 0 },
         grpc: { port: 0 },
         github: {

@@ -1,11 +1,8 @@
 /** Tokens and who one is, as JSON on the operator API. A token itself is told once, when it is made, and never again. */
 import * as z from 'zod';
-import { EVERY_POOL, ROLES } from '../domain/roles.js';
+import { EVERY_POOL, MAX_TOKEN_LIFE_MS, ROLES } from '../domain/roles.js';
 import { timeSchema } from './time.js';
 import { idSchema } from './vm-resource.js';
-
-/** The longest life of a token that has an end. */
-export const MAX_TOKEN_LIFE_MS = 366 * 86_400_000;
 
 const poolKey = z.union([idSchema, z.literal(EVERY_POOL)]);
 

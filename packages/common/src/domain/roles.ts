@@ -7,6 +7,9 @@ export type Role = (typeof ROLES)[number];
 /** Stands for every pool, also those that are yet to come. No pool can have this name. */
 export const EVERY_POOL = '*';
 
+/** The longest life of a token that has an end. */
+export const MAX_TOKEN_LIFE_MS = 366 * 86_400_000;
+
 /** The role in each pool, by its id; `*` = in every pool. */
 export type Grants = Readonly<Record<string, Role>>;
 

@@ -19,21 +19,23 @@ export function auditRoutes(app: App, { auditLog }: { readonly auditLog: AuditLo
             .regex(new RegExp(`^\\d{1,${MAX_SEQ_DIGITS}}$`), 'expected the number of an entry')
             .optional()
             .describe('number of the first entry; default: the oldest that is kept'),
-          tail: z
-            .enum(['true', 'false'])
-            .default('false')
-            .describe('true: the newest entries, where no cursor is given'),
+          count: z.coerce
+            .number()
+            .pipe(z.int().min(1).max(1_000_000))
+            .optional()
+            .describe('begin with the newest so many, where no cursor is given'),
           limit: limitSchema(1_000),
         }),
         response: { 200: auditPageSchema },
       },
     },
     async (request) => {
-      const { cursor, tail, limit } = request.query;
+      const { cursor, count, limit } = request.query;
       await auditLog.flushed();
       const { head } = auditLog;
       const oldest = await auditLog.firstSeq();
-      const wanted = cursor !== undefined ? Number(cursor) : tail === 'true' ? head.seq - limit + 1 : oldest;
+      const wanted =
+        cursor !== undefined ? Number(cursor) : count === undefined ? oldest : head.seq - count + 1;
       const first = Math.max(oldest, wanted);
       const lines = await auditLog.read(first, limit);
       const next = first + lines.length;

@@ -12,6 +12,7 @@ import type { Audit } from './audit-log.js';
 import { ForbiddenError, UnauthenticatedError, needsRole } from './errors.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
 import { actorOf, type OperatorPrincipal, type Principal } from './principal.js';
+import { peerAddress } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
 import type { HttpCaller, IssuedSession } from './vm-gate.js';
 
@@ -115,7 +116,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
       actor: actorOf(request.principal),
       action: action?.name ?? 'access',
       target: params['id'] ?? params['vm_id'] ?? '',
-      from: request.ip,
+      from: peerAddress(request.ip),
       outcome: statusCode < 400 ? 'done' : statusCode < 500 ? 'refused' : 'failed',
       detail: {
         ...(statusCode < 400 || !denied ? (action?.detail?.(body) ?? {}) : {}),

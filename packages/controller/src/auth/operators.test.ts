@@ -239,7 +239,7 @@ describe('what is told', () => {
     expect(entries.findLast((entry) => entry.action === 'vm.cordon')).toMatchObject({
       actor: 'operator:eve',
       target: 'vm-linux',
-      from: '127.0.0.1',
+      from: 'local',
       outcome: 'done',
       detail: { reason: 'disk\\x1b[2J' },
     });

@@ -17,7 +17,9 @@ import { runnerDirectory } from '../runner/runner-directory.js';
 import { openBootFile, readKernelBootId } from './boot-file.js';
 import { eventFile, openEarlierBoots } from './earlier-boots.js';
 import { sampleHealth } from './health.js';
+import { createJoinProof } from './join-proof.js';
 import { powerOff } from './power.js';
+import { openSessionFile } from './session-file.js';
 
 /** The host of a real VM, whose state folder is its own until it is released. */
 export interface RealHost extends MigletHost {
@@ -60,6 +62,8 @@ export function createHost({ config, env, logger }: HostDeps): RealHost {
     events,
     commands: createCommandJournal(commandLog.log, commandLog.entries, uptimeMs),
     uptimeMs,
+    joinProof: createJoinProof(config.controller.join),
+    session: openSessionFile(stateDirectory, boot.boot.bootId),
     runner: createRunnerActor({
       listener: {
         directory,

@@ -165,6 +165,7 @@ export function createGround(options: GroundOptions): OwnedGround {
         dataDirectory: path.join(folder, 'controller_data'),
         env: {
           ...BASE_ENV,
+          CONTROLLER_INSECURE: 'true',
           CONTROLLER_GITHUB_AUTH: 'token',
           CONTROLLER_GITHUB_API_URL: github.url,
           CONTROLLER_GITHUB_WEB_URL: github.url,
