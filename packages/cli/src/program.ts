@@ -6,6 +6,7 @@ import type { Io } from './io.js';
 import { createColours } from './output/colour.js';
 import type { GlobalOptions } from './session.js';
 import { addAccess } from './tree/access.js';
+import { addCerts } from './tree/certs.js';
 import { addCordon, addUncordon } from './tree/cordon.js';
 import { addDrain, addUndrain, addWait } from './tree/drains.js';
 import { addDescribe, addEvents, addGet } from './tree/observe.js';
@@ -49,6 +50,9 @@ export function createProgram(io: Io): Program {
         'file with a token (MIGCTL_TOKEN_FILE, MIGCTL_TOKEN, else that of the context); - is standard input',
       ),
     )
+    .addOption(new Option('--ca-file <file>', "authority of the controller's certificate (MIGCTL_CA_FILE)"))
+    .addOption(new Option('--cert-file <file>', 'client certificate (MIGCTL_CERT_FILE)'))
+    .addOption(new Option('--key-file <file>', 'its key (MIGCTL_KEY_FILE)'))
     .addOption(
       new Option('--request-timeout <duration>', 'how long one request to the controller may take')
         .argParser(positiveDurationArgument)
@@ -79,6 +83,7 @@ export function createProgram(io: Io): Program {
   addUncordon(command, act);
   addOperations(command, act);
   addAccess(command, act);
+  addCerts(command, act);
   addCompletion(command, io, finish);
   addVersion(command, act);
   return { command, exitCode: () => exitCode };

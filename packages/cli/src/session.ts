@@ -3,6 +3,7 @@ import { createClient, type Client } from './api/client.js';
 import { createHttp } from './api/http.js';
 import { resolveConnection, type Connection } from './access/connection.js';
 import type { Io } from './io.js';
+import { secureFetch } from './access/secure-fetch.js';
 import { createColours, type Colours } from './output/colour.js';
 
 /** The options that every command takes. */
@@ -10,6 +11,9 @@ export interface GlobalOptions {
   readonly server?: string;
   readonly context?: string;
   readonly tokenFile?: string;
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
   /** Milliseconds. */
   readonly requestTimeout: number;
 }
@@ -30,7 +34,8 @@ export interface Session {
 export function createSession(io: Io, options: GlobalOptions): Session {
   const connection = resolveConnection(options, io.env);
   const { server, token } = connection;
-  const { fetch, clock, random, interrupted } = io;
+  const { clock, random, interrupted } = io;
+  const fetch = secureFetch(io.fetch, connection.tls);
   const http = createHttp({ fetch, server, requestTimeoutMs: options.requestTimeout, interrupted, token });
   return {
     io,

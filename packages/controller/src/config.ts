@@ -1,7 +1,14 @@
 /** The controller's configuration: every key with its default and bounds. config/controller.yaml is its annotated sample. */
 import * as z from 'zod';
 import { duration, id, integer, port } from '@mig/common/config/fields';
-import { assertNotExposed, authSection, insecureField, poolAuthShape } from './auth/auth-config.js';
+import {
+  assertNotExposed,
+  authSection,
+  insecureField,
+  poolAuthShape,
+  portTls,
+  tlsSection,
+} from './auth/auth-config.js';
 import { LOG_LEVELS } from '@mig/common/domain/log-level';
 
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
@@ -16,9 +23,11 @@ export const controllerConfigSchema = z
     }),
     insecure: insecureField,
     auth: authSection.describe('who gets in'),
+    tls: tlsSection.describe('certificate of both ports'),
     http: section({
       host: z.string().min(1).default('127.0.0.1').describe('address that HTTP listens on'),
       port: port(8080).describe('port of HTTP; 0 = any free one'),
+      tls: portTls(),
     }),
     grpc: section({
       host: z.string().min(1).default('127.0.0.1').describe('address that gRPC listens on'),
@@ -27,15 +36,7 @@ export const controllerConfigSchema = z
         .string()
         .default('')
         .describe('HOST:PORT that MIGlets are told to connect to; empty = they use their own grpc_endpoint'),
-      tls: section({
-        enabled: z
-          .literal(
-            false,
-            'TLS is not available yet: put a proxy that ends TLS before the controller, and leave this false',
-          )
-          .default(false)
-          .describe('TLS on the gRPC port'),
-      }),
+      tls: portTls(),
     }),
     github: section({
       auth: z

@@ -4,9 +4,11 @@ import type { Clock } from '@mig/common/clock';
 import { isFinal } from '@mig/common/domain/command-state';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
-import { exposures, isLoopback, requiresAuth } from './auth/auth-config.js';
+import { exposures, hasTls, isLoopback, requiresAuth } from './auth/auth-config.js';
 import { maySee } from './auth/http-guard.js';
 import { openAuth } from './auth/open-auth.js';
+import type { ServerTls } from './auth/tls/servers.js';
+import { openTlsFiles } from './auth/tls/tls-files.js';
 import { createAutoRegistration } from './commands/registration.js';
 import { createCommandQueue } from './commands/command-queue.js';
 import { createDrains } from './commands/drains.js';
@@ -197,7 +199,23 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     },
     cut: (vmId, message) => links.get(vmId)?.close({ kind: 'released', message }),
   });
-  const exposed = exposures(config, () => false);
+  const tlsFiles =
+    hasTls(config, 'http') || hasTls(config, 'grpc')
+      ? await openTlsFiles(
+          {
+            certFile: config.tls.cert_file,
+            keyFile: config.tls.key_file,
+            clientCaFile: config.tls.client_ca_file,
+            reloadMs: config.tls.reload,
+          },
+          { clock, logger: logger.child({ part: 'tls' }) },
+        )
+      : undefined;
+  const tlsOf = (port: 'http' | 'grpc'): ServerTls | undefined =>
+    tlsFiles !== undefined && hasTls(config, port)
+      ? { files: tlsFiles, clientCertificates: config.tls.client_certificates }
+      : undefined;
+  const exposed = exposures(config);
   for (const exposure of exposed) logger.warn({ event: 'insecure' }, exposure);
 
   let grpcPort = 0;
@@ -233,7 +251,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
           store.problem(),
           auth.problem(),
         ].filter((reason) => reason !== undefined),
-      warnings: () => exposed,
+      warnings: () => [...exposed, ...(tlsFiles?.warnings() ?? [])],
+      tls: tlsOf('http'),
       maySeeDrain: (request, { id }) => (reach.drain(id) ?? []).every((poolId) => maySee(request, poolId)),
       grpcEndpoint: () =>
         config.grpc.advertised_endpoint ||
@@ -247,6 +266,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       { ...auth, clock, logger: logger.child({ part: 'auth' }) },
       { sessionLifetimeMs: config.auth.session.lifetime },
     ),
+    tls: tlsOf('grpc'),
     logger: logger.child({ part: 'grpc' }),
     version: deps.version,
     heartbeatIntervalMs: heartbeatPolicy.intervalMs,
@@ -272,6 +292,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     httpPort = await http.listen(config.http.host, config.http.port);
   } catch (error) {
     await Promise.allSettled([grpc.stop(0), http.stop(0)]);
+    tlsFiles?.stop();
     await auth.close();
     await store.close();
     throw error;
@@ -298,6 +319,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     const deadlineMs = clock.monotonicMs() + config.shutdown.deadline;
     const remainingMs = (): number => Math.max(0, deadlineMs - clock.monotonicMs());
     stopping.abort();
+    tlsFiles?.stop();
     for (const timer of timers) clock.clearTimer(timer);
     delivery.stop();
     heartbeatPolicy.stop();

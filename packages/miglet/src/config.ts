@@ -35,6 +35,14 @@ export const migletConfigSchema = (defaultVmId: string) =>
         .describe(
           'gRPC of the controller, HOST:PORT; empty = as the controller says, or port 50051 of the HTTP host',
         ),
+      tls: section({
+        ca_file: z
+          .string()
+          .default('')
+          .describe("authority of the controller's certificate (PEM); empty = those of Node"),
+        cert_file: z.string().default('').describe('client certificate of this VM (PEM); empty = none'),
+        key_file: z.string().default('').describe('its key (PEM)'),
+      }),
       join: section({
         method: z
           .enum(['auto', 'none', 'token', 'gce', 'aws', 'mtls'])

@@ -13,6 +13,7 @@ import type { MigletConfig } from './config.js';
 import { announce, announceEarlierBoots } from './controller-link/announcer.js';
 import { createCommandIntake } from './controller-link/command-intake.js';
 import { createControllerLink } from './controller-link/controller-link.js';
+import { createLinkDispatcher, readLinkTls } from './controller-link/link-tls.js';
 import { createCredentials } from './controller-link/credentials.js';
 import type { BootFile } from './host/boot-file.js';
 import type { ReadJoinProof } from './host/join-proof.js';
@@ -83,7 +84,9 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     (id, type, parameters) => executeCommand(id, type, parameters, commandEffects),
     logger,
   );
+  const dispatcher = createLinkDispatcher(config.controller.tls);
   const credentials = createCredentials({
+    dispatcher,
     identity,
     bootId: boot.bootId,
     endpoint: config.controller.endpoint,
@@ -100,6 +103,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
       keepaliveMs: config.controller.keepalive,
       keepaliveTimeoutMs: config.controller.keepalive_timeout,
       credentials,
+      tls: config.controller.endpoint.startsWith('https:') ? readLinkTls(config.controller.tls) : undefined,
     }),
     onSessionToken: (token, expiresInMs) => credentials.renew(token, expiresInMs),
     events: host.events,
@@ -151,7 +155,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
           link.emitEvent('vm_started', { version: VERSION, miglet_state: status().state });
         if (!host.events.retry())
           return retryable('the announcement cannot be journaled: free space in the state folder');
-        const to = { identity, endpoint: config.controller.endpoint, credentials };
+        const to = { identity, endpoint: config.controller.endpoint, credentials, dispatcher };
         const told = await announceEarlierBoots(earlierBoots, to, logger, signal);
         const outcome =
           told.kind === 'ok'

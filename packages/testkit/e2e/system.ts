@@ -99,6 +99,8 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     () => /HTTP (http:\/\/\S+),/.exec(demo.output())?.[1],
     20_000,
   );
+  // By then migctl is logged in.
+  await until('the demo is up', () => demo.output().includes('Try, in another terminal'), 20_000);
   const github = /GitHub listens on (http:\/\/\S+)/.exec(demo.output())?.[1] ?? '';
   const adminToken = readFileSync(
     path.join(dataDirectory, 'controller_data', '.auth', 'admin-token'),

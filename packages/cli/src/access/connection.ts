@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { errorMessage } from '@mig/common/errors';
 import { DEFAULT_SERVER, resolveServer } from '../api/server-url.js';
 import { UsageError } from '../errors.js';
+import type { TlsFiles } from './secure-fetch.js';
 import { readContexts, type Context } from './contexts.js';
 
 export interface ConnectionOptions {
@@ -10,11 +11,15 @@ export interface ConnectionOptions {
   readonly context?: string | undefined;
   /** `-` is standard input. */
   readonly tokenFile?: string | undefined;
+  readonly caFile?: string | undefined;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
 }
 
 export interface Connection {
   readonly server: string;
   readonly token: string | undefined;
+  readonly tls: TlsFiles;
   /** The context that it comes from; undefined = none. */
   readonly context: ({ readonly name: string } & Partial<Context>) | undefined;
 }
@@ -49,8 +54,19 @@ export function resolveConnection(options: ConnectionOptions, env: Env): Connect
   const context = name === undefined ? undefined : contexts[name];
   return {
     server,
+    tls: tlsFiles(options, env, context),
     token: givenToken(options.tokenFile, env) ?? context?.token,
     context: name === undefined || context === undefined ? undefined : { name, ...context },
+  };
+}
+
+/** Of the flags, else of the environment, else of the context. A certificate without its own key file holds its key too. */
+function tlsFiles(options: ConnectionOptions, env: Env, context: Context | undefined): TlsFiles {
+  const cert_file = options.certFile ?? (env['MIGCTL_CERT_FILE'] || undefined) ?? context?.cert_file;
+  return {
+    ca_file: options.caFile ?? (env['MIGCTL_CA_FILE'] || undefined) ?? context?.ca_file,
+    cert_file,
+    key_file: options.keyFile ?? (env['MIGCTL_KEY_FILE'] || undefined) ?? context?.key_file ?? cert_file,
   };
 }
 

@@ -12,6 +12,11 @@ export interface Context {
   /** Address of the controller, as `resolveServer` writes it. */
   readonly server: string;
   readonly token?: string;
+  /** Certificates of the authorities that the controller's may be of; default: those of Node. */
+  readonly ca_file?: string;
+  /** A client certificate, and its key. */
+  readonly cert_file?: string;
+  readonly key_file?: string;
 }
 
 export interface Contexts {

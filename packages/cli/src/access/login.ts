@@ -1,4 +1,5 @@
 /** `login`, `whoami`, `context`: which controllers this person is logged in at, and as whom. */
+import path from 'node:path';
 import { EVERY_POOL } from '@mig/common/domain/roles';
 import { EXIT, UsageError, type ExitCode } from '../errors.js';
 import { toJson } from '../output/format.js';
@@ -12,7 +13,7 @@ import { readContexts, writeContexts } from './contexts.js';
 export async function login(session: Session, name: string): Promise<ExitCode> {
   const { io, server, connection } = session;
   const token = connection.token;
-  if (token === undefined)
+  if (token === undefined && connection.tls.cert_file === undefined)
     throw new UsageError(
       'there is no token to log in with',
       'give a file with --token-file, or - for standard input; an admin makes one with `migctl token create`',
@@ -21,9 +22,14 @@ export async function login(session: Session, name: string): Promise<ExitCode> {
   if (me.via === 'none')
     io.stderr.write(`${server} asks for no credential; the token is kept all the same.\n`);
   const { contexts } = readContexts(io.env);
+  const kept = Object.fromEntries(
+    Object.entries(connection.tls).flatMap(([key, value]) =>
+      value === undefined ? [] : [[key, path.resolve(String(value))]],
+    ),
+  );
   const file = writeContexts(io.env, {
     current: name,
-    contexts: { ...contexts, [name]: { server, token } },
+    contexts: { ...contexts, [name]: { server, ...(token === undefined ? {} : { token }), ...kept } },
   });
   io.stdout.write(`Logged in at ${server} as ${safe(me.name)}: context ${name}, in ${file}\n`);
   return EXIT.done;

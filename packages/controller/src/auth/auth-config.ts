@@ -93,21 +93,55 @@ export const requiresAuth = (config: { readonly insecure: boolean; readonly auth
 export const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || host.startsWith('127.');
 
+const paths = (what: string) => z.string().default('').describe(what);
+
+/** One certificate for both ports. */
+export const tlsSection = section({
+  cert_file: paths('certificate, with those between it and its authority (PEM); empty = no TLS'),
+  key_file: paths('its private key (PEM)'),
+  client_ca_file: paths('certificates of the authorities that those of clients may be of (PEM)'),
+  client_certificates: z
+    .enum(['none', 'optional', 'required'])
+    .default('none')
+    .describe('whether clients show a certificate: not asked for, those that have one, all'),
+  reload: duration('10s', 100, 3_600_000).describe(
+    'the files are looked at this often; what changed is used at once',
+  ),
+});
+
+/** TLS on one port. */
+export const portTls = () =>
+  section({
+    enabled: z
+      .union([z.boolean(), z.literal('auto')], 'expected true, false or auto')
+      .default('auto')
+      .describe('auto = if tls.cert_file is set'),
+  });
+
 interface Exposed {
+  readonly tls: z.infer<typeof tlsSection>;
   readonly insecure: boolean;
   readonly auth: AuthConfig;
-  readonly http: { readonly host: string };
-  readonly grpc: { readonly host: string };
+  readonly http: { readonly host: string; readonly tls: { readonly enabled: boolean | 'auto' } };
+  readonly grpc: { readonly host: string; readonly tls: { readonly enabled: boolean | 'auto' } };
 }
 
+export const hasTls = (
+  { tls, ...config }: Pick<Exposed, 'tls' | 'http' | 'grpc'>,
+  port: 'http' | 'grpc',
+): boolean => {
+  const { enabled } = config[port].tls;
+  return enabled === 'auto' ? tls.cert_file !== '' : enabled;
+};
+
 /** What is not secure about a configuration, for `/readyz` and the log; empty = nothing. */
-export function exposures(config: Exposed, hasTls: (port: 'http' | 'grpc') => boolean): string[] {
+export function exposures(config: Exposed): string[] {
   const found: string[] = [];
   const isAuthenticated = requiresAuth(config);
   for (const port of ['http', 'grpc'] as const) {
     const { host } = config[port];
     if (isLoopback(host)) continue;
-    if (!hasTls(port))
+    if (!hasTls(config, port))
       found.push(`${port} listens on ${host} without TLS: who is on the way can read and change all`);
     if (!isAuthenticated) found.push(`${port} listens on ${host} and asks for no credential`);
   }
@@ -118,6 +152,26 @@ export function exposures(config: Exposed, hasTls: (port: 'http' | 'grpc') => bo
 
 /** A configuration that opens the controller to others says so in words. */
 export function assertNotExposed(config: Exposed, context: z.core.$RefinementCtx): void {
+  const { tls } = config;
+  const expect = (holds: boolean, path: string[], message: string): void => {
+    if (!holds) context.addIssue({ code: 'custom', path, message });
+  };
+  const isUsed = hasTls(config, 'http') || hasTls(config, 'grpc');
+  expect(
+    !isUsed || tls.cert_file !== '',
+    ['tls', 'cert_file'],
+    'expected the path of a file, because TLS is on',
+  );
+  expect(
+    !isUsed || tls.key_file !== '',
+    ['tls', 'key_file'],
+    'expected the path of a file, because TLS is on',
+  );
+  expect(
+    tls.client_certificates === 'none' || tls.client_ca_file !== '',
+    ['tls', 'client_ca_file'],
+    'expected the path of a file, because tls.client_certificates is not none',
+  );
   if (config.insecure) return;
   if (config.auth.required === false)
     context.addIssue({
@@ -126,11 +180,11 @@ export function assertNotExposed(config: Exposed, context: z.core.$RefinementCtx
       message: 'expected true or auto: a controller that asks for no credential needs insecure: true',
     });
   for (const port of ['http', 'grpc'] as const) {
-    if (isLoopback(config[port].host)) continue;
+    if (isLoopback(config[port].host) || hasTls(config, port)) continue;
     context.addIssue({
       code: 'custom',
       path: [port, 'host'],
-      message: 'expected a loopback address: listening beyond it without TLS needs insecure: true',
+      message: 'expected a loopback address: listening beyond it needs tls.cert_file, or insecure: true',
     });
   }
 }

@@ -12,6 +12,7 @@ import type { Audit } from './audit-log.js';
 import { ForbiddenError, UnauthenticatedError, needsRole } from './errors.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
 import { actorOf, type OperatorPrincipal, type Principal } from './principal.js';
+import { certificateOf } from './peer-certificate.js';
 import { peerAddress } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
 import type { HttpCaller, IssuedSession } from './vm-gate.js';
@@ -64,7 +65,10 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
   app.addHook('onRequest', async (request, reply) => {
     const right = rightOfRequest(request);
     if (right?.who !== 'operator') return;
-    const verdict = await deps.operators.identify({ bearer: bearerOf(request.headers.authorization) });
+    const verdict = await deps.operators.identify({
+      bearer: bearerOf(request.headers.authorization),
+      certificate: certificateOf(request.raw.socket),
+    });
     if (verdict.kind === 'unknown') throw unauthenticated(request, reply, verdict.reason);
     request.principal = verdict.principal;
     if (!isAtLeast(highestRole(verdict.principal.grants), right.role)) throw needsRole(right.role);

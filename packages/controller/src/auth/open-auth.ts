@@ -10,6 +10,7 @@ import { createAttempts } from './attempts.js';
 import { openAuditLog } from './audit-log.js';
 import { auditRoutes } from './audit-routes.js';
 import { throttleRefusals } from './audit-throttle.js';
+import { byCertificate } from './by-certificate.js';
 import { createClaims, type KnownBoot } from './claims.js';
 import { UnknownTokenError } from './errors.js';
 import { ensureAdmin } from './first-admin.js';
@@ -118,7 +119,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
     gate,
     audit,
     guard: {
-      operators: createOperatorAuth({ book }, { required: deps.required }),
+      operators: createOperatorAuth({ book, methods: [byCertificate] }, { required: deps.required }),
       vms: gate,
       audit,
       absent: (over, id) => (over === 'token' ? new UnknownTokenError(id) : deps.absent(over, id)),

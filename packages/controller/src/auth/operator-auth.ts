@@ -1,4 +1,5 @@
 /** Who is at the operator API: by token, by the person's own sign-in, by certificate; or nobody, where none is asked for. */
+import type { PeerCertificate } from 'node:tls';
 import { EVERY_POOL } from '@mig/common/domain/roles';
 import type { OperatorPrincipal } from './principal.js';
 import type { TokenBook } from './token-book.js';
@@ -7,6 +8,8 @@ import type { TokenBook } from './token-book.js';
 export interface Presented {
   /** Of `Authorization: Bearer`; undefined = none. */
   readonly bearer: string | undefined;
+  /** Of the TLS connection, checked; undefined = none. */
+  readonly certificate: PeerCertificate | undefined;
 }
 
 export type OperatorVerdict =

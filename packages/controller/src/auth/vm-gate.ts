@@ -3,7 +3,7 @@
  * allowed, one that brings nothing. Whatever is refused is refused in the same words; why is for the audit log.
  */
 import type { Socket } from 'node:net';
-import { TLSSocket, type PeerCertificate } from 'node:tls';
+import type { PeerCertificate } from 'node:tls';
 import { MigError } from '@mig/common/errors';
 import type { Audit } from './audit-log.js';
 import type { AuthConfig, PoolJoin } from './auth-config.js';
@@ -11,6 +11,7 @@ import type { Claims } from './claims.js';
 import { ForbiddenError, UnauthenticatedError } from './errors.js';
 import type { JoinMethod, JoinMethodName, JoinProof } from './join/join-method.js';
 import { peerAddress } from './peer-address.js';
+import { certificateOf } from './peer-certificate.js';
 import type { VmPrincipal } from './principal.js';
 import type { IssuedToken, SessionClaims, SessionTokens } from './session-tokens.js';
 
@@ -253,10 +254,3 @@ const textOf = (value: unknown): string => (typeof value === 'string' ? value : 
 
 /** What looks like a session is one that is not taken, never a join token. */
 const isJwt = (token: string): boolean => token.split('.').length === 3;
-
-/** Undefined if the connection has none, or none that the controller's CA signed. */
-function certificateOf(socket: Socket): PeerCertificate | undefined {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-  const certificate = socket.getPeerCertificate();
-  return Object.keys(certificate).length === 0 ? undefined : certificate;
-}

@@ -5,6 +5,7 @@ import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fast
 import type { Logger } from '@mig/common/logger';
 import { problemType } from '@mig/common/api/problem';
 import { guardRoutes, type HttpGuardDeps } from '../auth/http-guard.js';
+import { createHttpListener, type ServerTls } from '../auth/tls/servers.js';
 import { withTypes, type App } from './app.js';
 import { ControllerStoppingError, createErrorHandler, sendProblem } from './problems.js';
 import { healthRoutes, type HealthDeps } from './health-routes.js';
@@ -19,6 +20,8 @@ export type HttpServerDeps = HealthDeps &
   CommandRoutesDeps &
   DrainRoutesDeps & {
     readonly logger: Logger;
+    /** Undefined = plain text. */
+    readonly tls: ServerTls | undefined;
     readonly auth: { readonly guard: HttpGuardDeps; routes(app: App): void };
     /** Aborted when the controller begins to stop: from then on nothing new is taken. */
     readonly stopping: AbortSignal;
@@ -30,6 +33,9 @@ export interface HttpServer {
   /** Resolves when the requests under way have been answered; at the deadline their connections are cut. */
   stop(deadlineMs: number): Promise<void>;
 }
+
+/** A request that comes drop by drop is cut off; so is one with very large headers. */
+const LISTENER = { requestTimeoutMs: 30_000, headersTimeoutMs: 15_000, maxHeaderBytes: 32_768 };
 
 export async function createHttpServer(
   deps: HttpServerDeps,
@@ -44,7 +50,7 @@ export async function createHttpServer(
       bodyLimit: limits.bodyBytes,
       // What is refused while the controller stops is refused by the hook below, as a problem.
       return503OnClosing: false,
-      requestTimeout: 30_000,
+      serverFactory: (handler) => createHttpListener(handler, deps.tls, LISTENER),
       // On stop, idle keep-alive connections do not hold the end up.
       forceCloseConnections: 'idle',
       routerOptions: { maxParamLength: 256 },

@@ -10,6 +10,7 @@ import {
   commandServiceDefinition,
   descriptorSet,
 } from '@mig/common/wire/command-service';
+import { grpcCredentials, type ServerTls } from '../auth/tls/servers.js';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
 import { createFailureLog } from './middleware/log-failures.js';
 
@@ -23,7 +24,9 @@ export interface GrpcServer {
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
-export function createGrpcServer(deps: CommandServiceDeps & { readonly logger: Logger }): GrpcServer {
+export function createGrpcServer(
+  deps: CommandServiceDeps & { readonly logger: Logger; readonly tls: ServerTls | undefined },
+): GrpcServer {
   // The library writes to standard error by itself; what it would say there reaches us as errors.
   setLogVerbosity(logVerbosity.NONE);
   const health = HealthState();
@@ -44,7 +47,8 @@ export function createGrpcServer(deps: CommandServiceDeps & { readonly logger: L
   server.add(HealthDefinition, HealthServiceImpl(health));
   server.add(ServerReflectionService, ServerReflection(descriptorSet(), [COMMAND_SERVICE_NAME]));
   return {
-    listen: (host, port) => server.listen(`${host}:${port}`),
+    listen: (host, port) =>
+      server.listen(`${host.includes(':') ? `[${host}]` : host}:${port}`, grpcCredentials(deps.tls)),
     async stop(deadlineMs) {
       const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
       await server.shutdown();

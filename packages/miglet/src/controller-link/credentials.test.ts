@@ -69,7 +69,9 @@ describe('a MIGlet', () => {
     const credentials = make();
     expect(await credentials.authorize(signal)).toEqual({ kind: 'ok', value: 'session-1' });
     expect(await credentials.authorize(signal)).toEqual({ kind: 'ok', value: 'session-1' });
-    expect(asked.map((request) => [request.method, request.url, JSON.parse(request.body) as unknown])).toEqual([
+    expect(
+      asked.map((request) => [request.method, request.url, JSON.parse(request.body) as unknown]),
+    ).toEqual([
       [
         'POST',
         '/api/v1/vms/vm-1/join',

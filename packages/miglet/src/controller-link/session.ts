@@ -23,6 +23,7 @@ import type {
   MigletMessage,
 } from '@mig/common/domain/messages';
 import type { Credentials } from './credentials.js';
+import type { LinkTls } from './link-tls.js';
 import { closeChannel } from './close-channel.js';
 
 export interface SessionHandlers {
@@ -46,6 +47,8 @@ export interface SessionOptions {
   readonly endpoint: string;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** Undefined = plain text. */
+  readonly tls?: LinkTls | undefined;
   /** By what it speaks; default: nothing. */
   readonly credentials?: Pick<Credentials, 'authorize' | 'refuse'> | undefined;
 }
@@ -58,7 +61,7 @@ export function openSession(
   hello: ConnectRequest,
   handlers: SessionHandlers,
 ): Session {
-  const channel = createChannel(`http://${options.endpoint}`, ChannelCredentials.createInsecure(), {
+  const channel = createChannel(...target(options), {
     'grpc.keepalive_time_ms': options.keepaliveMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -152,6 +155,15 @@ export function openSession(
       clearTimeout(timer);
     },
   };
+}
+
+/** @throws if the certificates are none */
+function target({ endpoint, tls }: SessionOptions): [string, ChannelCredentials] {
+  if (tls === undefined) return [`http://${endpoint}`, ChannelCredentials.createInsecure()];
+  return [
+    `https://${endpoint}`,
+    ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null),
+  ];
 }
 
 function describe(error: unknown): string {
