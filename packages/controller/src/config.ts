@@ -5,6 +5,7 @@ import {
   assertNotExposed,
   authSection,
   insecureField,
+  limitsShape,
   poolAuthShape,
   portTls,
   tlsSection,
@@ -169,6 +170,7 @@ export const controllerConfigSchema = z
       vms: duration(DAY, 60_000, 31_536_000_000).describe('a VM that is gone is forgotten after this'),
     }),
     limits: section({
+      ...limitsShape,
       open_commands_per_vm: integer(1_000, 1, 100_000).describe(
         'unfinished commands of one VM; more are refused',
       ),

@@ -192,6 +192,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     logger: logger.child({ part: 'auth' }),
     vm: reach.knownVm,
     reach,
+    limits: config.limits,
+    countVms: reach.countVms,
     absent: reach.absent,
     onClaimRefused(vmId, bootId, address) {
       const vm = fleet.get(vmId)?.record;

@@ -1,5 +1,6 @@
 /** The part of the controller's configuration that says who gets in. */
 import * as z from 'zod';
+import { ROLES } from '@mig/common/domain/roles';
 import { duration, integer } from '@mig/common/config/fields';
 
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
@@ -56,6 +57,23 @@ export const authSection = section({
     .url('expected a URL')
     .default('https://www.googleapis.com/oauth2/v3/certs')
     .describe("where Google's public keys are"),
+  oidc: section({
+    issuer: z
+      .union([z.url('expected a URL'), z.literal('')])
+      .default('')
+      .describe('identity provider of people and CI, as its tokens name it; empty = none'),
+    audience: z.string().default('').describe('that its tokens are made for'),
+    name_claim: z.string().min(1).default('email').describe('claim that is the name, in the audit log'),
+    role_claim: z
+      .string()
+      .min(1)
+      .default('groups')
+      .describe('claim whose value, or one of whose values, says the role'),
+    roles: z
+      .record(z.string(), z.enum(ROLES))
+      .default({})
+      .describe('value of the claim -> viewer, operator or admin, in every pool'),
+  }),
   lockout: section({
     failures_per_minute: integer(30, 1, 100_000).describe(
       'failed joins from one address after which it is refused for lockout.time',
@@ -153,6 +171,7 @@ export function exposures(config: Exposed): string[] {
 /** A configuration that opens the controller to others says so in words. */
 export function assertNotExposed(config: Exposed, context: z.core.$RefinementCtx): void {
   const { tls } = config;
+  const { oidc } = config.auth;
   const expect = (holds: boolean, path: string[], message: string): void => {
     if (!holds) context.addIssue({ code: 'custom', path, message });
   };
@@ -172,6 +191,11 @@ export function assertNotExposed(config: Exposed, context: z.core.$RefinementCtx
     ['tls', 'client_ca_file'],
     'expected the path of a file, because tls.client_certificates is not none',
   );
+  expect(
+    oidc.issuer === '' || oidc.audience !== '',
+    ['auth', 'oidc', 'audience'],
+    'expected the audience of the tokens, because auth.oidc.issuer is set: a token for another program would be taken',
+  );
   if (config.insecure) return;
   if (config.auth.required === false)
     context.addIssue({
@@ -188,3 +212,21 @@ export function assertNotExposed(config: Exposed, context: z.core.$RefinementCtx
     });
   }
 }
+
+/** What each VM and each operator may take of the controller. */
+export const limitsShape = {
+  vm_messages_per_second: integer(500, 1, 1_000_000).describe(
+    'messages that a VM may send, on its stream and over HTTP together; more end the stream, or get 429',
+  ),
+  vm_message_burst: integer(20_000, 1, 10_000_000).describe(
+    '… and so many at once: what it could not tell while it was away',
+  ),
+  vm_bytes_per_second: integer(2_097_152, 1_024, 1_073_741_824).describe(
+    'bytes of these messages; 32 times as many at once',
+  ),
+  vm_connects_per_minute: integer(60, 1, 100_000).describe('streams that a VM may open'),
+  operator_requests_per_second: integer(2_000, 1, 1_000_000).describe(
+    'requests of one operator; twice as many at once; more get 429',
+  ),
+  vms_per_pool: integer(10_000, 1, 1_000_000).describe('VMs of a pool that are there; more cannot join'),
+};

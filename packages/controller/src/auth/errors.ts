@@ -49,3 +49,11 @@ export class TokenFileError extends MigError {
     );
   }
 }
+
+/** The identity provider does not answer: its tokens cannot be looked at now. */
+export class OidcUnavailableError extends MigError {
+  /** @param reason for the log alone */
+  constructor(readonly reason: string) {
+    super('oidc-unavailable', 'the identity provider does not answer: try again, or use another credential');
+  }
+}

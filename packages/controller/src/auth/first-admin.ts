@@ -26,7 +26,7 @@ export async function ensureAdmin(book: TokenBook, file: string, logger: Logger)
     grants: { [EVERY_POOL]: 'admin' },
   });
   await writePrivateFile(file, `${secret}\n`);
-  logger.warn(
+  logger.info(
     { event: 'admin_token_made', file, tokenId: record.id },
     `there was no admin: a token with every right is in ${file}; "migctl login --token-file ${file}" uses it`,
   );

@@ -11,7 +11,8 @@ import { EVERY_POOL, highestRole, isAtLeast, roleIn, type Role } from '@mig/comm
 import type { Audit } from './audit-log.js';
 import { ForbiddenError, UnauthenticatedError, needsRole } from './errors.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
-import { actorOf, type OperatorPrincipal, type Principal } from './principal.js';
+import { actorOf, type OperatorPrincipal, type Principal, type VmPrincipal } from './principal.js';
+import type { Limits } from './limits/limits.js';
 import { certificateOf } from './peer-certificate.js';
 import { peerAddress } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
@@ -38,8 +39,11 @@ export interface Reach {
 
 export interface HttpGuardDeps {
   readonly operators: OperatorAuth;
-  readonly vms: { admitHttp(caller: HttpCaller): Promise<Principal & { readonly session?: IssuedSession }> };
+  readonly vms: {
+    admitHttp(caller: HttpCaller): Promise<VmPrincipal & { readonly session?: IssuedSession }>;
+  };
   readonly reach: Reach;
+  readonly limits: Pick<Limits, 'request' | 'message'>;
   readonly audit: Audit;
   /** The error of a route that finds no such thing: what is out of reach is answered by the same. */
   readonly absent: (scope: Scope, id: string) => Error;
@@ -71,6 +75,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
     });
     if (verdict.kind === 'unknown') throw unauthenticated(request, reply, verdict.reason);
     request.principal = verdict.principal;
+    deps.limits.request(verdict.principal.name);
     if (!isAtLeast(highestRole(verdict.principal.grants), right.role)) throw needsRole(right.role);
   });
 
@@ -100,6 +105,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
       });
       request.principal = admitted;
       request.issuedSession = admitted.session;
+      deps.limits.message(admitted.vmId, Number(request.headers['content-length'] ?? 0));
     } catch (error) {
       if (error instanceof UnauthenticatedError)
         throw unauthenticated(request, reply, error.reason ?? 'no credential');
@@ -112,7 +118,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
     const right = rightOfRequest(request);
     const action = right?.who === 'operator' ? right.action : undefined;
     const { statusCode } = reply;
-    const denied = statusCode === 401 || statusCode === 403;
+    const denied = statusCode === 401 || statusCode === 403 || statusCode === 429;
     if (right === undefined || (action === undefined && !denied)) return;
     const params = (request.params ?? {}) as Readonly<Record<string, string>>;
     const body = bodyOf(request);

@@ -6,11 +6,13 @@ import type { Logger } from '@mig/common/logger';
 import type { App } from '../http/app.js';
 import { UnknownVmError } from '../http/problems.js';
 import { attemptsOf, type AuthConfig, type PoolJoin } from './auth-config.js';
-import { createAttempts } from './attempts.js';
+import { createAttempts } from './limits/attempts.js';
 import { openAuditLog } from './audit-log.js';
 import { auditRoutes } from './audit-routes.js';
 import { throttleRefusals } from './audit-throttle.js';
 import { byCertificate } from './by-certificate.js';
+import { byOidc } from './by-oidc.js';
+import { createLimits, type LimitOptions, type Limits } from './limits/limits.js';
 import { createClaims, type KnownBoot } from './claims.js';
 import { UnknownTokenError } from './errors.js';
 import { ensureAdmin } from './first-admin.js';
@@ -44,16 +46,22 @@ export interface AuthDeps {
   /** The errors of things that are not there. */
   readonly absent: HttpGuardDeps['absent'];
   /** Enters a claim that was refused into the VM's history. */
+  /** VMs of a pool that are there. */
+  readonly countVms: (poolId: string) => number;
+  readonly limits: LimitOptions;
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
   /** Ends the VM's stream. */
   readonly cut: (vmId: string, reason: string) => void;
   /** Google's public keys; default: fetched. */
   readonly googleKeys?: JWTVerifyGetKey | undefined;
+  /** How an identity provider is asked; default: that of Node. */
+  readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
 export interface Auth {
   readonly guard: HttpGuardDeps;
   readonly gate: VmGate;
+  readonly limits: Limits;
   readonly audit: HttpGuardDeps['audit'];
   routes(app: App): void;
   /** Why nothing can be audited now. */
@@ -76,6 +84,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
     { clock },
     { lifetimeMs: config.session.lifetime },
   );
+  const limits = createLimits({ clock, countVms: deps.countVms }, deps.limits);
   const claims = createClaims({ clock, known: deps.vm });
   const gate = createVmGate(
     {
@@ -104,6 +113,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
         };
       },
       onClaimRefused: deps.onClaimRefused,
+      newVm: (poolId) => limits.newVm(poolId),
       attempts: createAttempts(clock, attemptsOf(config)),
     },
     { required: deps.required, bindAddress: config.session.bind_address },
@@ -117,9 +127,14 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
 
   return {
     gate,
+    limits,
     audit,
     guard: {
-      operators: createOperatorAuth({ book, methods: [byCertificate] }, { required: deps.required }),
+      limits,
+      operators: createOperatorAuth(
+        { book, methods: [byCertificate, byOidc(config.oidc, { clock, fetch: deps.fetch ?? fetch })] },
+        { required: deps.required },
+      ),
       vms: gate,
       audit,
       absent: (over, id) => (over === 'token' ? new UnknownTokenError(id) : deps.absent(over, id)),

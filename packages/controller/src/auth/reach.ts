@@ -10,6 +10,8 @@ import type { HttpGuardDeps, Reach } from './http-guard.js';
 
 export interface FleetReach extends Pick<Reach, 'command' | 'drain'> {
   knownVm(vmId: string): (KnownBoot & { readonly poolId: string }) | undefined;
+  /** VMs of the pool that have not ended and are not lost. */
+  countVms(poolId: string): number;
   readonly absent: HttpGuardDeps['absent'];
 }
 
@@ -18,7 +20,7 @@ export function createReach({
   queue,
   drains,
 }: {
-  readonly fleet: Pick<Fleet, 'get'>;
+  readonly fleet: Pick<Fleet, 'get' | 'views'>;
   readonly queue: Pick<CommandQueue, 'get'>;
   readonly drains: Pick<Drains, 'get'>;
 }): FleetReach {
@@ -38,6 +40,12 @@ export function createReach({
         ended: hasEnded(record),
         lost: liveness === 'lost',
       };
+    },
+    countVms(poolId) {
+      let count = 0;
+      for (const { record, liveness } of fleet.views())
+        if (record.poolId === poolId && !hasEnded(record) && liveness !== 'lost') count += 1;
+      return count;
     },
     absent(over, id) {
       if (over === 'command') return new UnknownCommandError(id);

@@ -93,6 +93,8 @@ export interface VmGateDeps {
   /** A second boot claimed the name; for the VM's history. */
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
   /** Counts what fails, and refuses an address that failed too often. */
+  /** A VM that was not there appears. @throws PoolFullError */
+  readonly newVm: (poolId: string) => void;
   readonly attempts: {
     /** @throws TooManyAttemptsError */
     assertAllowed(address: string): void;
@@ -159,6 +161,7 @@ export function createVmGate(
       tell('refused', { reason: verdict.reason });
       throw new UnauthenticatedError(verdict.reason);
     }
+    if (deps.poolOf(vmId) === undefined) deps.newVm(poolId);
     const owner = claims.claim(vmId, bootId);
     if (owner !== undefined) {
       tell('refused', { by: verdict.by, reason: `the name belongs to boot ${owner}` });
@@ -174,13 +177,17 @@ export function createVmGate(
 
   function admitAnonymous(vmId: string, poolId: string, bootId: string, reason: string): VmPrincipal {
     const principal = { kind: 'vm', vmId, poolId, bootId, via: 'none' } as const;
-    if (!options.required) return principal;
     const recorded = deps.poolOf(vmId);
+    const enter = (): VmPrincipal => {
+      if (recorded === undefined && poolId !== '') deps.newVm(poolId);
+      return principal;
+    };
+    if (!options.required) return enter();
     const pools = [poolId, recorded].filter((id): id is string => id !== undefined && id !== '');
     const allowed =
       pools.length > 0 && pools.every((id) => deps.pool(id).allowUnauthenticated) && !claims.isJoined(vmId);
     if (!allowed) throw new UnauthenticatedError(reason);
-    return principal;
+    return enter();
   }
 
   const tokenProof = (token: string): JoinProof => ({ method: 'token', token });
