@@ -34,7 +34,7 @@ const make = () =>
       role_claim: 'groups',
       roles: { staff: 'viewer', sre: 'operator', root: 'admin' },
     },
-    { clock, fetch: provider as typeof fetch },
+    { clock, fetch: provider },
   );
 const token = (change: object = {}, by = key.privateKey): Promise<string> => {
   const nowS = Math.floor(clock.now() / 1_000);

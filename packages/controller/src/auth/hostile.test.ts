@@ -45,7 +45,7 @@ beforeAll(async () => {
         operator_requests_per_second: 1_000_000,
       },
     },
-  } as never);
+  });
   session = await test.joinVm('vm-1');
   agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
 });

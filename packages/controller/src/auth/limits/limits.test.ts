@@ -20,7 +20,7 @@ afterEach(async () => {
 const start = async (limits: object): Promise<void> => {
   test = await startSecureController({
     config: { insecure: false, limits: { body_bytes: 1_048_576, open_commands_per_vm: 1_000, ...limits } },
-  } as never);
+  });
   started = test;
 };
 
