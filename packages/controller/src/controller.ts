@@ -254,6 +254,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
           auth.problem(),
         ].filter((reason) => reason !== undefined),
       warnings: () => [...exposed, ...(tlsFiles?.warnings() ?? [])],
+      limitsReached: () => auth.limits.counts(),
       tls: tlsOf('http'),
       maySeeDrain: (request, { id }) => (reach.drain(id) ?? []).every((poolId) => maySee(request, poolId)),
       grpcEndpoint: () =>

@@ -214,7 +214,11 @@ export function createVmGate(
         // A VM tells what an earlier boot of its own left untold, and says that it does.
         assertSame(known.claims, poolId, body['earlier_boot'] === true ? '' : bootId);
         const { poolId: pool, bootId: boot } = known.claims;
-        return { kind: 'vm', vmId, poolId: pool, bootId: boot, via: 'session', claims: known.claims };
+        const admitted = { kind: 'vm', vmId, poolId: pool, bootId: boot, via: 'session' } as const;
+        // A VM that announces itself is answered with its session, however it joined.
+        if (body['type'] !== 'vm_started') return { ...admitted, claims: known.claims };
+        const issued = await sessions.issue(known.claims, known.claims.sessionId);
+        return { ...admitted, claims: known.claims, session: { ...issued, claims: known.claims } };
       }
       if (!options.required) return admitAnonymous(vmId, poolId, bootId, known.reason);
       if (mayJoin && poolId !== '' && !isJwt(bearer))

@@ -131,6 +131,12 @@ describe('a VM that joins', () => {
     expect(decodeJwt(renewed.json.session_token)['sid']).toBe(decodeJwt(session)['sid']);
   });
 
+  it('is answered with its session when it announces itself, also if it has one already', async () => {
+    const { json } = await event('vm-1', session, { type: 'vm_started', sequence: 2 });
+    expect(decodeJwt(String(json['session_token']))['sid']).toBe(decodeJwt(session)['sid']);
+    expect(json['grpc_endpoint']).toBe(`127.0.0.1:${test.controller.grpcPort}`);
+  });
+
   it('tells what an earlier boot of its own left untold, if it says that it does', async () => {
     const earlier = { boot_id: 'boot-0', sequence: 1, earlier_boot: true };
     expect((await event('vm-1', session, earlier)).status).toBe(200);

@@ -11,6 +11,8 @@ export interface HealthDeps {
   /** What an operator should know although it works: settings that are not secure. */
   readonly warnings: () => readonly string[];
   readonly monotonicMs: () => number;
+  /** How often each limit was reached since the start. */
+  readonly limitsReached: () => Readonly<Record<string, number>>;
 }
 
 export function healthRoutes(app: App, deps: HealthDeps): void {
@@ -56,6 +58,7 @@ export function healthRoutes(app: App, deps: HealthDeps): void {
             total_connections: z.int(),
             uptime_seconds: z.number(),
             version: z.string(),
+            limits_reached: z.record(z.string(), z.int()).describe('how often, since the start'),
           }),
         },
       },
@@ -66,6 +69,7 @@ export function healthRoutes(app: App, deps: HealthDeps): void {
       total_connections: deps.links.totalCount,
       uptime_seconds: Math.round((deps.monotonicMs() - startedAtMs) / 1000),
       version: deps.version,
+      limits_reached: { ...deps.limitsReached() },
     }),
   );
 }

@@ -180,6 +180,7 @@ describe('the controller itself', () => {
       total_connections: 3,
       uptime_seconds: expect.any(Number),
       version: '0.1.0',
+      limits_reached: { messages: 0, bytes: 0, connects: 0, requests: 0, pools: 0 },
     });
   });
 

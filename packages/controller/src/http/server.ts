@@ -96,7 +96,12 @@ export async function createHttpServer(
     commandRoutes(typed, deps);
     drainRoutes(typed, deps);
     deps.auth.routes(typed);
-    typed.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
+    // Written once: it is large, and anybody may ask for it.
+    let description: string | undefined;
+    typed.get('/api/v1/openapi.json', { schema: { hide: true } }, (_, reply) => {
+      description ??= JSON.stringify(app.swagger());
+      return reply.type('application/json; charset=utf-8').serializer(String).send(description);
+    });
     done();
   });
   return {

@@ -90,6 +90,8 @@ describe('a VM', () => {
       const { json } = await test.call('GET', '/api/v1/vms/vm-quiet', { headers: bearer(test.adminToken) });
       return json['state'] === 'ready.idle';
     });
+    const { json } = await test.call<{ limits_reached: { messages: number } }>('GET', '/health');
+    expect(json.limits_reached.messages).toBeGreaterThanOrEqual(2);
     quiet.close();
   });
 
