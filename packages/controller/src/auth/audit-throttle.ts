@@ -1,5 +1,5 @@
 /**
- * Refusals are what a stranger can make as many of as they like. Of each kind, from each address, the first of a minute are
+ * Refusals and failures are what a stranger can make as many of as they like. Of each kind, from each address, the first of a minute are
  * entered one by one, and so many in all that nobody can push what matters out of the log; the rest are counted, and the
  * count is entered when the minute is over.
  */
@@ -27,7 +27,7 @@ export function throttleRefusals(audit: Audit, clock: Clock): ThrottledAudit {
 
   return {
     record(fact) {
-      if (fact.outcome !== 'refused') {
+      if (fact.outcome === 'done') {
         audit.record(fact);
         return;
       }

@@ -102,6 +102,12 @@ describe('a token of the identity provider', () => {
       code: 'oidc-unavailable',
     });
     isUp = true;
+    asked = [];
+    await expect(method({ bearer: await token(), certificate: undefined })).rejects.toMatchObject({
+      code: 'oidc-unavailable',
+    });
+    expect(asked).toEqual([]);
+    clock.advance(10_000);
     expect(await method({ bearer: await token(), certificate: undefined })).toMatchObject({ kind: 'known' });
   });
 });

@@ -37,10 +37,13 @@ export interface OidcDeps {
 /** None with a shared secret, and not `none`. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 const TIMEOUT_MS = 5_000;
+const COOL_DOWN_MS = 10_000;
 const descriptionSchema = z.object({ issuer: z.string(), jwks_uri: z.url() });
 
 export function byOidc(options: OidcOptions, { clock, fetch }: OidcDeps): OperatorMethod {
   let keys: Promise<JWTVerifyGetKey> | undefined;
+  /** A provider that did not answer is left alone until then, whoever asks. */
+  let asksAgainMs = -Infinity;
 
   async function findKeys(): Promise<JWTVerifyGetKey> {
     const url = `${options.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
@@ -52,6 +55,7 @@ export function byOidc(options: OidcOptions, { clock, fetch }: OidcDeps): Operat
 
   return async ({ bearer }) => {
     if (options.issuer === '' || bearer?.split('.').length !== 3) return undefined;
+    if (clock.monotonicMs() < asksAgainMs) throw new OidcUnavailableError('it did not answer just now');
     try {
       keys ??= findKeys();
       const { payload } = await jwtVerify(bearer, await keys, {
@@ -66,6 +70,7 @@ export function byOidc(options: OidcOptions, { clock, fetch }: OidcDeps): Operat
     } catch (error) {
       if (isOfToken(error)) return { kind: 'unknown', reason: `OIDC token: ${error.code}` };
       keys = undefined;
+      asksAgainMs = clock.monotonicMs() + COOL_DOWN_MS;
       throw new OidcUnavailableError(errorMessage(error));
     }
   };

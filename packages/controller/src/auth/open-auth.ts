@@ -113,6 +113,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
         };
       },
       onClaimRefused: deps.onClaimRefused,
+      joins: (vmId) => limits.connect(vmId),
       newVm: (poolId) => limits.newVm(poolId),
       attempts: createAttempts(clock, attemptsOf(config)),
     },

@@ -93,6 +93,8 @@ export interface VmGateDeps {
   /** A second boot claimed the name; for the VM's history. */
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
   /** Counts what fails, and refuses an address that failed too often. */
+  /** A VM joins: also that is counted. @throws TooMuchError */
+  readonly joins: (vmId: string) => void;
   /** A VM that was not there appears. @throws PoolFullError */
   readonly newVm: (poolId: string) => void;
   readonly attempts: {
@@ -161,6 +163,7 @@ export function createVmGate(
       tell('refused', { reason: verdict.reason });
       throw new UnauthenticatedError(verdict.reason);
     }
+    deps.joins(vmId);
     if (deps.poolOf(vmId) === undefined) deps.newVm(poolId);
     const owner = claims.claim(vmId, bootId);
     if (owner !== undefined) {

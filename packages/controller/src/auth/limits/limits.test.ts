@@ -119,7 +119,8 @@ describe('a VM', () => {
     await start({ vm_connects_per_minute: 1 });
     const token = await test.joinVm('vm-flap');
     const codes: number[] = [];
-    for (let count = 0; count < 31; count += 1) {
+    // That it joined counts too.
+    for (let count = 0; count < 30; count += 1) {
       const miglet = await connect('vm-flap', token);
       let ended: number | undefined;
       void miglet.ended.then(({ code }) => (ended = code));
