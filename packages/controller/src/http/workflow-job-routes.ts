@@ -1,4 +1,5 @@
 /** What is known of the jobs of GitHub's workflows: which wait, which run, and on which VM. */
+import type { FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import { MigError } from '@mig/common/errors';
 import { idSchema } from '@mig/common/api/vm-resource';
@@ -9,6 +10,8 @@ import {
   workflowJobSchema,
 } from '@mig/common/api/workflow-job-resource';
 import { isOpen, WORKFLOW_JOB_STATUSES, type WorkflowJob } from '@mig/common/domain/workflow-job';
+import { maySee } from '../auth/http-guard.js';
+import type { Fleet } from '../fleet/fleet.js';
 import type { WorkflowJobBook } from '../github/jobs/job-book.js';
 import type { JobVms } from '../github/jobs/job-vms.js';
 import type { App } from './app.js';
@@ -16,6 +19,7 @@ import { cursorSchema, limitSchema, page } from './paging.js';
 
 export interface WorkflowJobRoutesDeps {
   readonly webhooks: { readonly jobs: WorkflowJobBook; readonly vms: JobVms };
+  readonly fleet: Pick<Fleet, 'get'>;
   readonly now: () => number;
 }
 
@@ -32,8 +36,11 @@ class UnknownWorkflowJobError extends MigError {
 const orderOf = ({ id, runAttempt }: WorkflowJob): string =>
   `${id.padStart(20, '0')}-${String(runAttempt).padStart(6, '0')}`;
 
-export function workflowJobRoutes(app: App, { webhooks, now }: WorkflowJobRoutesDeps): void {
+export function workflowJobRoutes(app: App, { webhooks, fleet, now }: WorkflowJobRoutesDeps): void {
   const { jobs, vms } = webhooks;
+  /** A job that is on no VM belongs to no pool: it is shown to those who see every pool. */
+  const isVisible = (request: FastifyRequest, vmId: string | undefined): boolean =>
+    maySee(request, (vmId === undefined ? undefined : fleet.get(vmId)?.record.poolId) ?? '');
 
   app.get(
     '/api/v1/workflow-jobs',
@@ -60,6 +67,7 @@ export function workflowJobRoutes(app: App, { webhooks, now }: WorkflowJobRoutes
       const wanted = [...(status === 'open' ? jobs.open() : jobs.all())]
         .filter(
           (job) =>
+            isVisible(request, vmOf(job)) &&
             (status === undefined || (status === 'open' ? isOpen(job) : job.status === status)) &&
             (wantedRepository === undefined || job.repository.toLowerCase() === wantedRepository) &&
             (vm_id === undefined || vmOf(job) === vm_id),
@@ -93,7 +101,7 @@ export function workflowJobRoutes(app: App, { webhooks, now }: WorkflowJobRoutes
     (request) => {
       const { id } = request.params;
       const job = jobs.get(id, request.query.run_attempt);
-      if (job === undefined) throw new UnknownWorkflowJobError(id);
+      if (job === undefined || !isVisible(request, vms.vmOf(job))) throw new UnknownWorkflowJobError(id);
       return toWorkflowJobResource(job, vms.vmOf(job), now());
     },
   );
