@@ -21,7 +21,7 @@ export interface StreamAdmission {
   admit(request: ConnectRequest, context: CallContext): Promise<Admitted>;
   /**
    * Gives the VM its session, if it joined by opening the stream, and the next token of it each time half of the life of the
-   * one before is over. @returns ends that
+   * one before is over; the stream ends when the session is taken no more. @returns ends that
    */
   keepSession(link: VmLink, admitted: Admitted): () => void;
 }
@@ -76,7 +76,9 @@ export function createStreamAdmission(
 
     keepSession(link, admitted) {
       const claims = admitted.claims ?? admitted.session?.claims;
-      if (claims === undefined || link.legacy) return () => undefined;
+      if (claims === undefined) return () => undefined;
+      const forget = gate.watch(claims, (message) => link.close({ kind: 'released', message }));
+      if (link.legacy) return forget;
       if (admitted.session !== undefined) {
         const { token, expiresInMs } = admitted.session;
         link.send({ kind: 'sessionToken', token, expiresInMs });
@@ -99,6 +101,7 @@ export function createStreamAdmission(
       if (admitted.session === undefined) void renew();
       else next();
       return () => {
+        forget();
         ended = true;
         clock.clearTimer(timer);
       };
