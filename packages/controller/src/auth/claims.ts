@@ -41,14 +41,15 @@ export interface Claim {
   readonly isProven: boolean;
 }
 
+/** What to do, for people; whose the name is stays untold. */
 const REASONS = {
-  otherBoot:
-    'belongs to another boot, which has not ended: it can join when that one has ended, is lost (heartbeat.lost_after), or was released',
-  otherPool:
-    'belongs to another pool: it can join when an operator of that pool has released the name, or the VM is forgotten there (retention.vms)',
-  released: 'was released, and this boot of it is over: start its MIGlet in a new boot',
-  notProven:
-    'has a session that is of another address: this boot can join again with that session, from that address, or when the VM is lost',
+  otherBoot: (vmId: string) =>
+    `belongs to another boot, which has not ended: this one can join when that one has ended, is lost (heartbeat.lost_after), or was released by "migctl release ${vmId}"`,
+  otherPool: (vmId: string) =>
+    `belongs to another pool: it can join when an operator there has released the name by "migctl release ${vmId}", or when the VM is forgotten (retention.vms)`,
+  released: () => 'was released, and this boot of it is over: start its MIGlet in a new boot',
+  notProven: () =>
+    'has a session that is of another address: this boot can join again by showing that session, from that address, or when the VM is lost',
 } as const;
 export type ClaimFault = keyof typeof REASONS;
 
@@ -58,8 +59,7 @@ export class VmClaimedError extends MigError {
     readonly vmId: string,
     readonly fault: ClaimFault,
   ) {
-    const remedy = fault === 'otherBoot' || fault === 'otherPool' ? ` by "migctl release ${vmId}"` : '';
-    super('vm-claimed', `VM ${vmId} ${REASONS[fault]}${remedy}`);
+    super('vm-claimed', `VM ${vmId} ${REASONS[fault](vmId)}`);
   }
 }
 
