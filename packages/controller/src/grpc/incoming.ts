@@ -1,5 +1,4 @@
 /** The messages of a client as an async iterable; the client is held back while some wait. */
-import { AbortError } from 'abort-controller-x';
 import type { Call } from './call.js';
 
 export interface Incoming {
@@ -7,10 +6,19 @@ export interface Incoming {
   push(message: unknown): void;
   /** There will be no more. */
   end(): void;
-  /** The client has gone: who waits gets an AbortError. */
+  /** The client has gone: who waits gets an error that `isAbortError` knows. */
   fail(): void;
   /** Nobody takes any more: what still comes is dropped. */
   stop(): void;
+}
+
+/** The client has gone: nobody did anything wrong. Known by its name (`isAbortError`). */
+class CallCancelledError extends Error {
+  override readonly name = 'AbortError';
+
+  constructor() {
+    super('the call was cancelled');
+  }
 }
 
 export function createIncoming(call: Pick<Call, 'pause' | 'resume' | 'discard'>): Incoming {
@@ -26,7 +34,7 @@ export function createIncoming(call: Pick<Call, 'pause' | 'resume' | 'discard'>)
   async function* messages(): AsyncGenerator<unknown, void, undefined> {
     try {
       for (;;) {
-        if (state === 'failed') throw new AbortError();
+        if (state === 'failed') throw new CallCancelledError();
         if (state === 'stopped') return;
         if (waiting.length > 0) {
           const message = waiting.shift();

@@ -1,6 +1,5 @@
 /** Services of nice-grpc on our server, called by nice-grpc's own client, and by one that keeps to nothing. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { AbortError } from 'abort-controller-x';
 import {
   ClientError,
   Metadata,
@@ -99,8 +98,10 @@ const implementation: ServiceImplementation<typeof definition> = {
   },
 };
 
-const untilAborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((_, reject) => signal.addEventListener('abort', () => reject(new AbortError())));
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+  signal.throwIfAborted();
+}
 
 const log = createTestLog();
 let test: TestServer;

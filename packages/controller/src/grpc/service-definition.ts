@@ -52,6 +52,6 @@ const methodsOfTsProto = ({ fullName, methods }: TsProtoServiceDefinition): Serv
     decode: (bytes) => method.requestType.decode(bytes) as unknown,
     encode(message) {
       const { fromPartial } = method.responseType;
-      return method.responseType.encode(fromPartial?.(message as object) ?? message).finish();
+      return method.responseType.encode(fromPartial?.(message) ?? message).finish();
     },
   }));

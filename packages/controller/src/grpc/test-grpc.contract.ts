@@ -78,11 +78,11 @@ export function openRawCall(
     { endStream: false },
   );
   const messages: Buffer[] = [];
-  let rest = Buffer.alloc(0);
+  let rest: Buffer = Buffer.alloc(0);
   let headers: IncomingHttpHeaders = {};
   let trailers: IncomingHttpHeaders = {};
   stream.on('response', (received) => (headers = received));
-  stream.on('trailers', (received) => (trailers = received));
+  stream.on('trailers', (received: IncomingHttpHeaders) => (trailers = received));
   stream.on('error', () => undefined);
   stream.on('data', (chunk: Buffer) => {
     rest = Buffer.concat([rest, chunk]);
