@@ -166,9 +166,14 @@ function addToken(program: Command, act: Act): void {
   withExamples(
     token
       .command('revoke')
-      .description('take tokens no more, from now on; VMs that joined by one have to join again, their jobs go on')
+      .description(
+        'take tokens no more, from now on; VMs that joined by one have to join again, their jobs go on',
+      )
       .argument('<id...>', 'ids of tokens')
-      .option('--keep-sessions', 'of a join token: VMs that have joined by it go on, and none joins by it any more')
+      .option(
+        '--keep-sessions',
+        'of a join token: VMs that have joined by it go on, and none joins by it any more',
+      )
       .action((ids: string[], options: { keepSessions?: boolean }, command: Command) =>
         act(command, async (session) =>
           (await import('../access/tokens.js')).revokeTokens(session, ids, options),

@@ -106,7 +106,10 @@ export interface ClaimsOptions {
 }
 
 export function createClaims({ clock, known, names }: ClaimsDeps, options: ClaimsOptions): Claims {
-  const pending = new Map<string, { readonly bootId: string; readonly poolId: string; readonly atMs: number }>();
+  const pending = new Map<
+    string,
+    { readonly bootId: string; readonly poolId: string; readonly atMs: number }
+  >();
   let sweptMs = clock.monotonicMs();
 
   /** What joined just now, and has not announced itself yet. */
@@ -215,8 +218,7 @@ export function createClaims({ clock, known, names }: ClaimsDeps, options: Claim
     sweep() {
       if (clock.monotonicMs() - sweptMs < SWEEP_MS) return;
       sweptMs = clock.monotonicMs();
-      const isThere = (vmId: string): boolean =>
-        known(vmId) !== undefined || pendingOf(vmId) !== undefined;
+      const isThere = (vmId: string): boolean => known(vmId) !== undefined || pendingOf(vmId) !== undefined;
       names.forget({
         joined: ({ vmId }) => isThere(vmId),
         released: ({ vmId, at }) => isThere(vmId) || clock.now() - at < KEEP_RELEASE_MS,

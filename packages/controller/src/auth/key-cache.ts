@@ -38,7 +38,7 @@ export function createKeyCache(clock: Clock, fetchKeys: () => Promise<unknown>):
     fetching ??= (async () => {
       try {
         const set = keySetSchema.parse(await fetchKeys());
-        keys = { find: createLocalJWKSet(set as JSONWebKeySet), atMs: clock.monotonicMs() };
+        keys = { find: createLocalJWKSet(set), atMs: clock.monotonicMs() };
         failure = '';
       } catch (error) {
         failure = errorMessage(error);
@@ -66,7 +66,8 @@ export function createKeyCache(clock: Clock, fetchKeys: () => Promise<unknown>):
         return await keys.find(header, token);
       } catch (again) {
         // With an issuer that does not answer nobody knows whether it has such a key.
-        if (again instanceof errors.JWKSNoMatchingKey && failure !== '') throw new KeysUnavailableError(failure);
+        if (again instanceof errors.JWKSNoMatchingKey && failure !== '')
+          throw new KeysUnavailableError(failure);
         throw again;
       }
     }

@@ -177,7 +177,10 @@ export async function openNameBook(
   const tellSoon = (line: Line): void => {
     tell(line);
     flush().catch((error: unknown) =>
-      logger.warn({ file, reason: errorMessage(error) }, 'who joined could not be written; it is kept in memory'),
+      logger.warn(
+        { file, reason: errorMessage(error) },
+        'who joined could not be written; it is kept in memory',
+      ),
     );
   };
 

@@ -100,7 +100,10 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
       claims,
       methods: {
         token: createTokenJoin({ book, readFile: readPrivateFile }),
-        gce: createGceJoin({ keys: deps.googleKeys ?? googleKeys(config.google_keys_url, deps.fetch ?? fetch, clock), clock }),
+        gce: createGceJoin({
+          keys: deps.googleKeys ?? googleKeys(config.google_keys_url, deps.fetch ?? fetch, clock),
+          clock,
+        }),
         aws: createAwsJoin({ book, readFile: readPrivateFile }),
         mtls: createMtlsJoin(),
       },

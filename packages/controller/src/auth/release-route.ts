@@ -3,7 +3,10 @@ import * as z from 'zod';
 import type { App } from '../http/app.js';
 import { vmParams } from '../http/vm-routes.js';
 
-export function releaseRoute(app: App, { release }: { readonly release: (vmId: string) => Promise<void> }): void {
+export function releaseRoute(
+  app: App,
+  { release }: { readonly release: (vmId: string) => Promise<void> },
+): void {
   app.post(
     '/api/v1/vms/:vm_id/release',
     {

@@ -134,7 +134,9 @@ describe('a join token that is revoked', () => {
     await until('the cut is audited', async () =>
       (await test.audit()).some(
         ({ action, target, detail }) =>
-          action === 'session.end' && target === 'vm-1' && detail['reason'] === `join token ${made.id} is revoked`,
+          action === 'session.end' &&
+          target === 'vm-1' &&
+          detail['reason'] === `join token ${made.id} is revoked`,
       ),
     );
     await test.restart();

@@ -52,6 +52,9 @@ export function tokenRoutes(app: App, { book, now }: TokenRoutesDeps): void {
     created_by: token.createdBy,
     expires_at: toOptionalTime(token.expiresAt),
     revoked_at: toOptionalTime(token.revokedAt),
+    ...(token.kind === 'join' && token.revokedAt !== undefined
+      ? { keeps_sessions: token.keepsSessions === true }
+      : {}),
   });
 
   app.post(
@@ -110,7 +113,8 @@ export function tokenRoutes(app: App, { book, now }: TokenRoutesDeps): void {
     '/api/v1/tokens/:id',
     {
       schema: {
-        summary: 'Revoke a token: it is taken no more from now on, nor are the sessions that VMs began with it',
+        summary:
+          'Revoke a token: it is taken no more from now on, nor are the sessions that VMs began with it',
         params: z.object({ id: idSchema }),
         querystring: query({
           sessions: z
@@ -121,8 +125,7 @@ export function tokenRoutes(app: App, { book, now }: TokenRoutesDeps): void {
         response: { 200: tokenSchema },
       },
     },
-    async (request) =>
-      resource(await book.revoke(request.params.id, request.query.sessions === 'keep')),
+    async (request) => resource(await book.revoke(request.params.id, request.query.sessions === 'keep')),
   );
 
   app.get(

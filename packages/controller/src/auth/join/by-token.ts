@@ -52,6 +52,7 @@ export async function byBook(
     return refused(`join token ${id} is of VM ${record.vmId}`);
   if (oneTime && record.maxVms !== 1) return refused(`join token ${id} is not for one VM (max_vms 1)`);
   if (!(await book.count(id, vmId))) return refused(`join token ${id} has been used for all its VMs`);
-  if (oneTime && !(await book.bindToBoot(id, bootId))) return refused(`join token ${id} was used by another boot`);
+  if (oneTime && !(await book.bindToBoot(id, bootId)))
+    return refused(`join token ${id} was used by another boot`);
   return { kind: 'ok', by: `token ${id}`, tokenId: id };
 }
