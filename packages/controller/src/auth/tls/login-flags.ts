@@ -8,7 +8,10 @@ export interface LoginFlagsOptions {
 }
 
 /** ` --server https://NAME:PORT --ca-file FILE`; words in capitals where only people know. */
-export function loginFlags({ cert, authorities }: TlsMaterial, { port, clientCaFile }: LoginFlagsOptions): string {
+export function loginFlags(
+  { cert, authorities }: TlsMaterial,
+  { port, clientCaFile }: LoginFlagsOptions,
+): string {
   const certificate = new X509Certificate(cert);
   const [, name = 'HOST'] =
     /(?:^|, )(?:DNS|IP Address):([A-Za-z0-9.:-]+)/.exec(certificate.subjectAltName ?? '') ?? [];

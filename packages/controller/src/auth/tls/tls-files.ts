@@ -195,7 +195,9 @@ function createSource(
     const cert = blocks.map(({ pem }) => pem).join('');
     const privateKey = named('key_file', keyFile, () => createPrivateKey(key));
     if (blocks[0]?.certificate.checkPrivateKey(privateKey) !== true)
-      throw new Error(`tls.key_file ${keyFile} is not the key of the first certificate in tls.cert_file ${certFile}`);
+      throw new Error(
+        `tls.key_file ${keyFile} is not the key of the first certificate in tls.cert_file ${certFile}`,
+      );
     named('cert_file', certFile, () => createSecureContext({ cert, key }));
     return { cert, key };
   }
@@ -259,7 +261,9 @@ function endings(
     nowMs >= untilMs
       ? [`the certificate ${certFile} has expired at ${toRfc3339(untilMs)}: clients refuse it; renew it`]
       : nowMs < fromMs
-        ? [`the certificate ${certFile} is not valid before ${toRfc3339(fromMs)}: clients refuse it; look at the clocks`]
+        ? [
+            `the certificate ${certFile} is not valid before ${toRfc3339(fromMs)}: clients refuse it; look at the clocks`,
+          ]
         : untilMs - nowMs < SOON_MS
           ? [`the certificate ${certFile} ends at ${toRfc3339(untilMs)}: renew it`]
           : [];
@@ -267,7 +271,9 @@ function endings(
     const endsAt = validityOf(authority).untilMs;
     const what = `the authority ${nameOf(authority)} in ${clientCaFile}`;
     if (nowMs >= endsAt)
-      return [`${what} has expired at ${toRfc3339(endsAt)}: clients with a certificate of it are refused; replace it`];
+      return [
+        `${what} has expired at ${toRfc3339(endsAt)}: clients with a certificate of it are refused; replace it`,
+      ];
     return endsAt - nowMs < AUTHORITY_SOON_MS
       ? [`${what} ends at ${toRfc3339(endsAt)}: replace it ("migctl certs rotate", docs/tls.md)`]
       : [];
