@@ -9,8 +9,14 @@ export const FIRST_ADMIN = 'first-admin';
 /**
  * Makes a token with every right, and writes it into `file` (0600), if nobody has such a token: at the first start, and
  * when the last one was revoked or has expired. The log says where it is, never what (I8).
+ *
+ * @param told.loginFlags ` --server URL …`: how migctl reaches this controller; empty = by itself
  */
-export async function ensureAdmin(book: TokenBook, file: string, logger: Logger): Promise<void> {
+export async function ensureAdmin(
+  book: TokenBook,
+  file: string,
+  { logger, loginFlags }: { readonly logger: Logger; readonly loginFlags: string },
+): Promise<void> {
   const isThere = book
     .list()
     .some(
@@ -28,6 +34,6 @@ export async function ensureAdmin(book: TokenBook, file: string, logger: Logger)
   await writePrivateFile(file, `${secret}\n`);
   logger.info(
     { event: 'admin_token_made', file, tokenId: record.id },
-    `there was no admin: a token with every right is in ${file}; "migctl login --token-file ${file}" uses it`,
+    `there was no admin: a token with every right is in ${file}; "migctl login${loginFlags} --token-file ${file}" uses it`,
   );
 }

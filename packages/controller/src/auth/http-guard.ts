@@ -13,7 +13,7 @@ import { ForbiddenError, UnauthenticatedError, needsRole } from './errors.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
 import { actorOf, type OperatorPrincipal, type Principal, type VmPrincipal } from './principal.js';
 import type { Limits } from './limits/limits.js';
-import { certificateOf } from './peer-certificate.js';
+import type { ClientTrust } from './tls/client-trust.js';
 import { peerAddress } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
 import type { HttpCaller, IssuedSession } from './vm-gate.js';
@@ -39,6 +39,8 @@ export interface Reach {
 
 export interface HttpGuardDeps {
   readonly operators: OperatorAuth;
+  /** The client certificate of a connection, if it counts now. */
+  readonly certificateOf: ClientTrust['certificateOf'];
   readonly vms: {
     admitHttp(caller: HttpCaller): Promise<VmPrincipal & { readonly session?: IssuedSession }>;
   };
@@ -71,7 +73,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
     if (right?.who !== 'operator') return;
     const verdict = await deps.operators.identify({
       bearer: bearerOf(request.headers.authorization),
-      certificate: certificateOf(request.raw.socket),
+      certificate: deps.certificateOf(request.raw.socket),
     });
     if (verdict.kind === 'unknown') throw unauthenticated(request, reply, verdict.reason);
     request.principal = verdict.principal;
@@ -99,7 +101,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
         body: bodyOf(request),
         bearer: bearerOf(request.headers.authorization),
         address: request.ip,
-        socket: request.raw.socket,
+        certificate: deps.certificateOf(request.raw.socket),
         // These alone may be the first that a VM says.
         mayJoin: /\/(join|events)$/.test(request.routeOptions.url ?? ''),
       });

@@ -48,6 +48,10 @@ export interface AuthDeps {
   /** VMs of a pool that are there. */
   readonly countVms: (poolId: string) => number;
   readonly limits: LimitOptions;
+  /** The client certificate of a connection, if it counts now. */
+  readonly certificateOf: HttpGuardDeps['certificateOf'];
+  /** ` --server URL …`: how migctl reaches this controller, for the log. */
+  readonly loginFlags: string;
   /** Enters a claim that was refused into the VM's history. */
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
   /** Ends the VM's stream. */
@@ -78,7 +82,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
   const auditLog = await openAuditLog({ directory: path.join(dataDirectory, '.audit') }, { clock, logger });
   const audit = throttleRefusals(auditLog, clock);
   const book = await openTokenBook(file('tokens.json'), clock);
-  await ensureAdmin(book, file('admin-token'), logger);
+  await ensureAdmin(book, file('admin-token'), { logger, loginFlags: deps.loginFlags });
   const sessions = await openSessionTokens(
     file('session-key.json'),
     { clock },
@@ -132,6 +136,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
     audit,
     guard: {
       limits,
+      certificateOf: deps.certificateOf,
       operators: createOperatorAuth(
         { book, methods: [byCertificate, byOidc(config.oidc, { clock, fetch: deps.fetch ?? fetch })] },
         { required: deps.required },

@@ -2,7 +2,6 @@
  * Who speaks for a VM, over HTTP and over the stream (I10): a VM with a session, one that joins now, or, where that is
  * allowed, one that brings nothing. Whatever is refused is refused in the same words; why is for the audit log.
  */
-import type { Socket } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 import { MigError } from '@mig/common/errors';
 import type { Audit } from './audit-log.js';
@@ -11,7 +10,6 @@ import type { Claims } from './claims.js';
 import { ForbiddenError, UnauthenticatedError } from './errors.js';
 import type { JoinMethod, JoinMethodName, JoinProof } from './join/join-method.js';
 import { peerAddress } from './peer-address.js';
-import { certificateOf } from './peer-certificate.js';
 import type { VmPrincipal } from './principal.js';
 import type { IssuedToken, SessionClaims, SessionTokens } from './session-tokens.js';
 
@@ -26,7 +24,8 @@ export interface HttpCaller {
   readonly body: Readonly<Record<string, unknown>>;
   readonly bearer: string | undefined;
   readonly address: string;
-  readonly socket: Socket;
+  /** Of the connection, checked; undefined = none. */
+  readonly certificate: PeerCertificate | undefined;
   /** The route may be the first that a VM calls. */
   readonly mayJoin: boolean;
 }
@@ -196,7 +195,7 @@ export function createVmGate(
   const tokenProof = (token: string): JoinProof => ({ method: 'token', token });
 
   return {
-    async admitHttp({ vmId, body, bearer, address: rawAddress, socket, mayJoin }) {
+    async admitHttp({ vmId, body, bearer, address: rawAddress, certificate, mayJoin }) {
       const address = peerAddress(rawAddress);
       const poolId = textOf(body['pool_id']);
       const bootId = textOf(body['boot_id']);
@@ -204,7 +203,7 @@ export function createVmGate(
       if (mayJoin && proof !== undefined) {
         const joining = { vmId, poolId, bootId: proof.boot_id ?? bootId, address };
         try {
-          return await join(joining, proof, certificateOf(socket));
+          return await join(joining, proof, certificate);
         } catch (error) {
           // Who asks nobody for a credential does not mind one that is wrong.
           if (options.required || !(error instanceof UnauthenticatedError)) throw error;
