@@ -2,6 +2,7 @@
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import { exposures, hasTls, requiresAuth } from './auth/auth-config.js';
+import { joinWarnings } from './auth/join-warnings.js';
 import { openAuth, type Auth } from './auth/open-auth.js';
 import { createReach, type FleetReach } from './auth/reach.js';
 import type { ServerTls } from './auth/tls/servers.js';
@@ -84,6 +85,7 @@ export async function openGates({ config, parts, clock, logger }: GatesDeps): Pr
   });
   const exposed = exposures(config);
   for (const exposure of exposed) logger.warn({ event: 'insecure' }, exposure);
+  for (const warning of await joinWarnings(config)) logger.warn({ event: 'useless_config' }, warning);
   return {
     auth,
     reach,

@@ -26,6 +26,8 @@ declare module 'fastify' {
     issuedSession: IssuedSession | undefined;
     /** Why it was refused, for the audit log alone. */
     refusal: string | undefined;
+    /** What came as its body, however it was announced. */
+    bodyBytes: number;
   }
 }
 
@@ -63,6 +65,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
   app.decorateRequest('principal', undefined);
   app.decorateRequest('issuedSession', undefined);
   app.decorateRequest('refusal', undefined);
+  app.decorateRequest('bodyBytes', 0);
 
   app.addHook('onRoute', ({ method, url }) => {
     for (const name of [method].flat()) rightOf(name, url);
@@ -102,12 +105,11 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
         bearer: bearerOf(request.headers.authorization),
         address: request.ip,
         certificate: deps.certificateOf(request.raw.socket),
-        // These alone may be the first that a VM says.
-        mayJoin: /\/(join|events)$/.test(request.routeOptions.url ?? ''),
+        mayJoin: isBeginning(request),
       });
       request.principal = admitted;
       request.issuedSession = admitted.session;
-      deps.limits.message(admitted.vmId, Number(request.headers['content-length'] ?? 0));
+      deps.limits.message(admitted.vmId, request.bodyBytes);
     } catch (error) {
       if (error instanceof UnauthenticatedError)
         throw unauthenticated(request, reply, error.reason ?? 'no credential');
@@ -225,6 +227,11 @@ function rightOf(method: string, url: string): Right {
 /** Undefined for a path that no route has: it is answered with 404, to anybody. */
 const rightOfRequest = (request: FastifyRequest): Right | undefined =>
   request.routeOptions.url === undefined ? undefined : rightOf(request.method, request.routeOptions.url);
+
+/** These alone may be the first that a VM says. */
+const isBeginning = (request: FastifyRequest): boolean =>
+  request.routeOptions.url?.endsWith('/join') === true ||
+  (request.routeOptions.url?.endsWith('/events') === true && bodyOf(request)['type'] === 'vm_started');
 
 const bodyOf = (request: FastifyRequest): Readonly<Record<string, unknown>> =>
   typeof request.body === 'object' && request.body !== null ? (request.body as Record<string, unknown>) : {};

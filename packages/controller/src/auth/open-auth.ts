@@ -14,6 +14,7 @@ import { byCertificate } from './by-certificate.js';
 import { byOidc } from './by-oidc.js';
 import { createLimits, type LimitOptions, type Limits } from './limits/limits.js';
 import { createClaims, type KnownBoot } from './claims.js';
+import { ensurePrivate } from './ensure-private.js';
 import { UnknownTokenError } from './errors.js';
 import { ensureAdmin } from './first-admin.js';
 import type { HttpGuardDeps, Reach } from './http-guard.js';
@@ -25,6 +26,7 @@ import { joinRoute } from './join-route.js';
 import { createOperatorAuth } from './operator-auth.js';
 import { readPrivateFile } from './private-file.js';
 import { releaseRoute } from './release-route.js';
+import { openNameBook } from './name-book.js';
 import { openSessionTokens } from './session-tokens.js';
 import { openTokenBook } from './token-book.js';
 import { poolsOfToken, tokenRoutes } from './token-routes.js';
@@ -41,7 +43,7 @@ export interface AuthDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   /** What the fleet knows of a VM, and its pool. */
-  readonly vm: (vmId: string) => (KnownBoot & { readonly poolId: string }) | undefined;
+  readonly vm: (vmId: string) => KnownBoot | undefined;
   readonly reach: Pick<Reach, 'command' | 'drain'>;
   /** The errors of things that are not there. */
   readonly absent: HttpGuardDeps['absent'];
@@ -79,6 +81,7 @@ export interface Auth {
 export async function openAuth(deps: AuthDeps): Promise<Auth> {
   const { config, clock, logger, dataDirectory } = deps;
   const file = (name: string): string => path.join(dataDirectory, '.auth', name);
+  await ensurePrivate(path.join(dataDirectory, '.auth'), logger);
   const auditLog = await openAuditLog({ directory: path.join(dataDirectory, '.audit') }, { clock, logger });
   const audit = throttleRefusals(auditLog, clock);
   const book = await openTokenBook(file('tokens.json'), clock);
@@ -89,14 +92,22 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
     { lifetimeMs: config.session.lifetime },
   );
   const limits = createLimits({ clock, countVms: deps.countVms }, deps.limits);
-  const claims = createClaims({ clock, known: deps.vm });
+  const names = await openNameBook(file('names.jsonl'), { logger });
+  const claims = createClaims(
+    { clock, known: deps.vm, names },
+    { sessionLifetimeMs: config.session.lifetime, bindsPools: deps.required },
+  );
+  const attempts = createAttempts(clock, attemptsOf(config));
   const gate = createVmGate(
     {
       sessions,
       claims,
       methods: {
         token: createTokenJoin({ book, readFile: readPrivateFile }),
-        gce: createGceJoin({ keys: deps.googleKeys ?? googleKeys(config.google_keys_url, fetch), clock }),
+        gce: createGceJoin({
+          keys: deps.googleKeys ?? googleKeys(config.google_keys_url, deps.fetch ?? fetch, clock),
+          clock,
+        }),
         aws: createAwsJoin({ book, readFile: readPrivateFile }),
         mtls: createMtlsJoin(),
       },
@@ -105,6 +116,8 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
         const vm = deps.vm(vmId);
         return vm === undefined || vm.ended || vm.lost ? undefined : vm.poolId;
       },
+      isDone: (vmId) => deps.vm(vmId)?.done === true,
+      endsSessions: (tokenId) => book.endsSessions(tokenId),
       poolOfToken(token) {
         const record = book.find(token);
         return record?.kind === 'join' ? record.poolId : undefined;
@@ -119,15 +132,18 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
       onClaimRefused: deps.onClaimRefused,
       joins: (vmId) => limits.connect(vmId),
       newVm: (poolId) => limits.newVm(poolId),
-      attempts: createAttempts(clock, attemptsOf(config)),
+      failed: (address) => attempts.failed(address),
     },
     { required: deps.required, bindAddress: config.session.bind_address },
   );
 
-  function release(vmId: string): void {
+  async function release(vmId: string): Promise<void> {
     if (deps.vm(vmId) === undefined) throw new UnknownVmError(vmId);
-    claims.release(vmId);
-    deps.cut(vmId, `VM ${vmId} was released by an operator: this boot is over`);
+    try {
+      await claims.release(vmId);
+    } finally {
+      deps.cut(vmId, `VM ${vmId} was released by an operator: this boot is over`);
+    }
   }
 
   return {
@@ -160,8 +176,13 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
       auditRoutes(app, { auditLog });
     },
     problem: () => auditLog.problem(),
-    sweep: () => audit.sweep(),
+    sweep() {
+      gate.sweep();
+      claims.sweep();
+      audit.sweep();
+    },
     async close() {
+      await names.close();
       audit.sweep('all');
       await auditLog.close();
     },
