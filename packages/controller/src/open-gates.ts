@@ -45,6 +45,7 @@ export async function openGates({ config, parts, clock, logger }: GatesDeps): Pr
     limits: config.limits,
     countVms: reach.countVms,
     absent: reach.absent,
+    unseen: reach.unseen,
     onClaimRefused(vmId, bootId, address) {
       const vm = fleet.get(vmId)?.record;
       if (vm !== undefined) void controllerEvents.enter(vm, 'vm_claim_refused', { boot_id: bootId, address });
@@ -75,7 +76,7 @@ export async function openGates({ config, parts, clock, logger }: GatesDeps): Pr
       tlsFiles !== undefined && hasTls(config, port)
         ? { files: tlsFiles, clientCertificates: config.tls.client_certificates }
         : undefined,
-    warnings: () => [...exposed, ...(tlsFiles?.warnings() ?? [])],
+    warnings: () => [...exposed, ...(tlsFiles?.warnings() ?? []), ...auth.warnings()],
     stop: () => tlsFiles?.stop(),
     close: () => auth.close(),
   };

@@ -90,6 +90,7 @@ function toVerdict(payload: JWTPayload, options: OidcOptions): Awaited<ReturnTyp
     principal: {
       kind: 'operator',
       name: `oidc:${typeof name === 'string' ? name : ''}`,
+      id: `oidc:${payload.sub ?? ''}`,
       grants: { [EVERY_POOL]: role },
       via: 'oidc',
       expiresAt: (payload.exp ?? 0) * 1_000,

@@ -11,6 +11,7 @@ import { openAuditLog } from './audit-log.js';
 import { auditRoutes } from './audit-routes.js';
 import { throttleRefusals } from './audit-throttle.js';
 import { byCertificate } from './by-certificate.js';
+import { certificateRoutes } from './certificate-routes.js';
 import { byOidc } from './by-oidc.js';
 import { createLimits, type LimitOptions, type Limits } from './limits/limits.js';
 import { createClaims, type KnownBoot } from './claims.js';
@@ -24,6 +25,7 @@ import { createTokenJoin } from './join/by-token.js';
 import { joinRoute } from './join-route.js';
 import { createOperatorAuth } from './operator-auth.js';
 import { readPrivateFile } from './private-file.js';
+import { joinUnlessRevoked, openRevokedCertificates, operatorUnlessRevoked } from './revoked-certificates.js';
 import { releaseRoute } from './release-route.js';
 import { openSessionTokens } from './session-tokens.js';
 import { openTokenBook } from './token-book.js';
@@ -45,6 +47,7 @@ export interface AuthDeps {
   readonly reach: Pick<Reach, 'command' | 'drain'>;
   /** The errors of things that are not there. */
   readonly absent: HttpGuardDeps['absent'];
+  readonly unseen: HttpGuardDeps['unseen'];
   /** VMs of a pool that are there. */
   readonly countVms: (poolId: string) => number;
   readonly limits: LimitOptions;
@@ -66,6 +69,8 @@ export interface Auth {
   routes(app: App): void;
   /** Why nothing can be audited now. */
   problem(): string | undefined;
+  /** What was done to the audit log; empty = nothing. */
+  warnings(): readonly string[];
   /** Called every second. */
   sweep(): void;
   close(): Promise<void>;
@@ -75,10 +80,14 @@ export interface Auth {
 export async function openAuth(deps: AuthDeps): Promise<Auth> {
   const { config, clock, logger, dataDirectory } = deps;
   const file = (name: string): string => path.join(dataDirectory, '.auth', name);
-  const auditLog = await openAuditLog({ directory: path.join(dataDirectory, '.audit') }, { clock, logger });
+  const auditLog = await openAuditLog(
+    { directory: path.join(dataDirectory, '.audit'), sealDirectory: path.join(dataDirectory, '.auth') },
+    { clock, logger },
+  );
   const audit = throttleRefusals(auditLog, clock);
   const book = await openTokenBook(file('tokens.json'), clock);
-  await ensureAdmin(book, file('admin-token'), logger);
+  const revoked = await openRevokedCertificates(file('revoked-certificates.json'), clock);
+  await ensureAdmin({ book, audit, logger }, file('admin-token'));
   const sessions = await openSessionTokens(
     file('session-key.json'),
     { clock },
@@ -94,7 +103,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
         token: createTokenJoin({ book, readFile: readPrivateFile }),
         gce: createGceJoin({ keys: deps.googleKeys ?? googleKeys(config.google_keys_url, fetch), clock }),
         aws: createAwsJoin({ book, readFile: readPrivateFile }),
-        mtls: createMtlsJoin(),
+        mtls: joinUnlessRevoked(createMtlsJoin(), revoked),
       },
       audit,
       poolOf(vmId) {
@@ -133,11 +142,18 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
     guard: {
       limits,
       operators: createOperatorAuth(
-        { book, methods: [byCertificate, byOidc(config.oidc, { clock, fetch: deps.fetch ?? fetch })] },
+        {
+          book,
+          methods: [
+            operatorUnlessRevoked(byCertificate, revoked),
+            byOidc(config.oidc, { clock, fetch: deps.fetch ?? fetch }),
+          ],
+        },
         { required: deps.required },
       ),
       vms: gate,
       audit,
+      unseen: deps.unseen,
       absent: (over, id) => (over === 'token' ? new UnknownTokenError(id) : deps.absent(over, id)),
       reach: {
         ...deps.reach,
@@ -152,10 +168,21 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
       joinRoute(app, { gate });
       releaseRoute(app, { release });
       tokenRoutes(app, { book, now: () => clock.now() });
+      certificateRoutes(app, { revoked });
       auditRoutes(app, { auditLog });
     },
     problem: () => auditLog.problem(),
-    sweep: () => audit.sweep(),
+    warnings: () =>
+      auditLog
+        .faults()
+        .map(
+          (fault) =>
+            `the audit log was changed by somebody else: ${fault}; see "migctl audit verify", and docs/security.md`,
+        ),
+    sweep() {
+      audit.sweep();
+      auditLog.look();
+    },
     async close() {
       audit.sweep('all');
       await auditLog.close();

@@ -12,7 +12,7 @@ import { ForbiddenError, UnauthenticatedError } from './errors.js';
 import type { JoinMethod, JoinMethodName, JoinProof } from './join/join-method.js';
 import { peerAddress } from './peer-address.js';
 import { certificateOf } from './peer-certificate.js';
-import type { VmPrincipal } from './principal.js';
+import { vmActor, type VmPrincipal } from './principal.js';
 import type { IssuedToken, SessionClaims, SessionTokens } from './session-tokens.js';
 
 export interface IssuedSession extends IssuedToken {
@@ -65,6 +65,7 @@ export interface VmGate {
 
 /** Another boot owns the name. */
 export class VmClaimedError extends MigError {
+  readonly isAudited = true;
   constructor(readonly vmId: string) {
     super(
       'vm-claimed',
@@ -75,6 +76,7 @@ export class VmClaimedError extends MigError {
 
 /** What it takes to look at a proof cannot be had now. */
 export class JoinUnavailableError extends MigError {
+  readonly isAudited = true;
   constructor() {
     super('join-unavailable', 'whether this VM may join cannot be found out now: try again');
   }
@@ -119,7 +121,8 @@ export function createVmGate(
     const verdict = await sessions.verify(bearer);
     if (verdict.kind === 'refused') return { reason: verdict.reason };
     const session = verdict.claims;
-    if (session.vmId !== vmId) throw new ForbiddenError(`this session is of another VM than ${vmId}`);
+    if (session.vmId !== vmId)
+      throw new ForbiddenError(`this session is of another VM than ${vmId}`, vmActor(session.vmId));
     if (session.address !== '' && session.address !== address)
       return { reason: `the session is of address ${session.address}` };
     if (!claims.maySpeak(vmId, session.bootId)) return { reason: 'the session is of a boot that is over' };
@@ -128,9 +131,15 @@ export function createVmGate(
 
   function assertSame(session: SessionClaims, poolId: string, bootId: string): void {
     if (poolId !== '' && poolId !== session.poolId)
-      throw new ForbiddenError(`VM ${session.vmId} joined another pool than ${poolId}`);
+      throw new ForbiddenError(
+        `VM ${session.vmId} joined another pool than ${poolId}`,
+        vmActor(session.vmId),
+      );
     if (bootId !== '' && bootId !== session.bootId)
-      throw new ForbiddenError(`this session of VM ${session.vmId} is of another boot`);
+      throw new ForbiddenError(
+        `this session of VM ${session.vmId} is of another boot`,
+        vmActor(session.vmId),
+      );
   }
 
   /** @throws as `admitHttp` */
@@ -161,7 +170,7 @@ export function createVmGate(
     if (verdict.kind === 'refused') {
       attempts.failed(address);
       tell('refused', { reason: verdict.reason });
-      throw new UnauthenticatedError(verdict.reason);
+      throw new UnauthenticatedError(verdict.reason, true);
     }
     deps.joins(vmId);
     if (deps.poolOf(vmId) === undefined) deps.newVm(poolId);
@@ -235,7 +244,7 @@ export function createVmGate(
       const known = await bySession(bearer, vmId, address);
       if ('claims' in known) {
         if (bootId !== known.claims.bootId)
-          throw new ForbiddenError(`this session of VM ${vmId} is of another boot`);
+          throw new ForbiddenError(`this session of VM ${vmId} is of another boot`, vmActor(vmId));
         assertSame(known.claims, poolId, bootId);
         return { kind: 'vm', vmId, poolId, bootId, via: 'session', claims: known.claims };
       }

@@ -99,7 +99,11 @@ export function createCommandService(deps: CommandServiceDeps): Service {
       startDelivery(deps, link, log);
       const reading = read(messages, request, link, deps, log).then(
         () => outbox.close(),
-        (error: unknown) => outbox.close(toServerError(error)),
+        (error: unknown) => {
+          if (error instanceof ImpersonationError)
+            deps.admission.impersonated(admitted, error.claimedVmId, context.peer);
+          outbox.close(toServerError(error));
+        },
       );
       try {
         yield* outbox;
@@ -320,9 +324,18 @@ const identityOf = (request: ConnectRequest): VmIdentity => ({
 /** A VM speaks only for itself (I10). A message that names no VM is the stream's own. */
 function checkSpeaker(identity: VmIdentity, request: ConnectRequest): void {
   if (identity.vmId !== '' && identity.vmId !== request.vmId) {
-    throw new ServerError(
+    throw new ImpersonationError(request.vmId, identity.vmId);
+  }
+}
+
+class ImpersonationError extends ServerError {
+  constructor(
+    vmId: string,
+    readonly claimedVmId: string,
+  ) {
+    super(
       Status.PERMISSION_DENIED,
-      `this is the stream of VM ${request.vmId}; it cannot speak for ${JSON.stringify(printable(identity.vmId))}`,
+      `this is the stream of VM ${vmId}; it cannot speak for ${JSON.stringify(printable(claimedVmId))}`,
     );
   }
 }

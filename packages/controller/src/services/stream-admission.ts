@@ -7,9 +7,10 @@ import type { Logger } from '@mig/common/logger';
 import type { Audit } from '../auth/audit-log.js';
 import { TooManyAttemptsError } from '../auth/limits/attempts.js';
 import { TooMuchError, type Limits } from '../auth/limits/limits.js';
-import { UnauthenticatedError } from '../auth/errors.js';
+import { ForbiddenError, UnauthenticatedError, isAudited } from '../auth/errors.js';
 import { bearerOf } from '../auth/operator-auth.js';
 import { peerAddress } from '../auth/peer-address.js';
+import { actorOf } from '../auth/principal.js';
 import type { Admitted, VmGate } from '../auth/vm-gate.js';
 import type { VmLink } from '../fleet/links.js';
 import { sizeOf } from './measured.js';
@@ -19,6 +20,8 @@ export interface StreamAdmission {
   count(vmId: string, message: MigletMessage): void;
   /** @throws ServerError if it may not */
   admit(request: ConnectRequest, context: CallContext): Promise<Admitted>;
+  /** The VM of a stream spoke for another one, which ends its stream: who, for whom, from where. */
+  impersonated(speaker: Admitted, claimedVmId: string, peer: string): void;
   /**
    * Gives the VM its session, if it joined by opening the stream, and the next token of it each time half of the life of the
    * one before is over. @returns ends that
@@ -37,7 +40,33 @@ export function createStreamAdmission(
   options: { readonly sessionLifetimeMs: number },
 ): StreamAdmission {
   const { gate, limits, audit, clock, logger } = deps;
+  function tellRefused(refusal: {
+    readonly actor: string | undefined;
+    readonly target: string;
+    readonly peer: string;
+    readonly status: Status;
+    readonly reason: string;
+  }): void {
+    audit.record({
+      actor: refusal.actor ?? 'anonymous',
+      action: 'access',
+      target: refusal.target,
+      from: peerAddress(refusal.peer),
+      outcome: 'refused',
+      detail: { route: 'StreamCommands', status: Status[refusal.status], reason: refusal.reason },
+    });
+  }
+
   return {
+    impersonated: (speaker, claimedVmId, peer) =>
+      tellRefused({
+        actor: actorOf(speaker),
+        target: claimedVmId,
+        peer,
+        status: Status.PERMISSION_DENIED,
+        reason: `a message on the stream of VM ${speaker.vmId} names another VM`,
+      }),
+
     count(vmId, message) {
       try {
         limits.message(vmId, sizeOf(message));
@@ -56,18 +85,14 @@ export function createStreamAdmission(
       } catch (error) {
         if (!(error instanceof MigError)) throw error;
         const status = STATUS[error.code] ?? Status.PERMISSION_DENIED;
-        audit.record({
-          actor: 'anonymous',
-          action: 'access',
-          target: vmId,
-          from: peerAddress(peer),
-          outcome: 'refused',
-          detail: {
-            route: 'StreamCommands',
-            status: Status[status],
+        if (!isAudited(error))
+          tellRefused({
+            actor: error instanceof ForbiddenError ? error.actor : undefined,
+            target: vmId,
+            peer,
+            status,
             reason: error instanceof UnauthenticatedError ? (error.reason ?? '') : error.message,
-          },
-        });
+          });
         if (error instanceof TooManyAttemptsError || error instanceof TooMuchError)
           trailer.set('retry-after', String(Math.ceil(error.retryAfterMs / 1_000)));
         throw new ServerError(status, error.message);
