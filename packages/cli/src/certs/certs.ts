@@ -8,6 +8,7 @@ import { errorMessage } from '@mig/common/errors';
 import { CliError, EXIT, UsageError, type ExitCode } from '../errors.js';
 import { formatTime } from '../output/time.js';
 import type { Session } from '../session.js';
+import { serialOfFile } from './revocation.js';
 import {
   createAuthority,
   describeCertificate,
@@ -51,7 +52,9 @@ export async function issueCert({ io }: Session, directory: string, flags: Issue
     throw new UsageError(`${certFile} is there already`, `\`migctl certs renew ${certFile}\` makes it anew`);
   const made = await sign(directory, subject, io.clock.now(), flags.lifeMs);
   const files = write(directory, file, made);
-  io.stdout.write(`certificate ${files.certFile}\nits key     ${files.keyFile}\n`);
+  io.stdout.write(
+    `certificate ${files.certFile}\nits key     ${files.keyFile}\nits serial  ${serialOfFile(files.certFile)}\n`,
+  );
   return EXIT.done;
 }
 

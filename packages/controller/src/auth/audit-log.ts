@@ -119,7 +119,10 @@ export async function openAuditLog(
 
   /** @throws the file system's error */
   async function lookAtFiles(): Promise<void> {
+    // Each write would wait for it; after a loss of power the note may be a second old, which is no fault.
+    const mustSync = mustLook;
     mustLook = false;
+    if (mustSync) await seal.sync();
     const there = new Set((await listAuditFiles(directory)).map((file) => file.path));
     for (const { path: file } of files) {
       if (there.has(file) || missing.has(file)) continue;
@@ -161,6 +164,7 @@ export async function openAuditLog(
       first = files[0]?.firstSeq ?? first;
       // Noted first: what is missing without a note was removed by somebody else.
       await seal.note({ first, head: written });
+      await seal.sync();
       if (oldest !== undefined) await rm(oldest.path, { force: true });
     }
   }

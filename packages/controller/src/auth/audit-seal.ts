@@ -21,8 +21,11 @@ import { readPrivateFile, writePrivateFile } from './private-file.js';
 
 export interface AuditSeal {
   readonly key: AuditKey;
-  /** Durable when it resolves. @throws the file system's error */
+  /** Outlives the process when it resolves; and the machine after `sync`. @throws the file system's error */
   note(note: AuditNote): Promise<void>;
+  /** Does nothing if nothing was noted since. @throws the file system's error */
+  sync(): Promise<void>;
+  /** Syncs. */
   close(): Promise<void>;
 }
 
@@ -55,13 +58,23 @@ export async function openSeal(
   const used = key ?? { bytes: randomBytes(32), from: note.head.seq + 1 };
   if (key === undefined) await writePrivateFile(fileOf(directory, 'key'), formatKey(used));
   const handle = await open(fileOf(directory, 'head'), 'r+');
+  let isSynced = true;
+  async function sync(): Promise<void> {
+    if (isSynced) return;
+    isSynced = true;
+    await handle.datasync();
+  }
   return {
     key: used,
     async note(next) {
       // In place, and shorter than a sector: it is there as before or as now, and a full disk does not hinder it.
       await handle.write(formatNote(next), 0);
-      await handle.datasync();
+      isSynced = false;
     },
-    close: () => handle.close(),
+    sync,
+    async close() {
+      await sync().catch(() => undefined);
+      await handle.close();
+    },
   };
 }
