@@ -45,7 +45,6 @@ export async function openGates({ config, parts, clock, logger }: GatesDeps): Pr
     limits: config.limits,
     countVms: reach.countVms,
     absent: reach.absent,
-    unseen: reach.unseen,
     onClaimRefused(vmId, bootId, address) {
       const vm = fleet.get(vmId)?.record;
       if (vm !== undefined) void controllerEvents.enter(vm, 'vm_claim_refused', { boot_id: bootId, address });

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { JWTVerifyGetKey } from 'jose';
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
+import { neverSeen } from '../commands/drain-selection.js';
 import type { App } from '../http/app.js';
 import { UnknownVmError } from '../http/problems.js';
 import { attemptsOf, type AuthConfig, type PoolJoin } from './auth-config.js';
@@ -47,7 +48,6 @@ export interface AuthDeps {
   readonly reach: Pick<Reach, 'command' | 'drain'>;
   /** The errors of things that are not there. */
   readonly absent: HttpGuardDeps['absent'];
-  readonly unseen: HttpGuardDeps['unseen'];
   /** VMs of a pool that are there. */
   readonly countVms: (poolId: string) => number;
   readonly limits: LimitOptions;
@@ -153,7 +153,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
       ),
       vms: gate,
       audit,
-      unseen: deps.unseen,
+      unseen: neverSeen,
       absent: (over, id) => (over === 'token' ? new UnknownTokenError(id) : deps.absent(over, id)),
       reach: {
         ...deps.reach,

@@ -2,7 +2,6 @@
 import { hasEnded } from '@mig/common/domain/vm-state';
 import type { CommandQueue } from '../commands/command-queue.js';
 import type { Drains } from '../commands/drains.js';
-import { neverSeen } from '../commands/drain-selection.js';
 import { UnknownCommandError, UnknownDrainError } from '../commands/errors.js';
 import type { Fleet } from '../fleet/fleet.js';
 import { UnknownVmError } from '../http/problems.js';
@@ -14,7 +13,6 @@ export interface FleetReach extends Pick<Reach, 'command' | 'drain'> {
   /** VMs of the pool that have not ended and are not lost. */
   countVms(poolId: string): number;
   readonly absent: HttpGuardDeps['absent'];
-  readonly unseen: HttpGuardDeps['unseen'];
 }
 
 export function createReach({
@@ -49,7 +47,6 @@ export function createReach({
         if (record.poolId === poolId && !hasEnded(record) && liveness !== 'lost') count += 1;
       return count;
     },
-    unseen: neverSeen,
     absent(over, id) {
       if (over === 'command') return new UnknownCommandError(id);
       return over === 'drain' ? new UnknownDrainError(id) : new UnknownVmError(id);
