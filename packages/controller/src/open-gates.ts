@@ -90,7 +90,7 @@ export async function openGates({ config, parts, clock, logger }: GatesDeps): Pr
     auth,
     reach,
     tlsOf: (port) => (hasTls(config, port) ? tls : undefined),
-    warnings: () => [...exposed, ...(tlsFiles?.warnings() ?? [])],
+    warnings: () => [...exposed, ...(tlsFiles?.warnings() ?? []), ...auth.warnings()],
     stop: () => tlsFiles?.stop(),
     close: () => auth.close(),
   };

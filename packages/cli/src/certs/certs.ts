@@ -6,6 +6,7 @@ import { toRfc3339 } from '@mig/common/clock';
 import { CliError, EXIT, UsageError, type ExitCode } from '../errors.js';
 import { formatTime } from '../output/time.js';
 import type { Session } from '../session.js';
+import { serialOfFile } from './revocation.js';
 import {
   createAuthority,
   describeCertificate,
@@ -56,7 +57,9 @@ export async function issueCert(session: Session, directory: string, flags: Issu
     );
   const made = await sign(session, directory, subject, flags.lifeMs);
   const files = writeBoth(directory, file, made);
-  session.io.stdout.write(`certificate ${files.certFile}\nits key     ${files.keyFile}\n`);
+  session.io.stdout.write(
+    `certificate ${files.certFile}\nits key     ${files.keyFile}\nits serial  ${serialOfFile(files.certFile)}\n`,
+  );
   return EXIT.done;
 }
 

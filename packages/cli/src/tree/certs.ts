@@ -1,4 +1,4 @@
-/** Commands about certificates: certs init, issue, renew, rotate. */
+/** Commands about certificates: certs init, issue, renew, rotate, revoke, revoked. */
 import { Argument, InvalidArgumentError, Option, type Command } from 'commander';
 import { ROLES, type Role } from '@mig/common/domain/roles';
 import { parseDuration } from '@mig/common/config/duration';
@@ -143,6 +143,31 @@ export function addCerts(program: Command, act: Act): void {
         ),
       ),
     ['migctl certs rotate begin', 'migctl certs rotate switch', 'migctl certs rotate end'],
+  );
+
+  withExamples(
+    certs
+      .command('revoke')
+      .summary('have certificates of operators and VMs taken no more')
+      .description(
+        'have the controller take certificates of operators and VMs no more, from now on; a VM that has joined keeps its session',
+      )
+      .argument('<certificate...>', 'serial numbers, or .pem files')
+      .action((certificates: string[], _options: unknown, command: Command) =>
+        act(command, async (session) =>
+          (await import('../certs/revocation.js')).revokeCerts(session, certificates),
+        ),
+      ),
+    ['migctl certs revoke certs/ann.pem', 'migctl certs revoke 5D1B0A61A5F4B2E3C7D8'],
+  );
+  withExamples(
+    certs
+      .command('revoked')
+      .description('list the certificates that the controller takes no more')
+      .action((_options: unknown, command: Command) =>
+        act(command, async (session) => (await import('../certs/revocation.js')).listRevoked(session)),
+      ),
+    ['migctl certs revoked'],
   );
 }
 

@@ -12,7 +12,7 @@ import type { JoinMethod, JoinMethodName, JoinProof } from './join/join-method.j
 import { TooManyAttemptsError } from './limits/attempts.js';
 import { createOpenSessions, type OpenSessions } from './open-sessions.js';
 import { peerAddress } from './peer-address.js';
-import type { VmPrincipal } from './principal.js';
+import { vmActor, type VmPrincipal } from './principal.js';
 import type { IssuedToken, SessionClaims, SessionTokens } from './session-tokens.js';
 
 export interface IssuedSession extends IssuedToken {
@@ -66,6 +66,7 @@ export interface VmGate extends OpenSessions {
 
 /** What it takes to look at a proof cannot be had now. */
 export class JoinUnavailableError extends MigError {
+  readonly isAudited = true;
   constructor() {
     super('join-unavailable', 'whether this VM may join cannot be found out now: try again');
   }
@@ -113,7 +114,8 @@ export function createVmGate(
     const verdict = await sessions.verify(bearer);
     if (verdict.kind === 'refused') return { reason: verdict.reason };
     const session = verdict.claims;
-    if (session.vmId !== vmId) throw new ForbiddenError(`this session is of another VM than ${vmId}`);
+    if (session.vmId !== vmId)
+      throw new ForbiddenError(`this session is of another VM than ${vmId}`, vmActor(session.vmId));
     if (session.address !== '' && session.address !== address)
       return { reason: `the session is of address ${session.address}` };
     const reason = reasonAgainst(session);
@@ -124,9 +126,15 @@ export function createVmGate(
 
   function assertSame(session: SessionClaims, poolId: string, bootId: string): void {
     if (poolId !== '' && poolId !== session.poolId)
-      throw new ForbiddenError(`VM ${session.vmId} joined another pool than ${poolId}`);
+      throw new ForbiddenError(
+        `VM ${session.vmId} joined another pool than ${poolId}`,
+        vmActor(session.vmId),
+      );
     if (bootId !== '' && bootId !== session.bootId)
-      throw new ForbiddenError(`this session of VM ${session.vmId} is of another boot`);
+      throw new ForbiddenError(
+        `this session of VM ${session.vmId} is of another boot`,
+        vmActor(session.vmId),
+      );
   }
 
   /** A boot that joins again shows the session that it has; from where it comes does not matter then. */
@@ -171,8 +179,8 @@ export function createVmGate(
     if (verdict.kind === 'refused') {
       tell('refused', { reason: verdict.reason });
       const lockedMs = deps.failed(address);
-      if (lockedMs > 0) throw new TooManyAttemptsError(lockedMs);
-      throw new UnauthenticatedError(verdict.reason);
+      if (lockedMs > 0) throw new TooManyAttemptsError(lockedMs, true);
+      throw new UnauthenticatedError(verdict.reason, true);
     }
     const isProven = await isOf(caller);
     deps.joins(vmId);
@@ -257,7 +265,7 @@ export function createVmGate(
       const known = await bySession(bearer, vmId, address);
       if ('claims' in known) {
         if (bootId !== known.claims.bootId)
-          throw new ForbiddenError(`this session of VM ${vmId} is of another boot`);
+          throw new ForbiddenError(`this session of VM ${vmId} is of another boot`, vmActor(vmId));
         assertSame(known.claims, poolId, bootId);
         return { kind: 'vm', vmId, poolId, bootId, via: 'session', claims: known.claims };
       }

@@ -17,7 +17,7 @@ import { checkConnect } from './check-connect.js';
 import type { CommandStreamShared } from './command-service.js';
 import { retryAfter } from './retry-after.js';
 import { StreamRefusedError } from './stream-admission.js';
-import { checkSpeaker, takeMessage } from './take-message.js';
+import { ImpersonationError, checkSpeaker, takeMessage } from './take-message.js';
 
 /** Messages that wait for a peer that does not read; at the limit its stream is ended (RESOURCE_EXHAUSTED). */
 const OUTBOX_LIMIT = 2_000;
@@ -40,6 +40,8 @@ export class CommandStream implements CallListener, VmLink {
   readonly #shared: CommandStreamShared;
   #phase: Phase = 'silent';
   #meter: MessageMeter | undefined;
+  /** By what it was admitted; for the audit log. */
+  #via: Admitted['via'] = 'none';
   /** What waits for the peer to read; undefined = nothing does. */
   #waiting: Buffer[] | undefined;
   /** How the call ends when that has gone out; undefined = it goes on. */
@@ -140,6 +142,7 @@ export class CommandStream implements CallListener, VmLink {
     this.legacy = bootId === '';
     this.openedAt = shared.now();
     this.sessionId = newId('session', this.openedAt);
+    this.#via = admitted.via;
     this.#meter = shared.limits.meter(vmId);
     this.#phase = 'open';
 
@@ -214,6 +217,16 @@ export class CommandStream implements CallListener, VmLink {
   }
 
   #fail(error: unknown): void {
+    if (error instanceof ImpersonationError) {
+      const speaker = {
+        kind: 'vm',
+        vmId: this.vmId,
+        poolId: this.poolId,
+        bootId: this.bootId,
+        via: this.#via,
+      } as const;
+      this.#shared.admission.impersonated(speaker, error.claimedVmId, this.#call.connection.peer);
+    }
     const known =
       error instanceof TooMuchError
         ? new StreamRefusedError(Status.RESOURCE_EXHAUSTED, error.message, retryAfter(error))
