@@ -53,6 +53,7 @@ export function createProgram(io: Io): Program {
     .addOption(new Option('--ca-file <file>', "authority of the controller's certificate (MIGCTL_CA_FILE)"))
     .addOption(new Option('--cert-file <file>', 'client certificate (MIGCTL_CERT_FILE)'))
     .addOption(new Option('--key-file <file>', 'its key (MIGCTL_KEY_FILE)'))
+    .addOption(new Option('--insecure', 'send the token over plain HTTP without a warning'))
     .addOption(
       new Option('--request-timeout <duration>', 'how long one request to the controller may take')
         .argParser(positiveDurationArgument)

@@ -3,6 +3,7 @@ import { createClient, type Client } from './api/client.js';
 import { createHttp } from './api/http.js';
 import { resolveConnection, type Connection } from './access/connection.js';
 import type { Io } from './io.js';
+import { plainHttpWarning, warnOnce } from './access/plain-http.js';
 import { secureFetch } from './access/secure-fetch.js';
 import { createColours, type Colours } from './output/colour.js';
 
@@ -14,6 +15,7 @@ export interface GlobalOptions {
   readonly caFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
+  readonly insecure?: boolean;
   /** Milliseconds. */
   readonly requestTimeout: number;
 }
@@ -35,7 +37,11 @@ export function createSession(io: Io, options: GlobalOptions): Session {
   const connection = resolveConnection(options, io.env);
   const { server, token } = connection;
   const { clock, random, interrupted } = io;
-  const fetch = secureFetch(io.fetch, connection.tls);
+  const warning =
+    token === undefined || connection.insecure ? undefined : plainHttpWarning(connection.server);
+  const secure = secureFetch(io.fetch, connection.tls);
+  const fetch =
+    warning === undefined ? secure : warnOnce(secure, () => io.stderr.write(`warning: ${warning}\n`));
   const http = createHttp({ fetch, server, requestTimeoutMs: options.requestTimeout, interrupted, token });
   return {
     io,

@@ -275,6 +275,36 @@ describe('a client certificate', () => {
   });
 });
 
+describe('a certificate that was revoked', () => {
+  test('is taken no more: of an operator at the next request, of a VM when it joins', async () => {
+    await issue('--operator', 'gone', '--role', 'admin');
+    await issue('--vm', 'vm-gone', '--pool', 'sealed');
+    await issue('--operator', 'boss', '--role', 'admin');
+    const pair = (name: string) => ({ cert: pem(`${name}.pem`), key: pem(`${name}.key`) });
+    const join = () =>
+      call(
+        '/api/v1/vms/vm-gone/join',
+        { ...pair('vm-gone'), method: 'POST', headers: { 'content-type': 'application/json' } },
+        { pool_id: 'sealed', boot_id: 'b', join: { method: 'mtls' } },
+      );
+    expect((await call('/api/v1/whoami', pair('gone'))).status).toBe(200);
+    expect((await join()).status).toBe(200);
+    const revoked = await migctl(
+      ...['certs', 'revoke', inCerts('gone.pem'), inCerts('vm-gone.pem')],
+      ...['--server', `https://127.0.0.1:${controller.httpPort}`, '--ca-file', inCerts('ca.pem')],
+      ...['--cert-file', inCerts('boss.pem'), '--key-file', inCerts('boss.key')],
+    );
+    expect([revoked.code, revoked.stderr]).toEqual([0, '']);
+    expect((await call('/api/v1/whoami', pair('gone'))).status).toBe(401);
+    expect((await join()).status).toBe(401);
+    expect((await call('/api/v1/whoami', pair('boss'))).status).toBe(200);
+    const { text } = await call('/api/v1/audit?limit=1000', pair('boss'));
+    expect(text).toContain('certificate.revoke');
+    expect(text).toMatch(/operator:boss \(cert:[0-9A-F]+\)/);
+    expect(text).toMatch(/certificate [0-9A-F]+ is revoked/);
+  }, 30_000);
+});
+
 describe('a MIGlet', () => {
   test('joins by its certificate, and holds its stream over TLS', async () => {
     const state = path.join(folder, 'vm-real');

@@ -42,10 +42,11 @@ function addLogin(program: Command, act: Act): void {
         'A token is never an argument: others could see it.',
     )
     .option('--name <name>', 'how the context is called; default: the host of the controller', contextName)
-    .action((options: { name?: string }, command: Command) =>
+    .option('--keep-current', 'make it the current one only if there is none')
+    .action((options: { name?: string; keepCurrent?: true }, command: Command) =>
       act(command, async (session) => {
         const { login: run } = await import('../access/login.js');
-        return run(session, options.name ?? new URL(session.server).host);
+        return run(session, options.name ?? new URL(session.server).host, options.keepCurrent === true);
       }),
     );
   withExamples(login, [
@@ -209,11 +210,13 @@ function addAudit(program: Command, act: Act): void {
       .command('verify')
       .description('check that no entry was changed, removed or put in')
       .option('--dir <directory>', "the controller's .audit folder, or a copy; default: ask the controller")
+      .option('--auth-dir <directory>', "the controller's .auth folder; default: the one beside --dir")
       .option('--since <head>', 'a head that was printed before: it must still be there')
-      .action((options: { dir?: string; since?: string }, command: Command) =>
+      .action((options: { dir?: string; authDir?: string; since?: string }, command: Command) =>
         act(command, async (session) =>
           (await import('../access/audit.js')).verifyAudit(session, {
             directory: options.dir,
+            authDirectory: options.authDir,
             since: options.since,
           }),
         ),

@@ -79,6 +79,7 @@ function toVerdict(payload: JWTPayload, options: OidcOptions): Awaited<ReturnTyp
     principal: {
       kind: 'operator',
       name: `oidc:${name}`,
+      id: `oidc:${payload.sub ?? ''}`,
       grants: { [EVERY_POOL]: role },
       via: 'oidc',
       expiresAt: (payload.exp ?? 0) * 1_000,

@@ -55,6 +55,8 @@ export type ClaimFault = keyof typeof REASONS;
 
 /** Another life owns the name. */
 export class VmClaimedError extends MigError {
+  /** It has its entry in the audit log. */
+  readonly isAudited = true;
   constructor(
     readonly vmId: string,
     readonly fault: ClaimFault,

@@ -7,13 +7,14 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MigError, printable } from '@mig/common/errors';
+import type { AuditFact } from '@mig/common/domain/audit';
 import { EVERY_POOL, highestRole, isAtLeast, roleIn, type Role } from '@mig/common/domain/roles';
-import type { Audit } from './audit-log.js';
-import { ForbiddenError, UnauthenticatedError, needsRole } from './errors.js';
+import type { DurableAudit } from './audit-log.js';
+import { ForbiddenError, UnauthenticatedError, isAudited, needsRole } from './errors.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
 import { actorOf, type OperatorPrincipal, type Principal, type VmPrincipal } from './principal.js';
 import type { Limits } from './limits/limits.js';
-import { certificateOf } from './peer-certificate.js';
+import type { ClientTrust } from './tls/client-trust.js';
 import { peerAddress } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
 import type { HttpCaller, IssuedSession } from './vm-gate.js';
@@ -28,6 +29,12 @@ declare module 'fastify' {
     refusal: string | undefined;
     /** What came as its body, however it was announced. */
     bodyBytes: number;
+    /** Who tried, where the credential is good and does not go so far. */
+    refusedActor: string | undefined;
+    /** It has its entry in the audit log. */
+    isTold: boolean;
+    /** What a call that was done is answered, for the audit log. */
+    answer: Readonly<Record<string, unknown>> | undefined;
   }
 }
 
@@ -41,14 +48,18 @@ export interface Reach {
 
 export interface HttpGuardDeps {
   readonly operators: OperatorAuth;
+  /** The client certificate of a connection, if it counts now. */
+  readonly certificateOf: ClientTrust['certificateOf'];
   readonly vms: {
     admitHttp(caller: HttpCaller): Promise<VmPrincipal & { readonly session?: IssuedSession }>;
   };
   readonly reach: Reach;
   readonly limits: Pick<Limits, 'request' | 'message'>;
-  readonly audit: Audit;
+  readonly audit: DurableAudit;
   /** The error of a route that finds no such thing: what is out of reach is answered by the same. */
   readonly absent: (scope: Scope, id: string) => Error;
+  /** The error of a drain that names VMs which there are not. */
+  readonly unseen: (vmIds: readonly string[]) => Error;
 }
 
 /** A route was added and nobody said who may call it. */
@@ -64,6 +75,9 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
   app.decorateRequest('issuedSession', undefined);
   app.decorateRequest('refusal', undefined);
   app.decorateRequest('bodyBytes', 0);
+  app.decorateRequest('refusedActor', undefined);
+  app.decorateRequest('isTold', false);
+  app.decorateRequest('answer', undefined);
 
   app.addHook('onRoute', ({ method, url }) => {
     for (const name of [method].flat()) rightOf(name, url);
@@ -74,12 +88,19 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
     if (right?.who !== 'operator') return;
     const verdict = await deps.operators.identify({
       bearer: bearerOf(request.headers.authorization),
-      certificate: certificateOf(request.raw.socket),
+      certificate: deps.certificateOf(request.raw.socket),
     });
     if (verdict.kind === 'unknown') throw unauthenticated(request, reply, verdict.reason);
     request.principal = verdict.principal;
-    deps.limits.request(verdict.principal.name);
-    if (!isAtLeast(highestRole(verdict.principal.grants), right.role)) throw needsRole(right.role);
+    deps.limits.request(verdict.principal.id);
+  });
+
+  // When the body is there: a refusal is entered with what was wanted.
+  app.addHook('preValidation', async (request) => {
+    const right = rightOfRequest(request);
+    const { principal } = request;
+    if (right?.who !== 'operator' || principal?.kind !== 'operator') return;
+    if (!isAtLeast(highestRole(principal.grants), right.role)) throw needsRole(right.role);
   });
 
   app.addHook('preHandler', async (request, reply) => {
@@ -90,9 +111,15 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
       assertReach(deps, request, principal, right);
   });
 
-  app.addHook('onResponse', (request, reply, done) => {
-    tell(request, reply);
-    done();
+  app.addHook('preSerialization', (request, reply, payload, done) => {
+    if (reply.statusCode < 400) request.answer = payload as Readonly<Record<string, unknown>>;
+    done(null, payload);
+  });
+
+  // Before the answer: what an operator has changed is in the audit log on the disk when they are told so.
+  app.addHook('onSend', async (request, reply, payload) => {
+    await tell(request, reply);
+    return payload;
   });
 
   async function admitVm(request: FastifyRequest, reply: FastifyReply): Promise<void> {
@@ -102,41 +129,49 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
         body: bodyOf(request),
         bearer: bearerOf(request.headers.authorization),
         address: request.ip,
-        socket: request.raw.socket,
+        certificate: deps.certificateOf(request.raw.socket),
         mayJoin: isBeginning(request),
       });
       request.principal = admitted;
       request.issuedSession = admitted.session;
       deps.limits.message(admitted.vmId, request.bodyBytes);
     } catch (error) {
+      request.isTold = isAudited(error);
       if (error instanceof UnauthenticatedError)
         throw unauthenticated(request, reply, error.reason ?? 'no credential');
+      if (error instanceof ForbiddenError) request.refusedActor = error.actor;
       if (error instanceof MigError) request.refusal = error.message;
       throw error;
     }
   }
 
-  function tell(request: FastifyRequest, reply: FastifyReply): void {
+  async function tell(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const right = rightOfRequest(request);
     const action = right?.who === 'operator' ? right.action : undefined;
     const { statusCode } = reply;
     const denied = statusCode === 401 || statusCode === 403 || statusCode === 429;
-    if (right === undefined || (action === undefined && !denied)) return;
+    if (right === undefined || request.isTold || (action === undefined && !denied)) return;
+    request.isTold = true;
     const params = (request.params ?? {}) as Readonly<Record<string, string>>;
     const body = bodyOf(request);
-    deps.audit.record({
-      actor: actorOf(request.principal),
+    const isDone = statusCode < 400;
+    const answer = (isDone ? request.answer : undefined) ?? {};
+    const fact: AuditFact = {
+      actor: request.refusedActor ?? actorOf(request.principal),
       action: action?.name ?? 'access',
-      target: params['id'] ?? params['vm_id'] ?? '',
+      target: action?.target?.(body, answer) ?? params['id'] ?? params['vm_id'] ?? '',
       from: peerAddress(request.ip),
-      outcome: statusCode < 400 ? 'done' : statusCode < 500 ? 'refused' : 'failed',
+      outcome: isDone ? 'done' : statusCode < 500 ? 'refused' : 'failed',
       detail: {
-        ...(statusCode < 400 || !denied ? (action?.detail?.(body) ?? {}) : {}),
+        ...action?.detail?.(body),
+        ...(isDone ? action?.result?.(answer) : undefined),
         ...(action === undefined ? { route: `${request.method} ${request.routeOptions.url ?? ''}` } : {}),
-        ...(statusCode < 400 ? {} : { status: String(statusCode) }),
+        ...(isDone ? {} : { status: String(statusCode) }),
         ...(request.refusal === undefined ? {} : { reason: request.refusal }),
       },
-    });
+    };
+    if (isDone) await deps.audit.commit(fact);
+    else deps.audit.record(fact);
   }
 }
 
@@ -161,12 +196,21 @@ function assertReach(
   for (const poolId of found.poolIds) {
     const has = roleIn(principal.grants, poolId);
     if (isAtLeast(has, right.role)) continue;
+    // A VM that is named, and hidden, is looked at below.
+    if (has === undefined && found.vmIds !== undefined) continue;
     request.refusal = `no role ${right.role} in pool ${poolId}`;
     if (has === undefined && found.id !== undefined) throw deps.absent(right.over, found.id);
     throw found.id === undefined && poolId !== EVERY_POOL
       ? new ForbiddenError(`this needs the role ${right.role} in pool ${printable(poolId)}`)
       : needsRole(right.role);
   }
+  const isSeen = (vmId: string): boolean =>
+    roleIn(principal.grants, deps.reach.vm(vmId) ?? '') !== undefined && deps.reach.vm(vmId) !== undefined;
+  const unseen = (found.vmIds ?? []).filter((vmId) => !isSeen(vmId));
+  const hidden = unseen.filter((vmId) => deps.reach.vm(vmId) !== undefined);
+  if (hidden.length === 0) return;
+  request.refusal = `no role in the pools of ${hidden.join(', ')}`;
+  throw deps.unseen(unseen);
 }
 
 /** Undefined = there is nothing to check, or no such thing, which the route will say. */
@@ -174,7 +218,14 @@ function poolsOf(
   reach: Reach,
   over: Scope,
   request: FastifyRequest,
-): { readonly poolIds: readonly string[]; readonly id?: string } | undefined {
+):
+  | {
+      readonly poolIds: readonly string[];
+      readonly id?: string;
+      /** Named by a drain: those that are hidden are as if they were not there. */
+      readonly vmIds?: readonly string[];
+    }
+  | undefined {
   const params = (request.params ?? {}) as Readonly<Record<string, string>>;
   const of = (id: string, poolIds: readonly string[] | undefined) =>
     poolIds === undefined ? undefined : { poolIds, id };
@@ -196,7 +247,7 @@ function poolsOf(
       return of(id, reach[over](id));
     }
     case 'selector':
-      return { poolIds: poolsOfSelector(reach, bodyOf(request)['selector']) };
+      return poolsOfSelector(reach, bodyOf(request)['selector']);
     case 'given': {
       const { roles, pool_id: poolId } = bodyOf(request);
       return { poolIds: typeof poolId === 'string' ? [poolId] : Object.keys(roles ?? {}) };
@@ -205,14 +256,17 @@ function poolsOf(
 }
 
 /** Labels may choose VMs of any pool, also of those that are yet to come. */
-function poolsOfSelector(reach: Reach, selector: unknown): readonly string[] {
+function poolsOfSelector(
+  reach: Reach,
+  selector: unknown,
+): { readonly poolIds: readonly string[]; readonly vmIds?: readonly string[] } {
   const { vm_ids: vmIds, pool_id: poolId } = (selector ?? {}) as {
     vm_ids?: readonly string[];
     pool_id?: string;
   };
-  if (poolId !== undefined) return [poolId];
-  if (vmIds === undefined) return [EVERY_POOL];
-  return [...new Set(vmIds.flatMap((vmId) => reach.vm(vmId) ?? []))];
+  if (poolId !== undefined) return { poolIds: [poolId] };
+  if (vmIds === undefined) return { poolIds: [EVERY_POOL] };
+  return { poolIds: [...new Set(vmIds.flatMap((vmId) => reach.vm(vmId) ?? []))], vmIds };
 }
 
 function rightOf(method: string, url: string): Right {

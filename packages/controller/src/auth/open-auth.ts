@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { JWTVerifyGetKey } from 'jose';
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
+import { neverSeen } from '../commands/drain-selection.js';
 import type { App } from '../http/app.js';
 import { UnknownVmError } from '../http/problems.js';
 import { attemptsOf, type AuthConfig, type PoolJoin } from './auth-config.js';
@@ -11,6 +12,7 @@ import { openAuditLog } from './audit-log.js';
 import { auditRoutes } from './audit-routes.js';
 import { throttleRefusals } from './audit-throttle.js';
 import { byCertificate } from './by-certificate.js';
+import { certificateRoutes } from './certificate-routes.js';
 import { byOidc } from './by-oidc.js';
 import { createLimits, type LimitOptions, type Limits } from './limits/limits.js';
 import { createClaims, type KnownBoot } from './claims.js';
@@ -25,6 +27,7 @@ import { createTokenJoin } from './join/by-token.js';
 import { joinRoute } from './join-route.js';
 import { createOperatorAuth } from './operator-auth.js';
 import { readPrivateFile } from './private-file.js';
+import { joinUnlessRevoked, openRevokedCertificates, operatorUnlessRevoked } from './revoked-certificates.js';
 import { releaseRoute } from './release-route.js';
 import { openNameBook } from './name-book.js';
 import { openSessionTokens } from './session-tokens.js';
@@ -50,6 +53,10 @@ export interface AuthDeps {
   /** VMs of a pool that are there. */
   readonly countVms: (poolId: string) => number;
   readonly limits: LimitOptions;
+  /** The client certificate of a connection, if it counts now. */
+  readonly certificateOf: HttpGuardDeps['certificateOf'];
+  /** ` --server URL …`: how migctl reaches this controller, for the log. */
+  readonly loginFlags: string;
   /** Enters a claim that was refused into the VM's history. */
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
   /** Ends the VM's stream. */
@@ -68,6 +75,8 @@ export interface Auth {
   routes(app: App): void;
   /** Why nothing can be audited now. */
   problem(): string | undefined;
+  /** What was done to the audit log; empty = nothing. */
+  warnings(): readonly string[];
   /** Called every second. */
   sweep(): void;
   close(): Promise<void>;
@@ -78,10 +87,14 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
   const { config, clock, logger, dataDirectory } = deps;
   const file = (name: string): string => path.join(dataDirectory, '.auth', name);
   await ensurePrivate(path.join(dataDirectory, '.auth'), logger);
-  const auditLog = await openAuditLog({ directory: path.join(dataDirectory, '.audit') }, { clock, logger });
+  const auditLog = await openAuditLog(
+    { directory: path.join(dataDirectory, '.audit'), sealDirectory: path.join(dataDirectory, '.auth') },
+    { clock, logger },
+  );
   const audit = throttleRefusals(auditLog, clock);
   const book = await openTokenBook(file('tokens.json'), clock);
-  await ensureAdmin(book, file('admin-token'), logger);
+  const revoked = await openRevokedCertificates(file('revoked-certificates.json'), clock);
+  await ensureAdmin({ book, audit, logger }, { file: file('admin-token'), loginFlags: deps.loginFlags });
   const sessions = await openSessionTokens(
     file('session-key.json'),
     { clock },
@@ -105,7 +118,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
           clock,
         }),
         aws: createAwsJoin({ book, readFile: readPrivateFile }),
-        mtls: createMtlsJoin(),
+        mtls: joinUnlessRevoked(createMtlsJoin(), revoked),
       },
       audit,
       poolOf(vmId) {
@@ -148,12 +161,20 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
     audit,
     guard: {
       limits,
+      certificateOf: deps.certificateOf,
       operators: createOperatorAuth(
-        { book, methods: [byCertificate, byOidc(config.oidc, { clock, fetch: deps.fetch ?? fetch })] },
+        {
+          book,
+          methods: [
+            operatorUnlessRevoked(byCertificate, revoked),
+            byOidc(config.oidc, { clock, fetch: deps.fetch ?? fetch }),
+          ],
+        },
         { required: deps.required },
       ),
       vms: gate,
       audit,
+      unseen: neverSeen,
       absent: (over, id) => (over === 'token' ? new UnknownTokenError(id) : deps.absent(over, id)),
       reach: {
         ...deps.reach,
@@ -168,13 +189,22 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
       joinRoute(app, { gate });
       releaseRoute(app, { release });
       tokenRoutes(app, { book, now: () => clock.now() });
+      certificateRoutes(app, { revoked });
       auditRoutes(app, { auditLog });
     },
     problem: () => auditLog.problem(),
+    warnings: () =>
+      auditLog
+        .faults()
+        .map(
+          (fault) =>
+            `the audit log was changed by somebody else: ${fault}; see "migctl audit verify", and docs/security.md`,
+        ),
     sweep() {
       gate.sweep();
       claims.sweep();
       audit.sweep();
+      auditLog.look();
     },
     async close() {
       await names.close();

@@ -238,11 +238,29 @@ describe('a role', () => {
     [{ pool_id: 'windows' }, 403],
     [{ all: true }, 403],
     [{ labels: ['gpu'] }, 403],
-    [{ vm_ids: ['vm-linux', 'vm-windows'] }, 403],
+    [{ vm_ids: ['vm-linux', 'vm-windows'] }, 400],
     [{ vm_ids: ['vm-linux'] }, 202],
   ])('in one pool drains %j: %i', async (selector, status) => {
     const headers = bearer(await test.operatorToken({ linux: 'operator' }));
     expect((await test.call('POST', '/api/v1/drains', { headers, body: { selector } })).status).toBe(status);
+  });
+
+  it('in one pool is told the same of a VM of another pool as of one that never was, also where it drains', async () => {
+    const headers = bearer(await test.operatorToken({ linux: 'operator' }));
+    const drain = (vm_ids: readonly string[]) =>
+      test.call('POST', '/api/v1/drains', { headers, body: { selector: { vm_ids } } });
+    for (const others of [[], ['vm-linux'], ['vm-nowhere-else']]) {
+      const hidden = await drain([...others, 'vm-windows']);
+      const absent = await drain([...others, 'vm-nowhere']);
+      expect([hidden.status, hidden.text.replaceAll('vm-windows', 'vm-nowhere')]).toEqual([400, absent.text]);
+    }
+    // What one may see and not drain is told as it is.
+    const viewer = bearer(await test.operatorToken({ linux: 'operator', windows: 'viewer' }));
+    const seen = await test.call('POST', '/api/v1/drains', {
+      headers: viewer,
+      body: { selector: { vm_ids: ['vm-windows', 'vm-nowhere'] } },
+    });
+    expect(seen.status).toBe(403);
   });
 
   it('admin of one pool gives roles and revokes tokens there, and nowhere else', async () => {
@@ -295,7 +313,7 @@ describe('what is told', () => {
     });
     const entries = await test.audit();
     expect(entries.findLast((entry) => entry.action === 'vm.cordon')).toMatchObject({
-      actor: 'operator:eve',
+      actor: expect.stringMatching(/^operator:eve \(token-\w+\)$/),
       target: 'vm-linux',
       from: '127.0.0.1',
       outcome: 'done',

@@ -19,20 +19,26 @@ export type Right =
 export type Scope =
   'own' | 'list' | 'vm' | 'command' | 'drain' | 'token' | 'selector' | 'given' | 'everything';
 
-/** How a call stands in the audit log: its name, and what of its body does. */
+type Json = Readonly<Record<string, unknown>>;
+
+/** How a call stands in the audit log: its name, and what of its body and of the answer does. */
 export interface Action {
   readonly name: string;
-  readonly detail?: (body: Readonly<Record<string, unknown>>) => Readonly<Record<string, string>>;
+  readonly detail?: (body: Json) => Readonly<Record<string, string>>;
+  /** What it made or changed, by the answer; asked only where it was done. */
+  readonly result?: (answer: Json) => Readonly<Record<string, string>>;
+  /** To what it was done, where the path does not say. @param answer empty where it was refused */
+  readonly target?: (body: Json, answer: Json) => string;
 }
 
 const ANYBODY: Right = { who: 'anybody' };
 const VM: Right = { who: 'vm' };
 const viewer = (over: Scope): Right => ({ who: 'operator', role: 'viewer', over });
-const operator = (over: Scope, name: string, detail?: Action['detail']): Right => ({
+const operator = (over: Scope, name: string, action: Omit<Action, 'name'> = {}): Right => ({
   who: 'operator',
   role: 'operator',
   over,
-  action: { name, ...(detail === undefined ? {} : { detail }) },
+  action: { name, ...action },
 });
 const admin = (over: Scope, action?: Action): Right => ({
   who: 'operator',
@@ -48,6 +54,20 @@ const only =
   (...keys: readonly string[]): NonNullable<Action['detail']> =>
   (body) =>
     Object.fromEntries(keys.flatMap((key) => (body[key] === undefined ? [] : [[key, text(body[key])]])));
+
+/** The VMs of a drain. */
+const drainResult = ({ id, vms }: Json): Readonly<Record<string, string>> => ({
+  drain: text(id),
+  vms: Array.isArray(vms) ? vms.map((vm: { vm_id?: unknown }) => text(vm.vm_id)).join(',') : '',
+});
+
+/** The VMs that were named, or else the kind of choice. */
+function drainTarget({ selector }: Json): string {
+  const { vm_ids: vmIds, pool_id: poolId, labels } = (selector ?? {}) as Json;
+  if (Array.isArray(vmIds)) return vmIds.map(text).join(',');
+  if (poolId !== undefined) return `pool:${text(poolId)}`;
+  return labels === undefined ? 'all' : `labels:${text(labels)}`;
+}
 
 /** By method and path as the route was registered; HEAD is as GET. */
 export const ROUTE_RIGHTS: Readonly<Record<string, Right>> = {
@@ -83,19 +103,32 @@ export const ROUTE_RIGHTS: Readonly<Record<string, Right>> = {
   'GET /api/v1/github': viewer('everything'),
   'GET /api/v1/github/runners': viewer('everything'),
 
-  'POST /api/v1/vms/:vm_id/commands': operator('vm', 'command.submit', only('type')),
-  'DELETE /api/v1/commands/:id': operator('command', 'command.cancel'),
-  'POST /api/v1/drains': operator('selector', 'drain.create', only('selector', 'reason', 'force', 'then')),
-  'DELETE /api/v1/drains/:id': operator('drain', 'drain.undrain'),
-  'POST /api/v1/vms/:vm_id/cordon': operator('vm', 'vm.cordon', only('reason')),
+  'POST /api/v1/vms/:vm_id/commands': operator('vm', 'command.submit', {
+    detail: only('type'),
+    result: ({ id }) => ({ command: text(id) }),
+  }),
+  'DELETE /api/v1/commands/:id': operator('command', 'command.cancel', { result: only('vm_id', 'type') }),
+  'POST /api/v1/drains': operator('selector', 'drain.create', {
+    detail: only('selector', 'reason', 'force', 'then'),
+    result: drainResult,
+    target: drainTarget,
+  }),
+  'DELETE /api/v1/drains/:id': operator('drain', 'drain.undrain', { result: drainResult }),
+  'POST /api/v1/vms/:vm_id/cordon': operator('vm', 'vm.cordon', { detail: only('reason') }),
   'POST /api/v1/vms/:vm_id/uncordon': operator('vm', 'vm.uncordon'),
   'POST /api/v1/vms/:vm_id/release': operator('vm', 'vm.release'),
 
   'POST /api/v1/tokens': admin('given', {
     name: 'token.create',
     detail: only('kind', 'name', 'roles', 'pool_id', 'vm_id', 'max_vms', 'expires_in_ms'),
+    target: (_, { id }) => text(id),
   }),
   'GET /api/v1/tokens': admin('list'),
-  'DELETE /api/v1/tokens/:id': admin('token', { name: 'token.revoke' }),
+  'DELETE /api/v1/tokens/:id': admin('token', { name: 'token.revoke', result: only('name', 'kind') }),
+  'POST /api/v1/revoked-certificates': admin('everything', {
+    name: 'certificate.revoke',
+    target: ({ serial }) => text(serial),
+  }),
+  'GET /api/v1/revoked-certificates': admin('everything'),
   'GET /api/v1/audit': admin('everything'),
 };

@@ -2,7 +2,6 @@
  * Who speaks for a VM, over HTTP and over the stream (I10): a VM with a session, one that joins now, or, where that is
  * allowed, one that brings nothing. Whatever is refused is refused in the same words; why is for the audit log.
  */
-import type { Socket } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 import { MigError } from '@mig/common/errors';
 import type { Audit } from './audit-log.js';
@@ -13,8 +12,7 @@ import type { JoinMethod, JoinMethodName, JoinProof } from './join/join-method.j
 import { TooManyAttemptsError } from './limits/attempts.js';
 import { createOpenSessions, type OpenSessions } from './open-sessions.js';
 import { peerAddress } from './peer-address.js';
-import { certificateOf } from './peer-certificate.js';
-import type { VmPrincipal } from './principal.js';
+import { vmActor, type VmPrincipal } from './principal.js';
 import type { IssuedToken, SessionClaims, SessionTokens } from './session-tokens.js';
 
 export interface IssuedSession extends IssuedToken {
@@ -28,7 +26,8 @@ export interface HttpCaller {
   readonly body: Readonly<Record<string, unknown>>;
   readonly bearer: string | undefined;
   readonly address: string;
-  readonly socket: Socket;
+  /** Of the connection, checked; undefined = none. */
+  readonly certificate: PeerCertificate | undefined;
   /** It may be the first that a VM says. */
   readonly mayJoin: boolean;
 }
@@ -67,6 +66,7 @@ export interface VmGate extends OpenSessions {
 
 /** What it takes to look at a proof cannot be had now. */
 export class JoinUnavailableError extends MigError {
+  readonly isAudited = true;
   constructor() {
     super('join-unavailable', 'whether this VM may join cannot be found out now: try again');
   }
@@ -114,7 +114,8 @@ export function createVmGate(
     const verdict = await sessions.verify(bearer);
     if (verdict.kind === 'refused') return { reason: verdict.reason };
     const session = verdict.claims;
-    if (session.vmId !== vmId) throw new ForbiddenError(`this session is of another VM than ${vmId}`);
+    if (session.vmId !== vmId)
+      throw new ForbiddenError(`this session is of another VM than ${vmId}`, vmActor(session.vmId));
     if (session.address !== '' && session.address !== address)
       return { reason: `the session is of address ${session.address}` };
     const reason = reasonAgainst(session);
@@ -125,9 +126,15 @@ export function createVmGate(
 
   function assertSame(session: SessionClaims, poolId: string, bootId: string): void {
     if (poolId !== '' && poolId !== session.poolId)
-      throw new ForbiddenError(`VM ${session.vmId} joined another pool than ${poolId}`);
+      throw new ForbiddenError(
+        `VM ${session.vmId} joined another pool than ${poolId}`,
+        vmActor(session.vmId),
+      );
     if (bootId !== '' && bootId !== session.bootId)
-      throw new ForbiddenError(`this session of VM ${session.vmId} is of another boot`);
+      throw new ForbiddenError(
+        `this session of VM ${session.vmId} is of another boot`,
+        vmActor(session.vmId),
+      );
   }
 
   /** A boot that joins again shows the session that it has; from where it comes does not matter then. */
@@ -172,8 +179,8 @@ export function createVmGate(
     if (verdict.kind === 'refused') {
       tell('refused', { reason: verdict.reason });
       const lockedMs = deps.failed(address);
-      if (lockedMs > 0) throw new TooManyAttemptsError(lockedMs);
-      throw new UnauthenticatedError(verdict.reason);
+      if (lockedMs > 0) throw new TooManyAttemptsError(lockedMs, true);
+      throw new UnauthenticatedError(verdict.reason, true);
     }
     const isProven = await isOf(caller);
     deps.joins(vmId);
@@ -219,7 +226,7 @@ export function createVmGate(
   const tokenProof = (token: string): JoinProof => ({ method: 'token', token });
 
   return {
-    async admitHttp({ vmId, body, bearer, address: rawAddress, socket, mayJoin }) {
+    async admitHttp({ vmId, body, bearer, address: rawAddress, certificate, mayJoin }) {
       const address = peerAddress(rawAddress);
       const poolId = textOf(body['pool_id']);
       const bootId = textOf(body['boot_id']);
@@ -227,7 +234,7 @@ export function createVmGate(
       if (mayJoin && proof !== undefined) {
         const joining = { vmId, poolId, bootId: proof.boot_id ?? bootId, bearer, address };
         try {
-          return await join(joining, proof, certificateOf(socket));
+          return await join(joining, proof, certificate);
         } catch (error) {
           // Who asks nobody for a credential does not mind one that is wrong.
           if (options.required || !(error instanceof UnauthenticatedError)) throw error;
@@ -258,7 +265,7 @@ export function createVmGate(
       const known = await bySession(bearer, vmId, address);
       if ('claims' in known) {
         if (bootId !== known.claims.bootId)
-          throw new ForbiddenError(`this session of VM ${vmId} is of another boot`);
+          throw new ForbiddenError(`this session of VM ${vmId} is of another boot`, vmActor(vmId));
         assertSame(known.claims, poolId, bootId);
         return { kind: 'vm', vmId, poolId, bootId, via: 'session', claims: known.claims };
       }

@@ -53,6 +53,7 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   forbidden: { status: 403, title: 'Not allowed' },
   'unknown-token': { status: 404, title: 'Unknown token' },
   'too-many-tokens': { status: 429, title: 'Too many tokens' },
+  'too-many-revoked': { status: 429, title: 'Too many revoked certificates' },
   'vm-claimed': { status: 409, title: 'The name of the VM belongs to another boot or pool' },
   'too-many-releases': { status: 429, title: 'Too many released VMs' },
   'join-unavailable': { status: 503, title: 'Nobody can join by this now' },

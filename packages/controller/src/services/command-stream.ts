@@ -15,8 +15,9 @@ import type { Call, CallListener } from '../grpc/call.js';
 import { toFrame } from '../grpc/message-reader.js';
 import { checkConnect } from './check-connect.js';
 import type { CommandStreamShared } from './command-service.js';
+import { retryAfter } from './retry-after.js';
 import { StreamRefusedError } from './stream-admission.js';
-import { checkSpeaker, takeMessage } from './take-message.js';
+import { ImpersonationError, checkSpeaker, takeMessage } from './take-message.js';
 
 /** Messages that wait for a peer that does not read; at the limit its stream is ended (RESOURCE_EXHAUSTED). */
 const OUTBOX_LIMIT = 2_000;
@@ -39,6 +40,8 @@ export class CommandStream implements CallListener, VmLink {
   readonly #shared: CommandStreamShared;
   #phase: Phase = 'silent';
   #meter: MessageMeter | undefined;
+  /** By what it was admitted; for the audit log. */
+  #via: Admitted['via'] = 'none';
   /** What waits for the peer to read; undefined = nothing does. */
   #waiting: Buffer[] | undefined;
   /** How the call ends when that has gone out; undefined = it goes on. */
@@ -139,6 +142,7 @@ export class CommandStream implements CallListener, VmLink {
     this.legacy = bootId === '';
     this.openedAt = shared.now();
     this.sessionId = newId('session', this.openedAt);
+    this.#via = admitted.via;
     this.#meter = shared.limits.meter(vmId);
     this.#phase = 'open';
 
@@ -213,14 +217,26 @@ export class CommandStream implements CallListener, VmLink {
   }
 
   #fail(error: unknown): void {
+    if (error instanceof ImpersonationError) {
+      const speaker = {
+        kind: 'vm',
+        vmId: this.vmId,
+        poolId: this.poolId,
+        bootId: this.bootId,
+        via: this.#via,
+      } as const;
+      this.#shared.admission.impersonated(speaker, error.claimedVmId, this.#call.connection.peer);
+    }
     const known =
-      error instanceof TooMuchError ? new ServerError(Status.RESOURCE_EXHAUSTED, error.message) : error;
+      error instanceof TooMuchError
+        ? new StreamRefusedError(Status.RESOURCE_EXHAUSTED, error.message, retryAfter(error))
+        : error;
     const told = this.#shared.failures.failed(known, this.#where());
     const { code, details } =
       told instanceof ServerError ? told : { code: Status.UNKNOWN, details: errorMessage(told) };
     this.#waiting = undefined;
     this.#end ??= { code, details };
-    this.#call.end(code, details, error instanceof StreamRefusedError ? error.trailer : undefined);
+    this.#call.end(code, details, known instanceof StreamRefusedError ? known.trailer : undefined);
     this.#call.discard();
     this.#leave();
     this.#phase = 'refused';

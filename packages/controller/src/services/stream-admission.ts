@@ -3,12 +3,13 @@ import { Metadata, ServerError, Status } from 'nice-grpc';
 import type { ConnectRequest } from '@mig/common/domain/messages';
 import { MigError } from '@mig/common/errors';
 import type { Audit } from '../auth/audit-log.js';
-import { TooManyAttemptsError } from '../auth/limits/attempts.js';
-import { TooMuchError, type Limits } from '../auth/limits/limits.js';
-import { UnauthenticatedError } from '../auth/errors.js';
+import type { Limits } from '../auth/limits/limits.js';
+import { ForbiddenError, UnauthenticatedError, isAudited } from '../auth/errors.js';
 import { bearerOf } from '../auth/operator-auth.js';
 import { peerAddress } from '../auth/peer-address.js';
+import { actorOf, type VmPrincipal } from '../auth/principal.js';
 import type { Admitted, VmGate } from '../auth/vm-gate.js';
+import { retryAfter } from './retry-after.js';
 
 export interface StreamCallerFacts {
   /** The header; undefined = there is none. */
@@ -20,6 +21,8 @@ export interface StreamCallerFacts {
 export interface StreamAdmission {
   /** @throws StreamRefusedError if it may not */
   admit(request: ConnectRequest, caller: StreamCallerFacts): Promise<Admitted>;
+  /** The VM of a stream spoke for another one, which ends its stream: who, for whom, from where. */
+  impersonated(speaker: VmPrincipal, claimedVmId: string, peer: string): void;
 }
 
 /** A stream may not be opened. */
@@ -40,7 +43,34 @@ export function createStreamAdmission(deps: {
   readonly audit: Audit;
 }): StreamAdmission {
   const { gate, limits, audit } = deps;
+
+  function tellRefused(refusal: {
+    readonly actor: string | undefined;
+    readonly target: string;
+    readonly peer: string;
+    readonly status: Status;
+    readonly reason: string;
+  }): void {
+    audit.record({
+      actor: refusal.actor ?? 'anonymous',
+      action: 'access',
+      target: refusal.target,
+      from: peerAddress(refusal.peer),
+      outcome: 'refused',
+      detail: { route: 'StreamCommands', status: Status[refusal.status], reason: refusal.reason },
+    });
+  }
+
   return {
+    impersonated: (speaker, claimedVmId, peer) =>
+      tellRefused({
+        actor: actorOf(speaker),
+        target: claimedVmId,
+        peer,
+        status: Status.PERMISSION_DENIED,
+        reason: `a message on the stream of VM ${speaker.vmId} names another VM`,
+      }),
+
     async admit({ vmId, poolId, bootId }, { authorization, peer }) {
       const bearer = bearerOf(authorization);
       try {
@@ -50,21 +80,16 @@ export function createStreamAdmission(deps: {
       } catch (error) {
         if (!(error instanceof MigError)) throw error;
         const status = STATUS[error.code] ?? Status.PERMISSION_DENIED;
-        audit.record({
-          actor: 'anonymous',
-          action: 'access',
-          target: vmId,
-          from: peerAddress(peer),
-          outcome: 'refused',
-          detail: {
-            route: 'StreamCommands',
-            status: Status[status],
+        if (!isAudited(error))
+          tellRefused({
+            actor: error instanceof ForbiddenError ? error.actor : undefined,
+            target: vmId,
+            peer,
+            status,
             reason: error instanceof UnauthenticatedError ? (error.reason ?? '') : error.message,
-          },
-        });
-        const trailer = Metadata();
-        if (error instanceof TooManyAttemptsError || error instanceof TooMuchError)
-          trailer.set('retry-after', String(Math.ceil(error.retryAfterMs / 1_000)));
+          });
+        const isLater = status === Status.RESOURCE_EXHAUSTED || status === Status.UNAVAILABLE;
+        const trailer = isLater ? retryAfter(error) : Metadata();
         throw new StreamRefusedError(status, error.message, trailer);
       }
     },

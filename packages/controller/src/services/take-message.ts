@@ -98,11 +98,20 @@ function takeAck(ack: CommandAck, link: Speaker, { logger, inFlight, queue }: Co
 
 const identityOf = ({ vmId, poolId, orgId, bootId }: Speaker) => ({ vmId, poolId, orgId, bootId });
 
-/** A VM speaks only for itself (I10). A message that names no VM is the stream's own. @throws ServerError */
+/** A VM speaks only for itself (I10). A message that names no VM is the stream's own. @throws ImpersonationError */
 export function checkSpeaker({ vmId }: { readonly vmId: string }, link: VmLink): void {
-  if (vmId === '' || vmId === link.vmId) return;
-  throw new ServerError(
-    Status.PERMISSION_DENIED,
-    `this is the stream of VM ${link.vmId}; it cannot speak for ${JSON.stringify(printable(vmId))}`,
-  );
+  if (vmId !== '' && vmId !== link.vmId) throw new ImpersonationError(link.vmId, vmId);
+}
+
+/** A VM spoke for another one. */
+export class ImpersonationError extends ServerError {
+  constructor(
+    vmId: string,
+    readonly claimedVmId: string,
+  ) {
+    super(
+      Status.PERMISSION_DENIED,
+      `this is the stream of VM ${vmId}; it cannot speak for ${JSON.stringify(printable(claimedVmId))}`,
+    );
+  }
 }

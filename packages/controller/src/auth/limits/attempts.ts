@@ -8,7 +8,11 @@ import { MigError } from '@mig/common/errors';
 
 /** An address has failed too often. */
 export class TooManyAttemptsError extends MigError {
-  constructor(readonly retryAfterMs: number) {
+  /** @param isAudited it has its entry in the audit log already */
+  constructor(
+    readonly retryAfterMs: number,
+    readonly isAudited = false,
+  ) {
     super(
       'too-many-attempts',
       `too many failed attempts from this address: try again in ${Math.ceil(retryAfterMs / 1_000)} s`,
