@@ -26,6 +26,7 @@ async function guardedApp() {
           onEntered();
         }),
     },
+    certificateOf: () => undefined,
     limits: { request: (id: string) => void requested.push(id), message: () => undefined },
     reach: {
       vm: () => 'linux',
