@@ -23,7 +23,10 @@ export interface StartTask {
   readonly graceMs: number;
   /** How long it goes on without a stream; 0 = not at all. */
   readonly resumeMs: number;
+  /** Output comes as it was written, also where it is no valid UTF-8. */
   readonly rawOutput: boolean;
+  /** Most bytes of output that go unacknowledged; 0 = there are no acknowledgements. */
+  readonly windowBytes: number;
 }
 
 export type TaskRequest =

@@ -59,6 +59,7 @@ const taskRequest: fc.Arbitrary<TaskRequest> = fc.oneof(
     graceMs: fc.maxSafeNat(),
     resumeMs: fc.maxSafeNat(),
     rawOutput: fc.boolean(),
+    windowBytes: fc.maxSafeNat(),
   }),
   fc.record({ kind: fc.constant('cancel' as const), agentId: text, taskId: text, reason: text }),
   fc.record({

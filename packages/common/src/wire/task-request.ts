@@ -5,7 +5,7 @@ import type { TaskWork } from '../domain/task.js';
 import { errorMessage } from '../errors.js';
 import { fromWireOperation, toWireOperation } from './docker-operation.js';
 
-const NOTHING = { timeoutMs: 0, graceMs: 0, resumeMs: 0, rawOutput: false };
+const NOTHING = { timeoutMs: 0, graceMs: 0, resumeMs: 0, rawOutput: false, windowBytes: 0 };
 
 export function encodeTaskRequest(request: TaskRequest): Uint8Array {
   return Wire.encode(toWire(request)).finish();
@@ -23,8 +23,8 @@ export function decodeTaskRequest(bytes: Uint8Array): TaskRequest {
 function toWire(request: TaskRequest): Wire {
   switch (request.kind) {
     case 'start': {
-      const { agentId, taskId, timeoutMs, graceMs, resumeMs, rawOutput } = request;
-      return { agentId, taskId, timeoutMs, graceMs, resumeMs, rawOutput, task: toWireWork(request.work) };
+      const { kind: _, work, ...fields } = request;
+      return { ...fields, task: toWireWork(work) };
     }
     case 'cancel': {
       const { agentId, taskId, reason } = request;
@@ -47,10 +47,11 @@ function toWireWork(work: TaskWork): NonNullable<Wire['task']> {
 }
 
 function fromWire(wire: Wire): TaskRequest {
-  const { agentId, taskId, task, timeoutMs, graceMs, resumeMs, rawOutput } = wire;
+  const { task, ...fields } = wire;
+  const { agentId, taskId } = wire;
   const unknown = { kind: 'unknown' as const, agentId, taskId };
   if (task === undefined) return unknown;
-  const start = { kind: 'start' as const, agentId, taskId, timeoutMs, graceMs, resumeMs, rawOutput };
+  const start = { kind: 'start' as const, ...fields };
   switch (task.$case) {
     case 'shellExecute':
       return { ...start, work: { kind: 'shell', ...task.value } };
