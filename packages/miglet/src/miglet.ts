@@ -21,6 +21,7 @@ import { heartbeatIntervalOf, type MigletActors } from './machine/setup.js';
 import { statusOf, type MigletStatus } from './machine/status.js';
 import type { Ending } from './machine/types.js';
 import { resumeCommands } from './resume.js';
+import type { Tasks, TasksContext } from './tasks/tasks.js';
 
 /** What the MIGlet needs of the VM it runs on. The real ones are made by `createHost`; a simulated fleet has others. */
 export interface MigletHost {
@@ -35,6 +36,8 @@ export interface MigletHost {
   readonly configureRunner: MigletActors['configureRunner'];
   sampleHealth(): Promise<VmHealth>;
   powerOff(): Promise<void>;
+  /** Begins to take tasks from the controller; default: none are taken. */
+  readonly startTasks?: ((deps: TasksContext) => Tasks) | undefined;
 }
 
 export interface MigletDeps {
@@ -61,6 +64,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   const identity: VmIdentity = { vmId: config.vm_id, poolId: config.pool_id, orgId: config.org_id };
   const { boot } = host.boot;
   let grpcEndpoint = config.controller.grpc_endpoint;
+  const endpoint = (): string => grpcEndpoint || defaultGrpcEndpoint(config.controller.endpoint);
 
   const commandEffects: CommandEffects = {
     send: (event) => actor.send(event),
@@ -80,7 +84,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     identity,
     bootId: boot.bootId,
     session: () => ({
-      endpoint: grpcEndpoint || defaultGrpcEndpoint(config.controller.endpoint),
+      endpoint: endpoint(),
       keepaliveMs: config.controller.keepalive,
       keepaliveTimeoutMs: config.controller.keepalive_timeout,
     }),
@@ -204,11 +208,14 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     settle: (id, outcome) => link.settleCommand(id, outcome),
   });
 
+  const tasks = host.startTasks?.({ endpoint, clock, logger: logger.child({ part: 'tasks' }), random });
+
   return {
     status,
     shutdown: (reason, force) =>
       actor.send({ type: 'shutdown.request', commandId: undefined, reason, force, poweroff: false }),
     ended: toPromise(actor).then(async (ending) => {
+      await tasks?.stop('the MIGlet ends');
       await link.closed();
       logger.info({ event: 'ended', outcome: ending.outcome, reason: ending.reason }, 'the MIGlet has ended');
       return ending;

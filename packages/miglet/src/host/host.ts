@@ -14,6 +14,7 @@ import type { MigletHost } from '../miglet.js';
 import { configureRunner } from '../runner/configure.js';
 import { runnerEnvironment } from '../runner/environment.js';
 import { runnerDirectory } from '../runner/runner-directory.js';
+import { startTasks } from '../tasks/tasks.js';
 import { openBootFile, readKernelBootId } from './boot-file.js';
 import { eventFile, openEarlierBoots } from './earlier-boots.js';
 import { sampleHealth } from './health.js';
@@ -84,6 +85,7 @@ export function createHost({ config, env, logger }: HostDeps): RealHost {
     ),
     sampleHealth: () => sampleHealth(directory.path),
     powerOff,
+    startTasks: config.tasks.enabled ? (context) => startTasks({ ...context, config, env }) : undefined,
     release,
   };
 }

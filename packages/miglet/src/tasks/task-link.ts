@@ -1,0 +1,146 @@
+/** The stream of `TaskService`: opened, kept, and opened again when it breaks. A connection of its own, beside that of the commands. */
+import {
+  ChannelCredentials,
+  ClientError,
+  Metadata,
+  Status,
+  createChannel,
+  createClient,
+  type Client,
+} from 'nice-grpc';
+import { backoffDelayMs } from '@mig/common/backoff';
+import type { Clock } from '@mig/common/clock';
+import { AGENT_FEATURES, type TaskRequest, type TaskResponse } from '@mig/common/domain/task-messages';
+import { errorMessage } from '@mig/common/errors';
+import type { Logger } from '@mig/common/logger';
+import { MAX_MESSAGE_BYTES } from '@mig/common/wire/command-service';
+import { taskServiceDefinition } from '@mig/common/wire/task-service';
+import { closeChannel } from '../controller-link/close-channel.js';
+import type { ResponseQueue } from './response-queue.js';
+
+export interface TaskLinkOptions {
+  readonly agentId: string;
+  /** Read at every connection: it may have changed. */
+  readonly token: () => string;
+  /** HOST:PORT; empty = not known yet. */
+  readonly endpoint: () => string;
+  readonly keepaliveMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly reconnect: { readonly firstMs: number; readonly maxMs: number; readonly minimumUptimeMs: number };
+}
+
+export interface TaskLinkDeps {
+  readonly queue: ResponseQueue;
+  readonly onRequest: (request: TaskRequest) => void;
+  readonly onUp: () => void;
+  readonly onDown: () => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+}
+
+export interface TaskLink {
+  /** Ends the stream in order and opens no other; resolves when it has ended, at the latest after 2 s. */
+  close(): Promise<void>;
+}
+
+const CLOSE_MS = 2_000;
+
+export function openTaskLink(deps: TaskLinkDeps, options: TaskLinkOptions): TaskLink {
+  const { queue, clock, logger } = deps;
+  let closing = false;
+  let abort = new AbortController();
+  let wake = (): void => undefined;
+  let wakeSleep = (): void => undefined;
+  queue.onReady(() => wake());
+
+  async function* outgoing(isOver: () => boolean): AsyncGenerator<TaskResponse> {
+    for (;;) {
+      const response = isOver() ? undefined : queue.take();
+      if (response !== undefined) yield response;
+      else if (isOver() || closing) return;
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+  }
+
+  /** @returns why it ended */
+  async function session(endpoint: string): Promise<string> {
+    const channel = createChannel(`http://${endpoint}`, ChannelCredentials.createInsecure(), {
+      'grpc.keepalive_time_ms': options.keepaliveMs,
+      'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+      'grpc.enable_retries': 0,
+      'grpc.enable_channelz': 0,
+      // Output that waits for its reader must not keep the commands waiting.
+      'grpc.use_local_subchannel_pool': 1,
+    });
+    const client: Client<typeof taskServiceDefinition> = createClient(taskServiceDefinition, channel);
+    abort = new AbortController();
+    let up = false;
+    let over = false;
+    const goUp = (): void => {
+      if (up || over) return;
+      up = true;
+      logger.info({ event: 'tasks_connected', endpoint }, 'the stream of tasks is open');
+      deps.onUp();
+    };
+    try {
+      const metadata = Metadata({
+        agent_id: options.agentId,
+        agent_token: options.token(),
+        agent_features: AGENT_FEATURES.join(','),
+      });
+      const requests = client.streamTasks(
+        outgoing(() => over),
+        { metadata, signal: abort.signal, onHeader: goUp },
+      );
+      for await (const request of requests) deps.onRequest(request);
+      return 'the controller ended the stream';
+    } catch (error) {
+      return error instanceof ClientError ? `${Status[error.code]}: ${error.details}` : errorMessage(error);
+    } finally {
+      over = true;
+      wake();
+      closeChannel(channel);
+      if (up) deps.onDown();
+    }
+  }
+
+  const pause = (delayMs: number): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = clock.setTimer(resolve, delayMs);
+      wakeSleep = () => {
+        clock.clearTimer(timer);
+        resolve();
+      };
+    });
+
+  async function keepOpen(): Promise<void> {
+    let failures = 0;
+    while (!closing) {
+      const endpoint = options.endpoint();
+      const startedAtMs = clock.monotonicMs();
+      const reason = endpoint === '' ? 'the controller is not known yet' : await session(endpoint);
+      if (closing) return;
+      const uptimeMs = clock.monotonicMs() - startedAtMs;
+      failures = uptimeMs >= options.reconnect.minimumUptimeMs ? 0 : failures;
+      const delayMs = backoffDelayMs(options.reconnect, failures, deps.random);
+      failures += 1;
+      logger.warn({ event: 'tasks_disconnected', reason, delayMs }, 'there is no stream of tasks');
+      await pause(delayMs);
+    }
+  }
+
+  const ended = keepOpen();
+  return {
+    async close() {
+      closing = true;
+      wake();
+      wakeSleep();
+      const timer = setTimeout(() => abort.abort(), CLOSE_MS);
+      await ended;
+      clearTimeout(timer);
+    },
+  };
+}
