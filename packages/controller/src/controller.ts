@@ -26,6 +26,7 @@ import { STOPPING_MESSAGE, crashWindowMs, sayFarewell } from './services/farewel
 import { createGrpcServer } from './services/grpc-server.js';
 import { createInFlight } from './services/in-flight.js';
 import { openFileStore } from './store/file/file-store.js';
+import { openWork } from './work.js';
 
 export interface ControllerDeps {
   readonly config: ControllerConfig;
@@ -115,6 +116,14 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     requeueSent: (vmId) => queue.requeueSent(vmId),
     history: (vmId, limit) => store.events(vmId, { limit }),
   });
+  const work = await openWork({
+    config,
+    clock,
+    logger,
+    random: deps.random,
+    isKnown: (vmId) => fleet.get(vmId) !== undefined,
+    loopbackOnly: isLoopback(config.grpc.host),
+  });
   const registrar = createRegistrar(config, { clock, logger: logger.child({ part: 'github' }) });
   const managesRunners = config.github.auth !== 'none';
   const fence = createRunnerFence({
@@ -189,6 +198,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     registrar,
     cordons,
     feed,
+    tasks: work.tasks,
+    authority: work.authority,
     store,
     stopping: stopping.signal,
     inFlight,
@@ -202,9 +213,10 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       monotonicMs: () => clock.monotonicMs(),
       drainIdOf: (vmId) => drains.drainIdOf(vmId),
       notReady: () =>
-        [stopping.signal.aborted ? 'the controller is stopping' : undefined, store.problem()].filter(
-          (reason) => reason !== undefined,
-        ),
+        [
+          stopping.signal.aborted ? 'the controller is stopping' : undefined,
+          store.problem() ?? work.problem(),
+        ].filter((reason) => reason !== undefined),
       grpcEndpoint: () =>
         config.grpc.advertised_endpoint ||
         (isLoopback(config.grpc.host) ? `${config.grpc.host}:${grpcPort}` : ''),
@@ -238,6 +250,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     httpPort = await http.listen(config.http.host, config.http.port);
   } catch (error) {
     await Promise.allSettled([grpc.stop(0), http.stop(0)]);
+    await work.stop();
+    await work.close();
     await store.close();
     throw error;
   }
@@ -247,6 +261,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     losses.sweep();
     fence.sweep();
     controllerEvents.sweep();
+    work.sweep();
   });
   every(FORGET_MS, () => {
     fleet
@@ -275,11 +290,13 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     );
     await within(inFlight.settled(), remainingMs() / 2);
     links.closeAll({ kind: 'stopping', message: STOPPING_MESSAGE });
+    await work.stop();
     await Promise.allSettled([http.stop(remainingMs()), grpc.stop(remainingMs())]);
     // What the last messages brought is handed to the store before it closes.
     await inFlight.settled();
     await losses.stop();
     await drains.stop();
+    await work.close();
     await store.close();
   }
 

@@ -70,6 +70,12 @@ const containerSchema = z.object({
   created: z.number(),
 });
 
+/** What is kept of a task's output. */
+const taskOutputSchema = z.object({
+  bytes: z.int().describe('all that the task wrote'),
+  cut_bytes: z.int().describe('of these, from the middle, are gone'),
+});
+
 const shared = {
   id: idSchema,
   vm_id: idSchema,
@@ -89,23 +95,17 @@ const shared = {
   message: z.string().optional().describe('why it ended as it did'),
   container_id: z.string().optional(),
   containers: z.array(containerSchema).optional().describe('what `docker list` found'),
+  output: taskOutputSchema,
 };
 
 /** What the task's file holds. */
 export const taskRecordSchema = z.object({ ...shared, idempotency_key: z.string().optional() });
 
-/** What is kept of a task's output. */
-export const taskOutputSchema = z.object({
-  bytes: z.int().describe('all that the task wrote'),
-  cut_bytes: z.int().describe('of these, from the middle, are gone'),
-});
-
-export const taskSchema = z.object({ ...shared, output: taskOutputSchema });
+export const taskSchema = z.object(shared);
 export const taskListSchema = z.object({ tasks: z.array(taskSchema), next_cursor: z.string().optional() });
 
 export type TaskResource = z.infer<typeof taskSchema>;
 export type TaskRecordResource = z.infer<typeof taskRecordSchema>;
-export type TaskOutputResource = z.infer<typeof taskOutputSchema>;
 export type CreateTaskBody = z.input<typeof createTaskSchema>;
 
 /** The data of an `output` event of `GET /api/v1/tasks/{id}/output`: text, or base64 where it is no valid UTF-8. */
@@ -144,6 +144,7 @@ const toShared = (task: TaskRecord) => ({
   timeout_ms: task.timeoutMs,
   delivery_timeout_ms: task.deliveryTimeoutMs,
   resume: task.resume,
+  output: { bytes: task.outputBytes, cut_bytes: task.outputCutBytes },
   hold_output: task.holdOutput,
   ...defined({
     sent_at: toOptionalTime(task.sentAt),
@@ -157,10 +158,7 @@ const toShared = (task: TaskRecord) => ({
   }),
 });
 
-export const toTaskResource = (task: TaskRecord, output: TaskOutputResource): TaskResource => ({
-  ...toShared(task),
-  output,
-});
+export const toTaskResource = (task: TaskRecord): TaskResource => toShared(task);
 
 export const toTaskRecordResource = (task: TaskRecord): TaskRecordResource => ({
   ...toShared(task),
@@ -186,5 +184,7 @@ export const fromTaskRecordResource = (resource: TaskRecordResource): TaskRecord
   message: resource.message,
   containerId: resource.container_id,
   containers: resource.containers,
+  outputBytes: resource.output.bytes,
+  outputCutBytes: resource.output.cut_bytes,
   idempotencyKey: resource.idempotency_key,
 });

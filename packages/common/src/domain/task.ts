@@ -101,6 +101,10 @@ export interface TaskRecord {
   readonly containerId: string | undefined;
   /** Of a `docker list`. */
   readonly containers: readonly DockerContainer[] | undefined;
+  /** All that it wrote, bytes. */
+  readonly outputBytes: number;
+  /** Of these, so many are gone: the middle of much output is cut out. */
+  readonly outputCutBytes: number;
   readonly idempotencyKey: string | undefined;
 }
 

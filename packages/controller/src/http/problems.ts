@@ -46,6 +46,9 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'vm-cordoned': { status: 409, title: 'The VM is cordoned' },
   'other-boot': { status: 409, title: 'The VM is in another boot' },
   stopping: { status: 503, title: 'The controller is stopping' },
+  'unknown-task': { status: 404, title: 'Unknown task' },
+  'task-ended': { status: 409, title: 'The task has ended' },
+  'too-many-tasks': { status: 429, title: 'Too many unfinished tasks' },
   'github-unavailable': { status: 503, title: 'GitHub cannot be asked now' },
 };
 

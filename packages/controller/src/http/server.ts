@@ -10,12 +10,14 @@ import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
 import { commandRoutes, type CommandRoutesDeps } from './command-routes.js';
 import { drainRoutes, type DrainRoutesDeps } from './drain-routes.js';
+import { taskRoutes, type TaskRoutesDeps } from './task-routes.js';
 import { vmRoutes, type VmRoutesDeps } from './vm-routes.js';
 
 export type HttpServerDeps = HealthDeps &
   MigletRoutesDeps &
   VmRoutesDeps &
   CommandRoutesDeps &
+  TaskRoutesDeps &
   DrainRoutesDeps & {
     readonly logger: Logger;
     /** Aborted when the controller begins to stop: from then on nothing new is taken. */
@@ -86,6 +88,7 @@ export async function createHttpServer(
     vmRoutes(typed, deps);
     commandRoutes(typed, deps);
     drainRoutes(typed, deps);
+    taskRoutes(typed, deps);
     typed.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
     done();
   });

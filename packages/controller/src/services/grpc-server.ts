@@ -1,4 +1,4 @@
-/** The gRPC server: the command service, health (grpc.health.v1) and reflection. */
+/** The gRPC server: commands, tasks, health (grpc.health.v1) and reflection. */
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { createServer, type Server } from 'nice-grpc';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
@@ -10,8 +10,10 @@ import {
   commandServiceDefinition,
   descriptorSet,
 } from '@mig/common/wire/command-service';
+import { TASK_SERVICE_NAME, taskServiceDefinition } from '@mig/common/wire/task-service';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
 import { createFailureLog } from './middleware/log-failures.js';
+import { createTaskService, type TaskServiceDeps } from './task-service.js';
 
 export interface GrpcServer {
   /** @returns the port that is listened on; rejects with the system's error if it cannot be had */
@@ -23,12 +25,16 @@ export interface GrpcServer {
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
-export function createGrpcServer(deps: CommandServiceDeps & { readonly logger: Logger }): GrpcServer {
+const SERVICES = [COMMAND_SERVICE_NAME, TASK_SERVICE_NAME];
+
+export function createGrpcServer(
+  deps: CommandServiceDeps & TaskServiceDeps & { readonly logger: Logger },
+): GrpcServer {
   // The library writes to standard error by itself; what it would say there reaches us as errors.
   setLogVerbosity(logVerbosity.NONE);
   const health = HealthState();
   const setHealth = (status: 'healthy' | 'unhealthy'): void => {
-    for (const service of ['', COMMAND_SERVICE_NAME]) health.setStatus(status, service);
+    for (const service of ['', ...SERVICES]) health.setStatus(status, service);
   };
   setHealth('healthy');
   deps.stopping.addEventListener('abort', () => setHealth('unhealthy'), { once: true });
@@ -41,8 +47,9 @@ export function createGrpcServer(deps: CommandServiceDeps & { readonly logger: L
     'grpc.enable_channelz': 0,
   }).use(createFailureLog(deps.logger));
   server.add(commandServiceDefinition, createCommandService(deps));
+  server.add(taskServiceDefinition, createTaskService(deps));
   server.add(HealthDefinition, HealthServiceImpl(health));
-  server.add(ServerReflectionService, ServerReflection(descriptorSet(), [COMMAND_SERVICE_NAME]));
+  server.add(ServerReflectionService, ServerReflection(descriptorSet(), SERVICES));
   return {
     listen: (host, port) => server.listen(`${host}:${port}`),
     async stop(deadlineMs) {

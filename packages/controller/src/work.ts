@@ -1,0 +1,73 @@
+/** What the controller has for tasks and jobs: their store, their parts, and what serves them. Joined to the rest in controller.ts. */
+import { readFileSync } from 'node:fs';
+import type { Clock } from '@mig/common/clock';
+import {
+  fromTaskRecordResource,
+  taskRecordSchema,
+  toTaskRecordResource,
+} from '@mig/common/api/task-resource';
+import type { Logger } from '@mig/common/logger';
+import { createSharedTokenAuthority, type AgentAuthority } from './agents/agent-authority.js';
+import type { ControllerConfig } from './config.js';
+import { createOutputStore } from './store/output/output-store.js';
+import { openWorkStore } from './store/work/work-store.js';
+import type { TaskManager } from './tasks/task-manager.js';
+import { openTasksPart } from './tasks/tasks-part.js';
+
+export interface Work {
+  readonly tasks: TaskManager;
+  readonly authority: AgentAuthority;
+  /** Why nothing can be stored now. */
+  problem(): string | undefined;
+  /** Once a second. */
+  sweep(): void;
+  /** Sends the agents away. */
+  stop(): Promise<void>;
+  /** After `stop`, and after the last request: resolves when everything is stored. */
+  close(): Promise<void>;
+}
+
+export interface WorkDeps {
+  readonly config: ControllerConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly random: () => number;
+  /** Is it a VM that the fleet knows? */
+  readonly isKnown: (vmId: string) => boolean;
+  /** gRPC can be reached from this machine only. */
+  readonly loopbackOnly: boolean;
+}
+
+/** @throws DataDirectoryUnreadableError, or the system's error */
+export async function openWork(deps: WorkDeps): Promise<Work> {
+  const { config, clock, logger, random, isKnown, loopbackOnly } = deps;
+  const { token_file: tokenFile } = config.tasks.agents;
+  const store = await openWorkStore(config.data_dir, { clock, logger: logger.child({ part: 'work-store' }) });
+  const outputs = createOutputStore(store.outputFolder, config.tasks.output_bytes, logger);
+  const tasks = await openTasksPart({
+    settings: config.tasks,
+    retentionMs: config.retention.age,
+    records: await store.open({
+      name: 'task',
+      schema: taskRecordSchema,
+      toResource: toTaskRecordResource,
+      fromResource: fromTaskRecordResource,
+    }),
+    outputs,
+    isKnown,
+    clock,
+    logger: logger.child({ part: 'tasks' }),
+    random,
+  });
+  return {
+    tasks,
+    authority: createSharedTokenAuthority({
+      readToken: tokenFile === '' ? undefined : () => readFileSync(tokenFile, 'utf8').trim(),
+      loopbackOnly,
+    }),
+    problem: store.problem,
+    sweep: () => tasks.sweep(),
+    stop: () => tasks.stop(),
+    close: () => store.close(),
+  };
+}
