@@ -59,7 +59,8 @@ export function createTaskService(
         },
       };
       context.signal.addEventListener('abort', () => outbox.close(), { once: true });
-      // The agent hears that it was taken, though there may be no task for hours.
+      // The agent hears that it was taken, though there may be no task for hours. An empty header would not be sent.
+      context.header.set('session_id', link.sessionId);
       context.sendHeader();
       tasks.connect(link);
       const messages = incoming[Symbol.asyncIterator]();

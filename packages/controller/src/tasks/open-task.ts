@@ -267,8 +267,13 @@ export function createOpenTask(
 
 /** What the last response says, and what was asked before, make one ending. */
 function endingOf(response: TaskResponse, record: TaskRecord, timedOut: boolean): Ending {
+  // A failure with exit code 0 is one that has none: it did not run, or nobody knows.
+  const hasCode =
+    response.about !== 'cancel' &&
+    response.about !== 'none' &&
+    !(response.status === 'failure' && response.exitCode === 0);
   const facts = {
-    exitCode: response.about === 'cancel' || response.about === 'none' ? undefined : response.exitCode,
+    exitCode: hasCode ? response.exitCode : undefined,
     signal: response.signal || undefined,
     message: response.message || undefined,
     containerId: response.containerId || undefined,

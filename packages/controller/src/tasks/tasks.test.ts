@@ -92,7 +92,7 @@ describe('a task at an agent of the original contract', () => {
       ],
     ]);
     // Nothing of the secret is stored or logged (I8).
-    expect(JSON.stringify(test.log)).not.toContain('s3cret');
+    expect(test.log.text()).not.toContain('s3cret');
     for (const name of readdirSync(path.join(test.directory, 'data'), { recursive: true }) as string[])
       if (/json$|log$/.test(name))
         expect(readFileSync(path.join(test.directory, 'data', name), 'utf8')).not.toContain('s3cret');

@@ -95,7 +95,11 @@ export function openTaskLink(deps: TaskLinkDeps, options: TaskLinkOptions): Task
         outgoing(() => over),
         { metadata, signal: abort.signal, onHeader: goUp },
       );
-      for await (const request of requests) deps.onRequest(request);
+      for await (const request of requests) {
+        // A controller of the original contract may send no header before.
+        goUp();
+        deps.onRequest(request);
+      }
       return 'the controller ended the stream';
     } catch (error) {
       return error instanceof ClientError ? `${Status[error.code]}: ${error.details}` : errorMessage(error);
