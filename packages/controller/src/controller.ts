@@ -199,6 +199,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     cordons,
     feed,
     tasks: work.tasks,
+    jobs: work.jobs,
     authority: work.authority,
     store,
     stopping: stopping.signal,

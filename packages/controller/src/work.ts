@@ -1,6 +1,7 @@
 /** What the controller has for tasks and jobs: their store, their parts, and what serves them. Joined to the rest in controller.ts. */
 import { readFileSync } from 'node:fs';
 import type { Clock } from '@mig/common/clock';
+import { fromJobRecordResource, jobRecordSchema, toJobRecordResource } from '@mig/common/api/job-resource';
 import {
   fromTaskRecordResource,
   taskRecordSchema,
@@ -9,6 +10,8 @@ import {
 import type { Logger } from '@mig/common/logger';
 import { createSharedTokenAuthority, type AgentAuthority } from './agents/agent-authority.js';
 import type { ControllerConfig } from './config.js';
+import { createJobBook } from './jobs/job-book.js';
+import { createJobManager, type JobManager } from './jobs/job-manager.js';
 import { createOutputStore } from './store/output/output-store.js';
 import { openWorkStore } from './store/work/work-store.js';
 import type { TaskManager } from './tasks/task-manager.js';
@@ -16,6 +19,7 @@ import { openTasksPart } from './tasks/tasks-part.js';
 
 export interface Work {
   readonly tasks: TaskManager;
+  readonly jobs: JobManager;
   readonly authority: AgentAuthority;
   /** Why nothing can be stored now. */
   problem(): string | undefined;
@@ -59,14 +63,45 @@ export async function openWork(deps: WorkDeps): Promise<Work> {
     logger: logger.child({ part: 'tasks' }),
     random,
   });
+  const jobsLogger = logger.child({ part: 'jobs' });
+  const { jobs: settings } = config;
+  const book = createJobBook(
+    {
+      records: await store.open({
+        name: 'job',
+        schema: jobRecordSchema,
+        toResource: toJobRecordResource,
+        fromResource: fromJobRecordResource,
+      }),
+      clock,
+      logger: jobsLogger,
+    },
+    { maxFinished: settings.keep_finished, retentionMs: config.retention.age },
+  );
+  const jobs = createJobManager(
+    { book, outputs, clock, logger: jobsLogger, random },
+    {
+      agingMs: settings.aging,
+      offlineAfterMs: settings.offline_after,
+      forgetNodesAfterMs: config.retention.vms,
+      placement: settings.placement,
+      placementWaitMs: settings.placement_wait,
+      claimTimeoutMs: settings.claim_timeout,
+      maxOpen: settings.max_open,
+    },
+  );
   return {
     tasks,
+    jobs,
     authority: createSharedTokenAuthority({
       readToken: tokenFile === '' ? undefined : () => readFileSync(tokenFile, 'utf8').trim(),
       loopbackOnly,
     }),
     problem: store.problem,
-    sweep: () => tasks.sweep(),
+    sweep() {
+      tasks.sweep();
+      jobs.sweep();
+    },
     stop: () => tasks.stop(),
     close: () => store.close(),
   };

@@ -10,6 +10,7 @@ import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
 import { commandRoutes, type CommandRoutesDeps } from './command-routes.js';
 import { drainRoutes, type DrainRoutesDeps } from './drain-routes.js';
+import { jobRoutes, type JobRoutesDeps } from './job-routes.js';
 import { taskRoutes, type TaskRoutesDeps } from './task-routes.js';
 import { vmRoutes, type VmRoutesDeps } from './vm-routes.js';
 
@@ -18,6 +19,7 @@ export type HttpServerDeps = HealthDeps &
   VmRoutesDeps &
   CommandRoutesDeps &
   TaskRoutesDeps &
+  JobRoutesDeps &
   DrainRoutesDeps & {
     readonly logger: Logger;
     /** Aborted when the controller begins to stop: from then on nothing new is taken. */
@@ -89,6 +91,7 @@ export async function createHttpServer(
     commandRoutes(typed, deps);
     drainRoutes(typed, deps);
     taskRoutes(typed, deps);
+    jobRoutes(typed, deps);
     typed.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
     done();
   });

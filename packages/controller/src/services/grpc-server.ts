@@ -10,9 +10,11 @@ import {
   commandServiceDefinition,
   descriptorSet,
 } from '@mig/common/wire/command-service';
+import { NODE_AGENT_SERVICE_NAME, nodeAgentServiceDefinition } from '@mig/common/wire/node-agent-service';
 import { TASK_SERVICE_NAME, taskServiceDefinition } from '@mig/common/wire/task-service';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
 import { createFailureLog } from './middleware/log-failures.js';
+import { createNodeAgentService, type NodeAgentServiceDeps } from './node-agent-service.js';
 import { createTaskService, type TaskServiceDeps } from './task-service.js';
 
 export interface GrpcServer {
@@ -25,10 +27,10 @@ export interface GrpcServer {
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
-const SERVICES = [COMMAND_SERVICE_NAME, TASK_SERVICE_NAME];
+const SERVICES = [COMMAND_SERVICE_NAME, TASK_SERVICE_NAME, NODE_AGENT_SERVICE_NAME];
 
 export function createGrpcServer(
-  deps: CommandServiceDeps & TaskServiceDeps & { readonly logger: Logger },
+  deps: CommandServiceDeps & TaskServiceDeps & NodeAgentServiceDeps & { readonly logger: Logger },
 ): GrpcServer {
   // The library writes to standard error by itself; what it would say there reaches us as errors.
   setLogVerbosity(logVerbosity.NONE);
@@ -48,6 +50,7 @@ export function createGrpcServer(
   }).use(createFailureLog(deps.logger));
   server.add(commandServiceDefinition, createCommandService(deps));
   server.add(taskServiceDefinition, createTaskService(deps));
+  server.add(nodeAgentServiceDefinition, createNodeAgentService(deps));
   server.add(HealthDefinition, HealthServiceImpl(health));
   server.add(ServerReflectionService, ServerReflection(descriptorSet(), SERVICES));
   return {
