@@ -12,6 +12,7 @@ import { addOperations } from './tree/operate.js';
 import { positiveDurationArgument, withExamples, type Act } from './tree/options.js';
 import { addCompletion, addVersion } from './tree/shell.js';
 import { addDocker } from './tree/docker.js';
+import { addJobs } from './tree/jobs.js';
 import { addExec, addTasks } from './tree/tasks.js';
 
 export interface Program {
@@ -67,6 +68,7 @@ export function createProgram(io: Io): Program {
   addExec(command, act);
   addDocker(command, act);
   addTasks(command, act);
+  addJobs(command, act);
   addCompletion(command, io, finish);
   addVersion(command, act);
   return { command, exitCode: () => exitCode };

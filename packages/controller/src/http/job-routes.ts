@@ -19,7 +19,7 @@ import type { JobManager } from '../jobs/job-manager.js';
 import type { Node } from '../jobs/nodes.js';
 import type { App } from './app.js';
 import { lastEventId, openEventStream } from './event-stream.js';
-import { sendOutput } from './output-events.js';
+import { outputQuery, sendOutput } from './output-events.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
 import { parseOffset } from './task-routes.js';
 
@@ -172,14 +172,19 @@ export function jobRoutes(app: App, { jobs, stopping }: JobRoutesDeps): void {
         summary: 'The output of a job as server-sent events, until its end',
         description: 'As that of a task: `output`, `gap`, `end` with the job. `Last-Event-ID` resumes.',
         params: jobParams,
-        querystring: z.object({ after: z.string().max(32).optional().describe('as Last-Event-ID') }),
+        querystring: outputQuery,
       },
     },
     async (request, reply) => {
       const { id } = request.params;
       const from = parseOffset(lastEventId(request, request.query.after));
       const reader = await jobs.outputs.read(id, from, isJobFinal(jobs.get(id).state));
-      await sendOutput(openEventStream(request, reply, stopping), reader, () => toJobResource(jobs.get(id)));
+      await sendOutput(
+        openEventStream(request, reply, stopping),
+        reader,
+        () => toJobResource(jobs.get(id)),
+        request.query.follow,
+      );
     },
   );
 

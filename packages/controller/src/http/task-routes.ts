@@ -12,7 +12,7 @@ import { TASK_STATES } from '@mig/common/domain/task-state';
 import type { TaskManager } from '../tasks/task-manager.js';
 import type { App } from './app.js';
 import { lastEventId, openEventStream } from './event-stream.js';
-import { sendOutput } from './output-events.js';
+import { outputQuery, sendOutput } from './output-events.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
 import { BadRequestError } from './problems.js';
 
@@ -104,17 +104,18 @@ export function taskRoutes(app: App, { tasks, stopping }: TaskRoutesDeps): void 
         description:
           'Events: `output` {stream, text or base64}, `gap` {cut_bytes}, `end` with the task. `Last-Event-ID` resumes.',
         params: taskParams,
-        querystring: z.object({
-          after: z.string().max(32).optional().describe('as Last-Event-ID'),
-        }),
+        querystring: outputQuery,
       },
     },
     async (request, reply) => {
       const { id } = request.params;
       const from = parseOffset(lastEventId(request, request.query.after));
       const reader = await tasks.readOutput(id, from);
-      await sendOutput(openEventStream(request, reply, stopping), reader, () =>
-        toTaskResource(tasks.get(id)),
+      await sendOutput(
+        openEventStream(request, reply, stopping),
+        reader,
+        () => toTaskResource(tasks.get(id)),
+        request.query.follow,
       );
     },
   );

@@ -23,8 +23,12 @@ export interface OutputFlow {
 }
 
 export interface OutputReader {
-  /** What comes next, as soon as something does; undefined when all was read and no more comes, or after `close`. */
-  next(): Promise<OutputPage | undefined>;
+  /**
+   * What comes next, as soon as something does; undefined when all was read and no more comes, or after `close`.
+   *
+   * @param wait false: undefined also when there is no more just now; default true
+   */
+  next(wait?: boolean): Promise<OutputPage | undefined>;
   close(): void;
 }
 
@@ -93,7 +97,7 @@ export function createOutputFlow(log: OutputLog, held: boolean, clock: Clock): O
       let closed = false;
       readers.add(reader);
       return {
-        async next() {
+        async next(wait = true) {
           // What was handed out before has been taken: whoever asks for more has room.
           reader.position = next;
           wake();
@@ -104,7 +108,7 @@ export function createOutputFlow(log: OutputLog, held: boolean, clock: Clock): O
             next = page.next;
             if (page.chunks.length > 0 || page.cutBytes > 0) return page;
             if (moved) continue;
-            if (isLast) return undefined;
+            if (isLast || !wait) return undefined;
             if (!finished && !closed && log.end <= next) await changed();
           }
           return undefined;
