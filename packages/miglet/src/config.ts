@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { duration, id, integer } from '@mig/common/config/fields';
 import { LOG_LEVELS } from '@mig/common/domain/log-level';
+import { jobsSettings } from './jobs/settings.js';
 import { tasksSettings } from './tasks/settings.js';
 
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
@@ -124,6 +125,7 @@ export const migletConfigSchema = (defaultVmId: string) =>
       ),
     }),
     tasks: tasksSettings,
+    jobs: jobsSettings,
     registration: section({
       max_failures: integer(5, 1, 1_000).describe('failures in a row after which the VM is given up'),
       retry_first: duration('5s', 100, 3_600_000).describe('bound of the first wait before trying again'),

@@ -15,6 +15,7 @@ import { createCommandIntake } from './controller-link/command-intake.js';
 import { createControllerLink } from './controller-link/controller-link.js';
 import type { BootFile } from './host/boot-file.js';
 import type { CommandJournal, EarlierBoot, EventJournal } from './journal/journal.js';
+import type { Jobs, JobsContext } from './jobs/jobs.js';
 import { limitsOf, settingsOf } from './limits.js';
 import { createMigletMachine } from './machine/miglet-machine.js';
 import { heartbeatIntervalOf, type MigletActors } from './machine/setup.js';
@@ -38,6 +39,8 @@ export interface MigletHost {
   powerOff(): Promise<void>;
   /** Begins to take tasks from the controller; default: none are taken. */
   readonly startTasks?: ((deps: TasksContext) => Tasks) | undefined;
+  /** Begins to take jobs from the controller's queue; default: none are taken. */
+  readonly startJobs?: ((deps: JobsContext) => Jobs) | undefined;
 }
 
 export interface MigletDeps {
@@ -66,8 +69,12 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   let grpcEndpoint = config.controller.grpc_endpoint;
   const endpoint = (): string => grpcEndpoint || defaultGrpcEndpoint(config.controller.endpoint);
 
+  let jobs: Jobs | undefined;
   const commandEffects: CommandEffects = {
-    send: (event) => actor.send(event),
+    send: (event) => {
+      jobs?.onRequest(event);
+      actor.send(event);
+    },
     settle: (commandId, outcome) => link.settleCommand(commandId, outcome),
     setLogLevel: (level) => {
       logger.level = level;
@@ -119,7 +126,12 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
 
   const machine = createMigletMachine({
     emitEvent: (type, data) => link.emitEvent(type, data),
-    settleCommand: (commandId, result) => link.settleCommand(commandId, result),
+    settleCommand: (commandId, result) => {
+      const settle = (): void => link.settleCommand(commandId, result);
+      // A drain has not ended while a job of the queue runs (I5).
+      if (jobs === undefined) settle();
+      else jobs.whenDrained(commandId, settle);
+    },
     sendHeartbeat: beat,
     rememberDrained: (drained) => {
       host.boot.rememberDrained(drained);
@@ -168,7 +180,10 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
       configureRunner: host.configureRunner,
       deregister: fromPromise(({ input, signal }) => link.deregister(input.runnerName, signal)),
       flush: fromPromise(() => link.flushed()),
-      powerOff: fromPromise(() => host.powerOff()),
+      powerOff: fromPromise(async () => {
+        await jobs?.idle();
+        await host.powerOff();
+      }),
     },
   });
 
@@ -209,12 +224,15 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   });
 
   const tasks = host.startTasks?.({ endpoint, clock, logger: logger.child({ part: 'tasks' }), random });
+  jobs = host.startJobs?.({ endpoint, status, clock, logger: logger.child({ part: 'jobs' }), random });
 
   return {
     status,
     shutdown: (reason, force) =>
-      actor.send({ type: 'shutdown.request', commandId: undefined, reason, force, poweroff: false }),
+      commandEffects.send({ type: 'shutdown.request', commandId: undefined, reason, force, poweroff: false }),
     ended: toPromise(actor).then(async (ending) => {
+      await jobs?.idle();
+      await jobs?.stop('the MIGlet ends');
       await tasks?.stop('the MIGlet ends');
       await link.closed();
       logger.info({ event: 'ended', outcome: ending.outcome, reason: ending.reason }, 'the MIGlet has ended');

@@ -7,6 +7,7 @@ import { lockDirectory, type DirectoryLockOptions } from '@mig/common/directory-
 import type { Logger } from '@mig/common/logger';
 import { createRunnerActor } from '../actors/runner.actor.js';
 import type { MigletConfig } from '../config.js';
+import { startJobs } from '../jobs/jobs.js';
 import { createCommandJournal } from '../journal/command-journal.js';
 import { createEventJournal } from '../journal/event-journal.js';
 import { openLogFile } from '../journal/log-file.js';
@@ -86,6 +87,7 @@ export function createHost({ config, env, logger }: HostDeps): RealHost {
     sampleHealth: () => sampleHealth(directory.path),
     powerOff,
     startTasks: config.tasks.enabled ? (context) => startTasks({ ...context, config, env }) : undefined,
+    startJobs: config.jobs.enabled ? (context) => startJobs({ ...context, config, env }) : undefined,
     release,
   };
 }

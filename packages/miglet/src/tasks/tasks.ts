@@ -58,18 +58,21 @@ export function createExecutors(
   };
 }
 
+/** A MIGlet that was killed could not end its tasks and jobs; nobody waits for them. @param owner the state folder */
+export function endOrphans(owner: string, logger: Logger): void {
+  const orphans = orphansOf(owner);
+  if (orphans.length === 0) return;
+  logger.warn(
+    { event: 'tasks_orphaned', count: orphans.length },
+    'processes of tasks of a MIGlet that was killed are ended',
+  );
+  signalAll(orphans, 'SIGKILL');
+}
+
 /** Begins at once: tasks run beside whatever the VM does. */
 export function startTasks({ config, endpoint, env, clock, logger, random }: TasksDeps): Tasks {
   const owner = path.resolve(config.state_dir);
-  // A MIGlet that was killed could not end its tasks; nobody waits for them.
-  const orphans = orphansOf(owner);
-  if (orphans.length > 0) {
-    logger.warn(
-      { event: 'tasks_orphaned', count: orphans.length },
-      'processes of tasks of a MIGlet that was killed are ended',
-    );
-    signalAll(orphans, 'SIGKILL');
-  }
+  endOrphans(owner, logger);
   const executors = createExecutors(config.tasks, env, owner);
   const queue = createResponseQueue();
   const desk = createTaskDesk(
