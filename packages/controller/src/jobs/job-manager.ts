@@ -84,6 +84,8 @@ export interface JobManagerOptions {
 const OFFER_HOLD_MS = 3_000;
 /** A node may have been told of a claim so long after its heartbeat was written. */
 const CLAIM_UNDER_WAY_MS = 10_000;
+/** A node begins what it has claimed well within this. */
+const FORGOTTEN_MS = 5_000;
 const OK: NodeAnswer = { ok: true, message: '' };
 const no = (message: string): NodeAnswer => ({ ok: false, message });
 
@@ -263,6 +265,16 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
     }
   }
 
+  /** A job that the node claimed a while ago and did not begin: it was restarted in between, and is shown it again. */
+  function forgotten(node: Node): JobRecord | undefined {
+    if (node.listsJobs) return undefined;
+    for (const id of node.jobIds) {
+      const job = book.find(id);
+      if (job?.state === 'claimed' && clock.now() - (job.claimedAt ?? 0) > FORGOTTEN_MS) return job;
+    }
+    return undefined;
+  }
+
   /** Has another node asked lately that suits the job better? */
   function isLeft(job: QueuedJob, node: Node, nowMs: number): boolean {
     if (clock.now() - job.queuedAt > options.placementWaitMs) return false;
@@ -355,6 +367,9 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
           'send a heartbeat first: this controller does not know the node, or takes it for offline',
         );
       if (node.draining) return none('the node drains');
+      const own = forgotten(node);
+      if (own !== undefined)
+        return { hasJob: true, job: toOffer(own), message: 'this node has claimed it already' };
       const nowMs = clock.monotonicMs();
       for (const [id, hold] of offered) if (hold.untilMs <= nowMs) offered.delete(id);
       let left = 0;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { fromJobSpecResource, jobSpecSchema } from '@mig/common/api/job-spec';
-import { createManualClock } from '@mig/common/manual-clock.contract';
+import { createManualClock } from '../../../common/src/manual-clock.contract.js';
 import type { JobRecord } from '@mig/common/domain/job';
 import { createJobQueue } from './job-queue.js';
 import { createNodes } from './nodes.js';

@@ -1,7 +1,7 @@
 /** Jobs at a real controller, with nodes that were written from the original contract alone. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { JobResource, NodeResource, WhyResource } from '@mig/common/api/job-resource';
-import { createManualClock } from '@mig/common/manual-clock.contract';
+import { createManualClock } from '../../../common/src/manual-clock.contract.js';
 import { until } from '@mig/testkit/github/until';
 import { connectForeignNode, type ForeignNode } from '@mig/testkit/legacy/foreign-node';
 import { readEvents } from '../tasks/read-events.contract.js';
@@ -174,6 +174,21 @@ describe('a job that comes to nothing', () => {
     expect(await n1.updateStatus(job.id, 'completed')).toMatchObject({ ok: false });
     await n2.updateStatus(job.id, 'completed');
     expect(await get(test, job.id)).toMatchObject({ state: 'completed', node_id: 'n2', attempt: 2 });
+  });
+
+  it('because its node was restarted between claim and begin is shown to it again', async () => {
+    const clock = createManualClock();
+    const test = await start({ clock });
+    const job = await submit(test);
+    const n1 = await node(test, 'n1');
+    await n1.claimJob(job.id);
+    expect(await offered(n1)).toBe('');
+    clock.advance(6_000);
+    await n1.heartbeat();
+    expect(await offered(n1)).toBe(job.id);
+    expect(await n1.claimJob(job.id)).toMatchObject({ ok: true });
+    await n1.updateStatus(job.id, 'completed');
+    expect(await get(test, job.id)).toMatchObject({ state: 'completed', attempt: 1 });
   });
 
   it('because its deadline has passed is taken from its node', async () => {

@@ -18,6 +18,8 @@ export interface Node {
   registered: boolean;
   online: boolean;
   draining: boolean;
+  /** It names its jobs in its heartbeats: what it has lost is known from them. */
+  listsJobs: boolean;
   /** When it last asked for a job and got none, by the monotonic clock. */
   hungryMs: number;
   readonly jobIds: Set<string>;
@@ -63,6 +65,7 @@ export function createNodes(clock: Clock, options: NodesOptions): Nodes {
         registered: false,
         online: true,
         draining: false,
+        listsJobs: false,
         hungryMs: -Infinity,
         jobIds: new Set(),
         toEnd: new Set(),
@@ -87,6 +90,7 @@ export function createNodes(clock: Clock, options: NodesOptions): Nodes {
       node.registered = true;
       node.online = true;
       node.draining = heartbeat.draining;
+      node.listsJobs = heartbeat.listsJobs;
       return node;
     },
 

@@ -2,7 +2,7 @@ import type { JobRecord } from '@mig/common/domain/job';
 import type { OfferedJob } from '@mig/common/domain/node-messages';
 
 /** The job as a node is shown it. */
-export const toOffer = ({ id, spec, attempt }: JobRecord): OfferedJob => ({
+export const toOffer = ({ id, spec, attempt, state }: JobRecord): OfferedJob => ({
   jobId: id,
   name: spec.name,
   type: spec.type,
@@ -16,6 +16,6 @@ export const toOffer = ({ id, spec, attempt }: JobRecord): OfferedJob => ({
   meta: { ...spec.meta },
   deadlineMs: spec.deadlineMs,
   // The number that it has once it is claimed.
-  attempt: attempt + 1,
+  attempt: state === 'queued' ? attempt + 1 : attempt,
   resources: spec.resources,
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { silentLogger } from '@mig/common/logger';
-import { createManualClock } from '@mig/common/manual-clock.contract';
+import { createManualClock } from '../../../common/src/manual-clock.contract.js';
 import type { StartTask, TaskResponse } from '@mig/common/domain/task-messages';
 import { until } from '@mig/testkit/github/until';
 import { createResponseQueue } from './response-queue.js';
