@@ -69,7 +69,8 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   let grpcEndpoint = config.controller.grpc_endpoint;
   const endpoint = (): string => grpcEndpoint || defaultGrpcEndpoint(config.controller.endpoint);
 
-  let jobs: Jobs | undefined;
+  // Made last, and told of what is asked of the machine from the first moment.
+  let jobs: Jobs | undefined = undefined as Jobs | undefined;
   const commandEffects: CommandEffects = {
     send: (event) => {
       jobs?.onRequest(event);

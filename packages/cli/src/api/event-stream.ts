@@ -65,7 +65,7 @@ async function refusalOf(response: Response): Promise<CliError> {
   const text = await response.text();
   let detail = `HTTP ${response.status}`;
   try {
-    detail = String((JSON.parse(text) as { detail?: unknown }).detail ?? detail);
+    detail = (JSON.parse(text) as { detail?: string }).detail ?? detail;
   } catch {
     // It is no problem of the controller; its status says what there is to say.
   }

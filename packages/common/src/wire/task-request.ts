@@ -23,8 +23,9 @@ export function decodeTaskRequest(bytes: Uint8Array): TaskRequest {
 function toWire(request: TaskRequest): Wire {
   switch (request.kind) {
     case 'start': {
-      const { kind: _, work, ...fields } = request;
-      return { ...fields, task: toWireWork(work) };
+      const { agentId, taskId, timeoutMs, graceMs, resumeMs, rawOutput, windowBytes } = request;
+      const limits = { timeoutMs, graceMs, resumeMs, rawOutput, windowBytes };
+      return { ...limits, agentId, taskId, task: toWireWork(request.work) };
     }
     case 'cancel': {
       const { agentId, taskId, reason } = request;

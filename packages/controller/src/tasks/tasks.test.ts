@@ -10,7 +10,7 @@ import {
   type TestController,
   type TestControllerOptions,
 } from '../test-controller.contract.js';
-import { readEvents } from './read-events.contract.js';
+import { readEvents, type ReadEvent } from './read-events.contract.js';
 
 const closing: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -50,6 +50,8 @@ const shell = (taskId: string, fields: Record<string, unknown>, more: Record<str
   shell_execute: fields,
   ...more,
 });
+const textOf = (events: readonly ReadEvent[]): string =>
+  events.map(({ data }) => (data['text'] as string | undefined) ?? '').join('');
 const state = (test: TestController, id: string, wanted: string) =>
   test.eventually<TaskResource>(`task is ${wanted}`, `/api/v1/tasks/${id}`, (task) => task.state === wanted);
 
@@ -178,7 +180,7 @@ describe('a task at an agent of the original contract', () => {
       await state(test, task.id, 'completed');
       const reader = readEvents(test.controller.httpPort, `/api/v1/tasks/${task.id}/output`);
       await reader.ended;
-      expect(reader.events.map(({ data }) => data['text'] ?? '').join('')).toBe(text);
+      expect(textOf(reader.events)).toBe(text);
     }
   });
 });
@@ -290,7 +292,7 @@ describe('much output', () => {
     const reader = readEvents(test.controller.httpPort, `/api/v1/tasks/${task.id}/output`);
     await reader.ended;
     const gap = reader.events.find(({ type }) => type === 'gap');
-    const kept = reader.events.reduce((sum, { data }) => sum + String(data['text'] ?? '').length, 0);
+    const kept = textOf(reader.events).length;
     expect(output.bytes).toBe(1_500_000);
     expect(gap?.data).toEqual({ cut_bytes: output.cut_bytes });
     expect(kept + output.cut_bytes).toBe(1_500_000);
@@ -326,7 +328,7 @@ describe('much output', () => {
     const reader = readEvents(test.controller.httpPort, `/api/v1/tasks/${task.id}/output`);
     await sending;
     await reader.ended;
-    const got = reader.events.reduce((sum, { data }) => sum + String(data['text'] ?? '').length, 0);
+    const got = textOf(reader.events).length;
     expect(got).toBe(700 * CHUNK.length);
     expect(reader.events.some(({ type }) => type === 'gap')).toBe(false);
   });

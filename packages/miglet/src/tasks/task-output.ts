@@ -1,4 +1,5 @@
 /** Where a task's output goes, and in what pieces. */
+import type { DockerContainer } from '@mig/common/domain/task';
 import type { OutputStreamName } from '@mig/common/domain/task-messages';
 
 /** Takes what a task writes. */
@@ -21,7 +22,7 @@ export interface TaskResult {
   /** Why it failed, where the exit code does not say it; else empty. */
   readonly message: string;
   readonly containerId?: string;
-  readonly containers?: readonly import('@mig/common/domain/task').DockerContainer[];
+  readonly containers?: readonly DockerContainer[];
 }
 
 export const succeeded: TaskResult = { success: true, exitCode: 0, signal: '', message: '' };

@@ -30,7 +30,10 @@ export interface RecordStore<Record> {
   remove(id: string): Promise<void>;
 }
 
-export interface RecordKind<Record extends { readonly id: string }, Resource extends { readonly id: string }> {
+export interface RecordKind<
+  Record extends { readonly id: string },
+  Resource extends { readonly id: string },
+> {
   /** The folder, and what a record is called in errors: `task`. */
   readonly name: string;
   readonly schema: z.ZodType<Resource>;
@@ -78,7 +81,9 @@ export async function openWorkStore(
         if (!entry.name.endsWith('.json') || entry.name.startsWith('.')) continue;
         const file = { path: path.join(folder, entry.name), kind: entry.kind, vmId: undefined };
         const resource = await reader.read(file, schema, (record) =>
-          `${record.id}.json` === entry.name ? undefined : `it is ${name} ${record.id}, and does not belong here`,
+          `${record.id}.json` === entry.name
+            ? undefined
+            : `it is ${name} ${record.id}, and does not belong here`,
         );
         if (resource !== undefined) loaded.push(fromResource(resource));
       }

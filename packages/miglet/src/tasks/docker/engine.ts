@@ -121,7 +121,7 @@ async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): 
 
 function messageIn(text: string): string {
   try {
-    return String((JSON.parse(text) as { message?: unknown }).message ?? '');
+    return (JSON.parse(text) as { message?: string }).message ?? '';
   } catch {
     return text.trim().slice(0, 500);
   }
