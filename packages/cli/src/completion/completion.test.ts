@@ -34,7 +34,7 @@ async function offered(line: string): Promise<string[]> {
 describe('what is offered', () => {
   it.each([
     ['dr', ['drain', ':4']],
-    ['get _', ['vms', 'drains', 'commands', 'events', 'heartbeats', ':4']],
+    ['get _', ['vms', 'drains', 'commands', 'events', 'heartbeats', 'tasks', 'jobs', 'nodes', ':4']],
     ['get vms v', ['vm-1', 'vm-2', ':4']],
     ['get vm _', ['vm-1', 'vm-2', 'gpu-1', ':4']],
     ['describe vm g', ['gpu-1', ':4']],

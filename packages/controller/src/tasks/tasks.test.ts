@@ -185,6 +185,58 @@ describe('a task at an agent of the original contract', () => {
   });
 });
 
+describe('a Docker operation at an agent made from the bare proto/tasks.proto', () => {
+  it('arrives as it was asked for; its output, exit code and container are in the record', async () => {
+    const test = await start();
+    const endpoint = `127.0.0.1:${test.controller.grpcPort}`;
+    const agent = connectForeignAgent(endpoint, 'agent-1', undefined, '../../../proto/tasks.proto');
+    closing.push(() => agent.close());
+    const task = await submit(test, {
+      shell: undefined,
+      docker: {
+        run: { image: 'alpine:3', command: ['echo', 'hi'], env: ['A=b'], labels: { team: 'x' }, rm: true },
+      },
+    });
+    await until('it arrives', () => agent.received.length === 1);
+    expect(agent.received[0]).toMatchObject({
+      docker_operation: {
+        run: {
+          image: 'alpine:3',
+          command: ['echo', 'hi'],
+          env: ['A=b'],
+          labels: { team: 'x' },
+          rm: true,
+          detach: false,
+        },
+      },
+    });
+    const answer = (fields: object, more: object = {}) =>
+      agent.send({
+        agent_id: 'agent-1',
+        task_id: task.id,
+        status: 'IN_PROGRESS',
+        docker_operation: fields,
+        ...more,
+      });
+    answer({ stderr: 'a1b2: Pull complete\n' });
+    answer({ stdout: 'hi\n' });
+    answer({ exit_code: 4, container_id: 'c0ffee' }, { status: 'FAILURE', is_final: true });
+    expect(await state(test, task.id, 'failed')).toMatchObject({ exit_code: 4, container_id: 'c0ffee' });
+    const list = await submit(test, { shell: undefined, docker: { list: { all: true } } });
+    await until('it arrives', () => agent.received.length === 2);
+    agent.send({
+      agent_id: 'agent-1',
+      task_id: list.id,
+      status: 'COMPLETED',
+      is_final: true,
+      docker_operation: { containers: [{ id: 'c0ffee', names: ['web'], image: 'alpine', state: 'running' }] },
+    });
+    expect((await state(test, list.id, 'completed')).containers).toMatchObject([
+      { id: 'c0ffee', names: ['web'] },
+    ]);
+  });
+});
+
 describe('who may be an agent', () => {
   it('without the token, or with another, a stream is refused; with it, it is taken', async () => {
     const test = await start();

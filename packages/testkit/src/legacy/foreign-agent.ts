@@ -34,9 +34,18 @@ export interface ForeignAgent {
   close(): void;
 }
 
-/** @param endpoint HOST:PORT of the controller @param token left out if undefined */
-export function connectForeignAgent(endpoint: string, agentId: string, token?: string): ForeignAgent {
-  const Service = loadForeignService('tasks.proto', 'miglet', 'tasks', 'TaskService');
+/**
+ * @param endpoint HOST:PORT of the controller
+ * @param token left out if undefined
+ * @param contract in `legacy/`; the project's own, which has the Docker operations, is `../../../proto/tasks.proto`
+ */
+export function connectForeignAgent(
+  endpoint: string,
+  agentId: string,
+  token?: string,
+  contract = 'tasks.proto',
+): ForeignAgent {
+  const Service = loadForeignService(contract, 'miglet', 'tasks', 'TaskService');
   const client = new Service(endpoint, credentials.createInsecure());
   const metadata = new Metadata();
   metadata.set('agent_id', agentId);
