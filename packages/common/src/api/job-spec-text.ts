@@ -1,6 +1,7 @@
 /** A job's specification as a file: every fault with its path and its line. YAML; JSON is YAML too. */
 import { LineCounter, isNode, isPair, parseDocument, type Document } from 'yaml';
 import type * as z from 'zod';
+import { errorMessage } from '../errors.js';
 import { jobSpecSchema, type JobSpecResource } from './job-spec.js';
 
 export interface SpecFault {
@@ -26,7 +27,13 @@ export function readJobSpec(text: string): ReadSpec {
     }));
     return { kind: 'faulty', faults };
   }
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    // Aliases that would make much of little.
+    return { kind: 'faulty', faults: [{ path: '', line: 1, message: errorMessage(error) }] };
+  }
   if (value === null || value === undefined)
     return { kind: 'faulty', faults: [{ path: '', line: 1, message: 'it is empty' }] };
   const parsed = jobSpecSchema.safeParse(value);

@@ -109,6 +109,14 @@ tasks:
     expect(faultsOf('')).toEqual(['1 : it is empty']);
     expect(faultsOf('{\n "name": "a",\n "tasks": []\n}')).toEqual(['3 tasks: expected at least one task']);
     expect(faultsOf('just a text').length).toBe(1);
+    const bomb = Array.from({ length: 9 }, (_, at) =>
+      at === 0
+        ? 'a0: &a0 [x, x, x, x, x, x, x, x]'
+        : `a${at}: &a${at} [${Array(8)
+            .fill(`*a${at - 1}`)
+            .join(', ')}]`,
+    );
+    expect(faultsOf(bomb.join('\n'))[0]).toMatch(/alias/i);
   });
 });
 

@@ -98,6 +98,10 @@ export function createJobBook(
     count(record, 1);
   }
 
+  /** It says that a system job has run on its node; as long as that goes on, it must not run there again. */
+  const isWitness = ({ onlyNode, parentId }: JobRecord): boolean =>
+    onlyNode !== undefined && jobs.get(parentId ?? '')?.state === 'active';
+
   async function save(id: string): Promise<void> {
     const record = jobs.get(id);
     if (record === undefined) return;
@@ -171,7 +175,7 @@ export function createJobBook(
       const excess = finished.size - options.maxFinished;
       for (const id of finished) {
         const record = jobs.get(id);
-        if (record === undefined) continue;
+        if (record === undefined || isWitness(record)) continue;
         const isOld = (record.finishedAt ?? 0) + options.retentionMs < clock.now();
         if (gone.length < excess || isOld) gone.push(record);
       }

@@ -363,6 +363,31 @@ describe('jobs that others bring about', () => {
     expect(jobs.map(({ only_node }) => only_node).sort()).toEqual(['n1', 'n2']);
   });
 
+  it('what a system job has done is remembered as long as it goes on, though ended jobs are forgotten', async () => {
+    const clock = createManualClock();
+    const test = await start({
+      clock,
+      config: { jobs: { keep_finished: 10 }, retention: { age: '1m' } } as never,
+    });
+    const n1 = await node(test, 'n1');
+    await submit(test, { type: 'system' });
+    const id = await offered(n1);
+    await n1.claimJob(id);
+    await n1.updateStatus(id, 'completed');
+    const other = await submit(test);
+    await n1.claimJob(other.id);
+    await n1.updateStatus(other.id, 'completed');
+    clock.advance(3 * 60_000);
+    await until(
+      'the other is forgotten',
+      async () => (await test.call('GET', `/api/v1/jobs/${other.id}`)).status === 404,
+    );
+    await test.restart();
+    const again = await node(test, 'n1');
+    expect(await offered(again)).toBe('');
+    expect((await get(test, id)).state).toBe('completed');
+  });
+
   it('a schedule makes a job when it is due, and none while the one before has not ended', async () => {
     const clock = createManualClock(Date.UTC(2026, 10, 21, 1, 59, 30));
     const test = await start({ clock });
