@@ -87,6 +87,7 @@ export async function openWork(deps: WorkDeps): Promise<Work> {
       placement: settings.placement,
       placementWaitMs: settings.placement_wait,
       claimTimeoutMs: settings.claim_timeout,
+      forgottenAfterMs: settings.forgotten_after,
       maxOpen: settings.max_open,
     },
   );

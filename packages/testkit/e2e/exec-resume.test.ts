@@ -25,6 +25,7 @@ beforeAll(async () => {
     MIGLET_CONTROLLER_GRPC_ENDPOINT: controller.grpc,
     MIGLET_TASKS_ENABLED: 'true',
     MIGLET_TASKS_GRACE: '500ms',
+    MIGLET_CONTROLLER_RECONNECT_MAX: '1s',
   });
   miglet = vm.start();
   await until('it takes tasks', () => vm.log.some(({ event }) => event === 'tasks_connected'), 20_000);

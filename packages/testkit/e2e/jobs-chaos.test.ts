@@ -26,6 +26,8 @@ beforeAll(async () => {
   controller = await startControllerProcess(path.join(folder, 'data'), {
     CONTROLLER_JOBS_OFFLINE_AFTER: `${OFFLINE_MS}ms`,
     CONTROLLER_JOBS_PLACEMENT_WAIT: '0s',
+    // A node of the original contract that comes back under its name may have forgotten what it had begun.
+    CONTROLLER_JOBS_FORGOTTEN_AFTER: '10s',
   });
 }, 60_000);
 afterAll(async () => {

@@ -77,6 +77,8 @@ export interface JobManagerOptions {
   readonly placementWaitMs: number;
   /** A claimed job that is not begun in this time goes back into the queue. */
   readonly claimTimeoutMs: number;
+  /** A running job of which a node that does not list its jobs says nothing for so long is tried again; 0 = never. */
+  readonly forgottenAfterMs: number;
   readonly maxOpen: number;
 }
 
@@ -101,6 +103,8 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
   const offered = new Map<string, { readonly nodeId: string; readonly untilMs: number }>();
   const waiting = new Set<string>();
   const templates = new Set<string>();
+  /** When a node last said something of a job that it has. */
+  const heardAt = new Map<string, number>();
   /** Jobs of a system job, by node. */
   const perNode = new Map<string, Set<string>>();
 
@@ -138,6 +142,7 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
       { event: `job_${type}`, jobId: id, nodeId: after.nodeId, state: after.state, reason: message },
       'a job moved',
     );
+    if (!isOnNode(after.state)) heardAt.delete(id);
     if (isJobFinal(after.state)) void outputs.finish(id);
     await saved;
   }
@@ -250,6 +255,10 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
     }
   }
 
+  /** Since when its node has said nothing of it. */
+  const silentMs = ({ id, claimedAt = 0, startedAt = 0 }: JobRecord): number =>
+    clock.now() - Math.max(claimedAt, startedAt, heardAt.get(id) ?? 0);
+
   function lookAtClaimed(node: Node): void {
     for (const id of [...node.jobIds]) {
       const job = book.find(id);
@@ -259,6 +268,12 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
       if (deadlineMs > 0 && sinceMs > deadlineMs) {
         node.toEnd.add(id);
         moveSoon(...retryOf(job, 'its deadline has passed'));
+      } else if (
+        options.forgottenAfterMs > 0 &&
+        !node.listsJobs &&
+        silentMs(job) > options.forgottenAfterMs
+      ) {
+        moveSoon(...retryOf(job, `node ${node.id} says nothing of it any more`));
       } else if (job.state === 'claimed' && sinceMs > options.claimTimeoutMs) {
         moveSoon(...retryOf(job, `node ${node.id} claimed it and did not begin it`));
       }
@@ -429,6 +444,7 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
       const job = book.find(jobId);
       if (job === undefined) return no(`there is no job ${printable(jobId)}`);
       const isOwn = job.nodeId === nodeId && (attempt === 0 || attempt === job.attempt);
+      if (isOwn && isOnNode(job.state)) heardAt.set(jobId, clock.now());
       if (isOwn && job.state === status) {
         if (status === 'running') await outputs.append(jobId, update);
         else await book.settle(jobId);

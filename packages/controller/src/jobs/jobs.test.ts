@@ -369,9 +369,13 @@ describe('jobs that others bring about', () => {
       clock,
       config: { jobs: { keep_finished: 10 }, retention: { age: '1m' } } as never,
     });
-    const n1 = await node(test, 'n1');
+    // Ids are made of the time, and of a chance that stands still here too.
     await submit(test, { type: 'system' });
-    const id = await offered(n1);
+    clock.advance(10);
+    const n1 = await node(test, 'n1');
+    clock.advance(10);
+    let id = '';
+    await until('it is offered', async () => (id = await offered(n1)) !== '');
     await n1.claimJob(id);
     await n1.updateStatus(id, 'completed');
     const other = await submit(test);

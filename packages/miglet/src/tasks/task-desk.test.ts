@@ -148,7 +148,7 @@ describe('a stream that breaks', () => {
   });
 
   it('and comes back in time: the task goes on, and what was not acknowledged is sent again, with its number', async () => {
-    const { start, running, desk, take, clock } = createDesk();
+    const { start, running, desk, queue, take, clock } = createDesk();
     start('t1', { resumeMs: 5_000, windowBytes: 10_000 });
     void running.get('t1')?.output.write(...chunk('one'));
     void running.get('t1')?.output.write(...chunk('two'));
@@ -156,6 +156,7 @@ describe('a stream that breaks', () => {
     desk.take({ kind: 'ack', agentId: 'vm-1', taskId: 't1', sequence: 2 });
     desk.disconnected();
     clock.advance(4_000);
+    queue.rewind();
     desk.connected();
     clock.advance(4_000);
     expect(take()).toMatchObject([{ sequence: 3, chunks: [{ stream: 'stdout' }] }]);

@@ -218,7 +218,6 @@ export function createTaskDesk(deps: TaskDeskDeps, options: TaskDeskOptions): Ta
         clock.clearTimer(task.resumeTimer);
         task.resumeTimer = undefined;
       }
-      queue.rewind();
     },
 
     disconnected() {

@@ -85,6 +85,8 @@ export function openTaskLink(deps: TaskLinkDeps, options: TaskLinkOptions): Task
       logger.info({ event: 'tasks_connected', endpoint }, 'the stream of tasks is open');
       deps.onUp();
     };
+    // Before anything goes out on it: a response that went ahead of an older one would make that a repetition.
+    queue.rewind();
     try {
       const metadata = Metadata({
         agent_id: options.agentId,
