@@ -19,5 +19,7 @@ export default {
     ],
   },
   testTimeout: 20_000,
+  // By default one core is left free, which of two is half; many tests wait for processes.
+  maxWorkers: '100%',
   workerIdleMemoryLimit: '512MB',
 };

@@ -57,7 +57,7 @@ describe('help', () => {
   it('when all commands are counted, then none that was promised is missing', () => {
     expect(allCommands().map((path) => path.join(' '))).toEqual(
       expect.arrayContaining(
-        'get vms,get drains,get commands,get events,get heartbeats,describe vm,describe drain,drain,undrain,wait drain,cordon,uncordon,shutdown,register,set-log-level,update-config,cancel command,events,completion,version'.split(
+        'get vms,get drains,get commands,get events,get heartbeats,get runners,describe github,describe vm,describe drain,drain,undrain,wait drain,cordon,uncordon,shutdown,register,set-log-level,update-config,cancel command,events,completion,version'.split(
           ',',
         ),
       ),
@@ -73,7 +73,7 @@ describe('wrong usage', () => {
   it.each([
     ['drian vm-1', '(Did you mean drain?)'],
     ['get vmz -o json', 'there is no resource "vmz" to get (did you mean vms?)'],
-    ['get zebras', 'the resources are vms, drains, commands, events, heartbeats'],
+    ['get zebras', 'the resources are vms, drains, commands, workflow-jobs, events, heartbeats'],
     ['describe pod x', 'the resources are vm, drain'],
     ['wait command x', 'the resources are drain'],
     ['wait drain', "missing required argument 'drain-id'"],

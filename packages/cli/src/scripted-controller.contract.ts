@@ -3,12 +3,23 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { commandListSchema, commandSchema, type CommandResource } from '@mig/common/api/command-resource';
 import {
+  githubSchema,
+  runnerListSchema,
+  type GitHubResource,
+  type RunnerRowResource,
+} from '@mig/common/api/github-resource';
+import {
   eventListSchema,
   heartbeatListSchema,
   type EventResource,
   type HeartbeatResource,
 } from '@mig/common/api/history-resource';
 import { vmListSchema, vmSchema, type VmResource } from '@mig/common/api/vm-resource';
+import {
+  workflowJobListSchema,
+  workflowJobSchema,
+  type WorkflowJobResource,
+} from '@mig/common/api/workflow-job-resource';
 import type { CommandState } from '@mig/common/domain/command-state';
 import { stateMatches } from '@mig/common/domain/vm-state';
 import { ScriptedDrains } from './scripted-drains.contract.js';
@@ -60,12 +71,34 @@ export const makeJob = (name: string, agoMs = 133_000): NonNullable<VmResource['
   started_at: time(agoMs),
 });
 
+/** A controller that does not sign in at GitHub. */
+export const makeGitHub = (fields: Partial<GitHubResource> = {}): GitHubResource => ({
+  auth: 'none',
+  api_url: 'https://api.github.com',
+  installations: [],
+  webhooks: {
+    configured: false,
+    taken: 0,
+    duplicates: 0,
+    ignored: 0,
+    refused: {},
+    jobs: { open: 0, finished: 0 },
+    redelivery: null,
+    redelivery_off: 'github.webhook.secret_file is empty: webhooks are refused',
+  },
+  reconciliation: null,
+  ...fields,
+});
+
 export class ScriptedController {
   readonly vms = new Map<string, VmResource>();
   readonly events = new Map<string, EventResource[]>();
   readonly heartbeats = new Map<string, HeartbeatResource[]>();
   readonly commands = new Map<string, CommandResource>();
+  readonly workflowJobs = new Map<string, WorkflowJobResource>();
   readonly drains = new ScriptedDrains(this.vms, time, { reply, problem });
+  github: GitHubResource = makeGitHub();
+  runners: RunnerRowResource[] = [];
   readonly requests: Request[] = [];
   intercept: Interceptor = () => false;
   /** State of a command that was just submitted. */
@@ -123,6 +156,27 @@ export class ScriptedController {
     });
   }
 
+  addWorkflowJob(id: string, fields: Partial<WorkflowJobResource> = {}): void {
+    this.workflowJobs.set(id, {
+      id,
+      run_attempt: 1,
+      run_id: `10${id}`,
+      name: 'build',
+      workflow_name: 'CI',
+      repository: 'acme/app',
+      org: 'acme',
+      head_branch: 'main',
+      head_sha: '0123456789abcdef',
+      labels: ['self-hosted', 'linux'],
+      status: 'queued',
+      created_at: time(300_000),
+      first_seen_at: time(299_000),
+      updated_at: time(60_000),
+      queued_ms: 300_000,
+      ...fields,
+    });
+  }
+
   /** Changes the newest command of a VM. */
   changeCommandOf(vmId: string, fields: Partial<CommandResource>): void {
     const command = [...this.commands.values()].filter(({ vm_id }) => vm_id === vmId).at(-1);
@@ -176,7 +230,9 @@ export class ScriptedController {
     if (kind === 'vms' && id === '') return this.listVms(query, response);
     if (kind === 'commands' && id === '') return this.listCommands(query, response);
     if (kind === 'commands') return this.oneCommand(method, id, response);
+    if (kind === 'workflow-jobs') return this.answerWorkflowJobs(id, query, response);
     if (kind === 'drains') return this.drains.answer({ method, query, body, key }, id, response);
+    if (kind === 'github') return this.answerGitHub(id, query, response);
     if (kind !== 'vms') return reply(response, 404, { error: 'no such route' });
     const vm = this.vms.get(id);
     if (vm === undefined) {
@@ -211,6 +267,16 @@ export class ScriptedController {
     }
   }
 
+  private answerGitHub(part: string, query: URLSearchParams, response: ServerResponse): void {
+    if (part === '') return reply(response, 200, githubSchema.parse(this.github));
+    const runners = this.runners.filter(
+      ({ vm, finding }) =>
+        (query.get('vm_id') ?? vm?.vm_id) === vm?.vm_id &&
+        (query.get('findings') ?? String(finding !== null)) === String(finding !== null),
+    );
+    reply(response, 200, runnerListSchema.parse({ runners }));
+  }
+
   private listVms(query: URLSearchParams, response: ServerResponse): void {
     const wanted = [...this.vms.values()].filter(
       (vm) =>
@@ -232,6 +298,26 @@ export class ScriptedController {
         command.state === (query.get('state') ?? command.state),
     );
     reply(response, 200, commandListSchema.parse({ commands }));
+  }
+
+  private answerWorkflowJobs(id: string, query: URLSearchParams, response: ServerResponse): void {
+    if (id !== '') {
+      const job = this.workflowJobs.get(id);
+      return job === undefined
+        ? problem(response, 404, 'unknown-workflow-job', `workflow job ${id} is not known`)
+        : reply(response, 200, workflowJobSchema.parse(job));
+    }
+    const status = query.get('status');
+    const wanted = [...this.workflowJobs.values()].filter(
+      (job) =>
+        (status === null || (status === 'open' ? job.status !== 'completed' : job.status === status)) &&
+        job.repository === (query.get('repository') ?? job.repository) &&
+        (query.get('vm_id') ?? job.vm_id) === job.vm_id,
+    );
+    const from = Number(query.get('cursor') ?? 0);
+    const to = from + this.pageSize;
+    const more = to < wanted.length ? { next_cursor: String(to) } : {};
+    reply(response, 200, workflowJobListSchema.parse({ workflow_jobs: wanted.slice(from, to), ...more }));
   }
 
   private oneCommand(method: string, id: string, response: ServerResponse): void {

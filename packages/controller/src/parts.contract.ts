@@ -7,6 +7,7 @@ import { createManualClock } from '../../common/src/manual-clock.contract.js';
 import { createCommandQueue, type CommandQueueOptions, type Submission } from './commands/command-queue.js';
 import { createDrains } from './commands/drains.js';
 import { createDelivery } from './commands/delivery.js';
+import { createMinting } from './commands/minting.js';
 import type { RunnerRegistrar } from './commands/registrar.js';
 import { createAutoRegistration } from './commands/registration.js';
 import { createFeed, type Change } from './fleet/feed.js';
@@ -71,6 +72,7 @@ function createScriptedRegistrar(): ScriptedRegistrar {
       registrar.asked.push(vm.vmId);
       return registrar.answer(vm, wanted);
     },
+    mintToken: (vm, wanted) => registrar.mint(vm, wanted),
     setEligible: async () => ok('set'),
     remove: async () => ({ outcome: 'deleted', message: '' }),
   };
@@ -134,7 +136,8 @@ export function createParts(
   });
   feed.subscribe((change) => drains.onChange(change));
   const registrar = createScriptedRegistrar();
-  const delivery = createDelivery({ queue, fleet, links, registrar, clock, logger, random: () => 0.5 });
+  const minting = createMinting({ registrar, clock });
+  const delivery = createDelivery({ queue, fleet, links, minting, clock, logger, random: () => 0.5 });
   const registration = createAutoRegistration({ queue, fleet, links, clock, logger });
 
   return {

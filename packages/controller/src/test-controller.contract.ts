@@ -14,6 +14,8 @@ import { connectMiglet, openStream, type TestMiglet } from './test-miglet.contra
 
 export const GITHUB_TOKEN = 'ghp_THE-CONTROLLERS-OWN-SECRET';
 
+export const TEST_CONTROLLER_ID = 'k3x9f2';
+
 export interface Answer<T = Record<string, unknown>> {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
@@ -49,6 +51,8 @@ export interface TestController {
 export interface TestControllerOptions {
   readonly withGitHub?: boolean;
   readonly clock?: Clock;
+  /** Of the section `github`, besides what leads to the stand-in. */
+  readonly github?: Partial<z.input<typeof controllerConfigSchema>['github']>;
   /** As in the configuration file. */
   readonly config?: z.input<typeof controllerConfigSchema>;
 }
@@ -63,11 +67,22 @@ export async function startTestController(options: TestControllerOptions = {}): 
   await writeFile(tokenFile, `${GITHUB_TOKEN}\n`);
   const config = controllerConfigSchema.parse({
     data_dir: path.join(directory, 'data'),
+    // What is not about credentials is tested without them.
+    insecure: true,
     http: { port: 0 },
     grpc: { port: 0 },
+    controller_id: TEST_CONTROLLER_ID,
     ...(github === undefined
       ? {}
-      : { github: { auth: 'token', api_url: github.url, web_url: github.url, token_file: tokenFile } }),
+      : {
+          github: {
+            auth: 'token',
+            api_url: github.url,
+            web_url: github.url,
+            token_file: tokenFile,
+            ...options.github,
+          },
+        }),
     shutdown: { deadline: '2s' },
     ...options.config,
   });

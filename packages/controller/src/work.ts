@@ -1,5 +1,4 @@
 /** What the controller has for tasks and jobs: their store, their parts, and what serves them. Joined to the rest in controller.ts. */
-import { readFileSync } from 'node:fs';
 import type { Clock } from '@mig/common/clock';
 import { fromJobRecordResource, jobRecordSchema, toJobRecordResource } from '@mig/common/api/job-resource';
 import {
@@ -8,7 +7,6 @@ import {
   toTaskRecordResource,
 } from '@mig/common/api/task-resource';
 import type { Logger } from '@mig/common/logger';
-import { createSharedTokenAuthority, type AgentAuthority } from './agents/agent-authority.js';
 import type { ControllerConfig } from './config.js';
 import { createJobBook } from './jobs/job-book.js';
 import { createJobManager, type JobManager } from './jobs/job-manager.js';
@@ -20,7 +18,6 @@ import { openTasksPart } from './tasks/tasks-part.js';
 export interface Work {
   readonly tasks: TaskManager;
   readonly jobs: JobManager;
-  readonly authority: AgentAuthority;
   /** Why nothing can be stored now. */
   problem(): string | undefined;
   /** Once a second. */
@@ -36,16 +33,13 @@ export interface WorkDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
-  /** Is it a VM that the fleet knows? */
-  readonly isKnown: (vmId: string) => boolean;
-  /** gRPC can be reached from this machine only. */
-  readonly loopbackOnly: boolean;
+  /** The pool of a VM of the fleet; undefined = there is no such VM. */
+  readonly fleetPoolOf: (vmId: string) => string | undefined;
 }
 
 /** @throws DataDirectoryUnreadableError, or the system's error */
 export async function openWork(deps: WorkDeps): Promise<Work> {
-  const { config, clock, logger, random, isKnown, loopbackOnly } = deps;
-  const { token_file: tokenFile } = config.tasks.agents;
+  const { config, clock, logger, random, fleetPoolOf } = deps;
   const store = await openWorkStore(config.data_dir, { clock, logger: logger.child({ part: 'work-store' }) });
   const outputs = createOutputStore(store.outputFolder, config.tasks.output_bytes, logger);
   const tasks = await openTasksPart({
@@ -58,7 +52,7 @@ export async function openWork(deps: WorkDeps): Promise<Work> {
       fromResource: fromTaskRecordResource,
     }),
     outputs,
-    isKnown,
+    fleetPoolOf,
     clock,
     logger: logger.child({ part: 'tasks' }),
     random,
@@ -94,10 +88,6 @@ export async function openWork(deps: WorkDeps): Promise<Work> {
   return {
     tasks,
     jobs,
-    authority: createSharedTokenAuthority({
-      readToken: tokenFile === '' ? undefined : () => readFileSync(tokenFile, 'utf8').trim(),
-      loopbackOnly,
-    }),
     problem: store.problem,
     sweep() {
       tasks.sweep();

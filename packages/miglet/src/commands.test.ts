@@ -35,10 +35,15 @@ describe('commands', () => {
           runnerGroup: '',
           labels: ['linux', 'gpu', 'big'],
           token: 't',
+          replace: false,
           jitConfig: '',
         },
       },
     ]);
+    // One with a JIT configuration has exactly the labels that it was made with.
+    expect(execute('register_runner', { jit_config: 'j', labels: ['linux'] }, ['big']).sent[0]).toMatchObject(
+      { registration: { labels: ['linux'] } },
+    );
     const named = { jit_config: 'j', runner_name: 'r-7', runner_group: 'g' };
     expect(execute('register_runner', named).sent[0]).toMatchObject({
       registration: { runnerName: 'r-7', runnerGroup: 'g', jitConfig: 'j', labels: [] },

@@ -33,9 +33,14 @@ export function executeCommand(
           runnerName: text(parameters['runner_name']) || effects.defaultRunnerName,
           runnerUrl: text(parameters['runner_url']),
           runnerGroup: text(parameters['runner_group']),
-          labels: unique([...list(parameters['labels']), ...effects.labels()]),
+          labels: unique([
+            ...list(parameters['labels']),
+            // A JIT configuration has its labels already: no more can be added here.
+            ...(text(parameters['jit_config']) === '' ? effects.labels() : []),
+          ]),
           token: text(parameters['registration_token']),
           jitConfig: text(parameters['jit_config']),
+          replace: parameters['replace'] === true,
         },
       });
       return;

@@ -12,6 +12,7 @@ import { createLogger } from '@mig/common/logger';
 import { migletConfigSchema } from './config.js';
 import { createHost } from './host/host.js';
 import { startMiglet } from './miglet.js';
+import { RunnerUserError } from './runner/user.js';
 
 const HELP = `Usage: miglet [--config FILE] [--vm-id ID] [--pool-id ID] [--log-level LEVEL]
 
@@ -56,6 +57,10 @@ async function main(): Promise<number> {
     if (error instanceof DirectoryInUseError) {
       process.stderr.write(`miglet: ${error.message}\n`);
       return 1;
+    }
+    if (error instanceof RunnerUserError) {
+      process.stderr.write(`miglet: ${error.message}\n`);
+      return 2;
     }
     process.stderr.write(
       `miglet: the state folder ${config.state_dir} cannot be used (${errorMessage(error)}): give this user the right to write there, free space, or set state_dir\n`,

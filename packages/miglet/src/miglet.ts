@@ -10,10 +10,16 @@ import type { VmHealth, VmIdentity } from '@mig/common/domain/vm';
 import { createLinkActor } from './actors/link.actor.js';
 import { executeCommand, type CommandEffects } from './commands.js';
 import type { MigletConfig } from './config.js';
+import type { ControllerAccess } from './controller-link/access.js';
 import { announce, announceEarlierBoots } from './controller-link/announcer.js';
 import { createCommandIntake } from './controller-link/command-intake.js';
 import { createControllerLink } from './controller-link/controller-link.js';
+import { createLinkDispatcher, readLinkTls, type LinkTls } from './controller-link/link-tls.js';
+import { createCredentials } from './controller-link/credentials.js';
 import type { BootFile } from './host/boot-file.js';
+import type { ReadJoinProof } from './host/join-proof.js';
+import { thisPlatform } from './host/platform.js';
+import type { SessionFile } from './host/session-file.js';
 import type { CommandJournal, EarlierBoot, EventJournal } from './journal/journal.js';
 import type { Jobs, JobsContext } from './jobs/jobs.js';
 import { limitsOf, settingsOf } from './limits.js';
@@ -22,6 +28,7 @@ import { heartbeatIntervalOf, type MigletActors } from './machine/setup.js';
 import { statusOf, type MigletStatus } from './machine/status.js';
 import type { Ending } from './machine/types.js';
 import { resumeCommands } from './resume.js';
+import { withDiag, type EmitEvent } from './runner/diag/diag-events.js';
 import type { Tasks, TasksContext } from './tasks/tasks.js';
 
 /** What the MIGlet needs of the VM it runs on. The real ones are made by `createHost`; a simulated fleet has others. */
@@ -33,8 +40,18 @@ export interface MigletHost {
   readonly commands: CommandJournal;
   /** Milliseconds since the machine's start, by which the journals count; default: they do not. */
   readonly uptimeMs?: () => number;
+  /** What it joins by; default: nothing. */
+  readonly joinProof?: ReadJoinProof | undefined;
+  /** Where its session outlives the process; default: nowhere. */
+  readonly session?: SessionFile;
   readonly runner: MigletActors['runner'];
   readonly configureRunner: MigletActors['configureRunner'];
+  /** What takes long just now, for a person; empty = nothing does. Default: nothing ever does. */
+  activity?(): string;
+  /** The end of the runner's own logs, if there is anything new in them; default: they are not told. */
+  readDiag?(): Record<string, string> | undefined;
+  /** Called once, at the start: what the host does by itself is told as events. Default: it does nothing by itself. */
+  tellTo?(emit: EmitEvent): void;
   sampleHealth(): Promise<VmHealth>;
   powerOff(): Promise<void>;
   /** Begins to take tasks from the controller; default: none are taken. */
@@ -67,6 +84,8 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   const identity: VmIdentity = { vmId: config.vm_id, poolId: config.pool_id, orgId: config.org_id };
   const { boot } = host.boot;
   let grpcEndpoint = config.controller.grpc_endpoint;
+  const tls = (): LinkTls | undefined =>
+    config.controller.endpoint.startsWith('https:') ? readLinkTls(config.controller.tls) : undefined;
   const endpoint = (): string => grpcEndpoint || defaultGrpcEndpoint(config.controller.endpoint);
 
   // Made last, and told of what is asked of the machine from the first moment.
@@ -88,6 +107,17 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     (id, type, parameters) => executeCommand(id, type, parameters, commandEffects),
     logger,
   );
+  const dispatcher = createLinkDispatcher(config.controller.tls);
+  const credentials = createCredentials({
+    dispatcher,
+    identity,
+    bootId: boot.bootId,
+    endpoint: config.controller.endpoint,
+    readProof: host.joinProof,
+    file: host.session,
+    clock,
+    logger,
+  });
   const link = createControllerLink({
     identity,
     bootId: boot.bootId,
@@ -95,7 +125,10 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
       endpoint: endpoint(),
       keepaliveMs: config.controller.keepalive,
       keepaliveTimeoutMs: config.controller.keepalive_timeout,
+      credentials,
+      tls: tls(),
     }),
+    onSessionToken: (token, expiresInMs) => credentials.renew(token, expiresInMs),
     events: host.events,
     commands: host.commands,
     intake,
@@ -105,7 +138,10 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
 
   const earlierBoots = [...(host.earlierBoots ?? [])];
 
-  const status = (): MigletStatus => statusOf(actor.getSnapshot());
+  const status = (): MigletStatus => {
+    const now = statusOf(actor.getSnapshot());
+    return now.reason === '' ? { ...now, reason: host.activity?.() ?? '' } : now;
+  };
 
   function beat(): void {
     host.boot.retry();
@@ -126,18 +162,20 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   }
 
   const machine = createMigletMachine({
-    emitEvent: (type, data) => link.emitEvent(type, data),
-    settleCommand: (commandId, result) => {
-      const settle = (): void => link.settleCommand(commandId, result);
-      // A drain has not ended while a job of the queue runs (I5).
-      if (jobs === undefined) settle();
-      else jobs.whenDrained(commandId, settle);
-    },
+    emitEvent: withDiag(
+      (type, data) => link.emitEvent(type, data),
+      () => host.readDiag?.(),
+    ),
+    settleCommand: (commandId, result) => link.settleCommand(commandId, result),
     sendHeartbeat: beat,
     rememberDrained: (drained) => {
       host.boot.rememberDrained(drained);
       if (!host.boot.retry()) logger.error({ event: 'boot_refused', drained }, BOOT_REFUSED);
       testPoint('drain.remembered');
+    },
+    rememberRegistered: (names) => {
+      host.boot.rememberRegistered(names);
+      if (!host.boot.retry()) logger.error({ event: 'boot_refused', runners: names }, BOOT_REFUSED);
     },
     rememberEnded: () => {
       host.boot.rememberEnded();
@@ -147,10 +185,10 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     actors: {
       announce: fromPromise(async ({ signal }) => {
         if (!host.events.holds('vm_started'))
-          link.emitEvent('vm_started', { version: VERSION, miglet_state: status().state });
+          link.emitEvent('vm_started', { version: VERSION, miglet_state: status().state, ...thisPlatform() });
         if (!host.events.retry())
           return retryable('the announcement cannot be journaled: free space in the state folder');
-        const to = { identity, endpoint: config.controller.endpoint };
+        const to = { identity, endpoint: config.controller.endpoint, credentials, dispatcher };
         const told = await announceEarlierBoots(earlierBoots, to, logger, signal);
         const outcome =
           told.kind === 'ok'
@@ -189,7 +227,13 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   });
 
   const actor = createActor(machine, {
-    input: { settings: settingsOf(config), limits: limitsOf(config), random, drained: boot.drained },
+    input: {
+      settings: settingsOf(config),
+      limits: limitsOf(config),
+      random,
+      drained: boot.drained,
+      registeredAs: boot.registeredAs,
+    },
     clock: {
       setTimeout: (callback, delayMs) => clock.setTimer(callback, delayMs),
       clearTimeout: (timer) => clock.clearTimer(timer),
@@ -216,6 +260,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     { event: 'starting', ...identity, bootId: boot.bootId, resumed: boot.resumed, version: VERSION },
     'the MIGlet starts',
   );
+  host.tellTo?.((type, data) => link.emitEvent(type, data));
   actor.start();
   resumeCommands(host.commands, boot.resumed, {
     uptimeMs: host.uptimeMs ?? (() => 0),
@@ -224,8 +269,9 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     settle: (id, outcome) => link.settleCommand(id, outcome),
   });
 
-  const tasks = host.startTasks?.({ endpoint, clock, logger: logger.child({ part: 'tasks' }), random });
-  jobs = host.startJobs?.({ endpoint, status, clock, logger: logger.child({ part: 'jobs' }), random });
+  const access: ControllerAccess = { endpoint, tls, credentials };
+  const tasks = host.startTasks?.({ access, clock, logger: logger.child({ part: 'tasks' }), random });
+  jobs = host.startJobs?.({ access, status, clock, logger: logger.child({ part: 'jobs' }), random });
 
   return {
     status,

@@ -43,6 +43,7 @@ describe('a legacy MIGlet at our controller', () => {
     controller = await startController({
       config: controllerConfigSchema.parse({
         data_dir: path.join(folder, 'data'),
+        insecure: true,
         http: { port: 0 },
         grpc: { port: 0 },
         github: {
@@ -91,7 +92,7 @@ describe('a legacy MIGlet at our controller', () => {
       string_params: { runner_url: `${github.url}/acme` },
       string_array_params: ['linux'],
     });
-    expect((register['string_params'] as Record<string, string>)['registration_token']).toMatch(/.+/);
+    expect((register['string_params'] as Record<string, string>)['jit_config']).toMatch(/.+/);
     miglet.acknowledge(String(register['id']), true, 'registered');
     await until(
       'the ack is the result',

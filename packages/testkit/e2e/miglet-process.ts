@@ -121,6 +121,7 @@ done
           MIGLET_VM_ID: 'vm-1',
           MIGLET_STATE_DIR: stateDirectory,
           MIGLET_RUNNER_DIR: runnerDirectory,
+          ...(process.getuid?.() === 0 ? { MIGLET_RUNNER_ALLOW_ROOT: 'true' } : {}),
           MIGLET_HEARTBEAT_INTERVAL: '1s',
           MIGLET_CONTROLLER_RECONNECT_FIRST: '100ms',
           MIGLET_REGISTRATION_RETRY_FIRST: '100ms',

@@ -1,9 +1,10 @@
-/** `npm start` when something is in the way: one clear line, a non-zero exit code, no process left. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+/** `npm start`, and what it does when something is in the way: one clear line, a non-zero exit code, no process left. */
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { WorkflowJobResource } from '@mig/common/api/workflow-job-resource';
 import { until } from '@mig/testkit/github/until';
 import { startDemoProcess, startSystem } from './system.js';
 
@@ -21,6 +22,28 @@ async function takePort(): Promise<{ server: Server; port: number }> {
   const address = server.address();
   return { server, port: typeof address === 'object' && address !== null ? address.port : 0 };
 }
+
+describe('a start', () => {
+  test('when it is the first one, the controller is signed in as an App, and hears of every job by webhook', async () => {
+    const system = await startSystem({ dataDirectory: folder });
+    for (const file of ['github-app.pem', 'webhook-secret'])
+      expect([file, (statSync(path.join(folder, file)).mode & 0o777).toString(8)]).toEqual([file, '600']);
+    await until('the VM is ready', () => system.demo.output().includes('ready: waits for a job'), 20_000);
+    await system.queueJob('the job', 100);
+    const job = await until(
+      'the controller knows that the job has ended',
+      async () => {
+        const authorization = `Bearer ${system.adminToken}`;
+        const response = await fetch(`${system.http}/api/v1/workflow-jobs`, { headers: { authorization } });
+        const { workflow_jobs: jobs } = (await response.json()) as { workflow_jobs: WorkflowJobResource[] };
+        return jobs.find(({ status }) => status === 'completed');
+      },
+      20_000,
+    );
+    expect(job).toMatchObject({ name: 'the job', conclusion: 'success', vm_id: 'demo-vm-1' });
+    await system.cleanUp();
+  }, 60_000);
+});
 
 describe('what is in the way of a start', () => {
   test.each(['--http-port', '--grpc-port'])(

@@ -1,6 +1,17 @@
 /** The operator API, call by call. Answers are checked against their schemas; what is unknown in them is kept. */
 import * as z from 'zod';
 import {
+  auditPageSchema,
+  createdTokenSchema,
+  tokenListSchema,
+  tokenSchema,
+  whoamiSchema,
+  type CreateTokenBody,
+  type CreatedTokenResource,
+  type TokenResource,
+  type WhoamiResource,
+} from '@mig/common/api/auth-resource';
+import {
   commandListSchema,
   commandSchema,
   type CommandResource,
@@ -13,15 +24,27 @@ import {
   type DrainResource,
 } from '@mig/common/api/drain-resource';
 import {
+  githubSchema,
+  runnerListSchema,
+  type GitHubResource,
+  type RunnerRowResource,
+} from '@mig/common/api/github-resource';
+import {
   eventListSchema,
   heartbeatListSchema,
   type EventResource,
   type HeartbeatResource,
 } from '@mig/common/api/history-resource';
 import { vmListSchema, vmSchema, type VmResource } from '@mig/common/api/vm-resource';
+import {
+  workflowJobListSchema,
+  workflowJobSchema,
+  type WorkflowJobResource,
+} from '@mig/common/api/workflow-job-resource';
 import type { CommandState } from '@mig/common/domain/command-state';
 import type { DrainState } from '@mig/common/domain/drain';
 import type { Liveness } from '@mig/common/domain/vm';
+import type { WorkflowJobStatus } from '@mig/common/domain/workflow-job';
 import { CliError, EXIT } from '../errors.js';
 import type { Call } from './http.js';
 import { sendWithRetry, type Patience, type RetryDeps } from './retry.js';
@@ -37,6 +60,18 @@ export interface VmFilter {
 export interface CommandFilter {
   readonly vmId?: string | undefined;
   readonly state?: CommandState | undefined;
+}
+
+export interface RunnerFilter {
+  readonly vmId?: string | undefined;
+  readonly findings?: boolean | undefined;
+}
+
+export interface WorkflowJobFilter {
+  readonly status?: WorkflowJobStatus | 'open' | undefined;
+  /** `OWNER/REPOSITORY` */
+  readonly repository?: string | undefined;
+  readonly vm?: string | undefined;
 }
 
 /** Every call throws a CliError that is ready to be shown, or an InterruptedError. */
@@ -68,6 +103,10 @@ export interface Client {
   /** All pages, oldest first. */
   listDrains(filter: { readonly state?: DrainState | undefined }): Promise<DrainResource[]>;
   getDrain(drainId: string): Promise<DrainResource>;
+  /** All pages, newest last. */
+  listWorkflowJobs(filter: WorkflowJobFilter): Promise<WorkflowJobResource[]>;
+  /** Of several attempts under one id, the last. */
+  getWorkflowJob(jobId: string): Promise<WorkflowJobResource>;
   /** @param key the same key again gives the same drain, so that this may be retried */
   createDrain(body: CreateDrainBody, key: string): Promise<DrainResource>;
   /** Takes back what has not ended. May be retried: a drain that was taken back is not refused. */
@@ -75,6 +114,21 @@ export interface Client {
   /** May be retried, as `uncordon`. */
   cordon(vmId: string, reason: string): Promise<VmResource>;
   uncordon(vmId: string): Promise<VmResource>;
+  getGitHub(): Promise<GitHubResource>;
+  /** All pages, by place and name. */
+  listRunners(filter: RunnerFilter): Promise<RunnerRowResource[]>;
+  whoami(): Promise<WhoamiResource>;
+  createToken(body: CreateTokenBody): Promise<CreatedTokenResource>;
+  /** All pages, oldest first. */
+  listTokens(): Promise<TokenResource[]>;
+  /** May be retried. */
+  revokeToken(tokenId: string): Promise<TokenResource>;
+  /** May be retried. */
+  releaseVm(vmId: string): Promise<void>;
+  /** Every line of the audit log, oldest first. */
+  auditLines(): Promise<string[]>;
+  /** At least the newest `count` lines, if there are so many, oldest first. */
+  auditTail(count: number): Promise<string[]>;
   /** Asks next to nothing. A controller that has answered once is waited for when it goes away. */
   touch(): Promise<void>;
   /** The same controller, asked with patience while it restarts. */
@@ -161,6 +215,14 @@ export function createClient(deps: RetryDeps, patience?: Patience): Client {
         (page) => page.drains,
       ),
     getDrain: (drainId) => ask(drainSchema, { method: 'GET', path: drainPath(drainId) }),
+    listWorkflowJobs: ({ status, repository, vm }) =>
+      askAll(
+        workflowJobListSchema,
+        { method: 'GET', path: '/api/v1/workflow-jobs', query: { status, repository, vm_id: vm } },
+        (page) => page.workflow_jobs,
+      ),
+    getWorkflowJob: (jobId) =>
+      ask(workflowJobSchema, { method: 'GET', path: `/api/v1/workflow-jobs/${encodeURIComponent(jobId)}` }),
     createDrain: (body, key) =>
       ask(drainSchema, {
         method: 'POST',
@@ -178,6 +240,40 @@ export function createClient(deps: RetryDeps, patience?: Patience): Client {
         repeatable: true,
       }),
     uncordon: (vmId) => ask(vmSchema, { method: 'POST', path: `${vmPath(vmId)}/uncordon`, repeatable: true }),
+    getGitHub: () => ask(githubSchema, { method: 'GET', path: '/api/v1/github' }),
+    listRunners: ({ vmId, findings }) =>
+      askAll(
+        runnerListSchema,
+        {
+          method: 'GET',
+          path: '/api/v1/github/runners',
+          query: { vm_id: vmId, findings: findings?.toString() },
+        },
+        (page) => page.runners,
+      ),
+    whoami: () => ask(whoamiSchema, { method: 'GET', path: '/api/v1/whoami' }),
+    createToken: (body) => ask(createdTokenSchema, { method: 'POST', path: '/api/v1/tokens', body }),
+    listTokens: () =>
+      askAll(tokenListSchema, { method: 'GET', path: '/api/v1/tokens' }, (page) => page.tokens),
+    revokeToken: (tokenId) =>
+      ask(tokenSchema, {
+        method: 'DELETE',
+        path: `/api/v1/tokens/${encodeURIComponent(tokenId)}`,
+        repeatable: true,
+      }),
+    releaseVm: async (vmId) =>
+      void (await ask(z.object({ vm_id: z.string() }), {
+        method: 'POST',
+        path: `${vmPath(vmId)}/release`,
+        repeatable: true,
+      })),
+    auditLines: () => askAll(auditPageSchema, { method: 'GET', path: '/api/v1/audit' }, (page) => page.lines),
+    auditTail: (count) =>
+      askAll(
+        auditPageSchema,
+        { method: 'GET', path: '/api/v1/audit', query: { count } },
+        (page) => page.lines,
+      ),
     touch: async () =>
       void (await ask(vmListSchema, { method: 'GET', path: '/api/v1/vms', query: { limit: 1 } })),
     withPatience: (wanted) => createClient(deps, wanted),

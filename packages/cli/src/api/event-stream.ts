@@ -2,6 +2,7 @@
 import { backoffDelayMs } from '@mig/common/backoff';
 import { CliError, EXIT, UnavailableError } from '../errors.js';
 import type { Io } from '../io.js';
+import type { Session } from '../session.js';
 
 export interface StreamEvent {
   readonly type: string;
@@ -9,8 +10,7 @@ export interface StreamEvent {
 }
 
 export interface EventStreamDeps {
-  readonly io: Pick<Io, 'fetch' | 'clock' | 'random'>;
-  readonly server: string;
+  readonly session: Pick<Session, 'fetch' | 'server'> & { readonly io: Pick<Io, 'clock' | 'random'> };
   /** Ends the reading; the iteration then ends without an error. */
   readonly signal: AbortSignal;
 }
@@ -25,13 +25,14 @@ const BACKOFF = { firstMs: 250, maxMs: 2_000 };
  * @throws CliError if the controller refuses, or is away for too long
  */
 export async function* readEventStream(deps: EventStreamDeps, path: string): AsyncGenerator<StreamEvent> {
-  const { io, server, signal } = deps;
+  const { session, signal } = deps;
+  const { io, server } = session;
   const place: { id: string } = { id: '' };
   let lastAnswerMs = io.clock.monotonicMs();
   for (let attempt = 0; !signal.aborted; attempt += 1) {
     let reason: string;
     try {
-      const response = await io.fetch(server + path, {
+      const response = await session.fetch(server + path, {
         headers: { accept: 'text/event-stream', ...(place.id === '' ? {} : { 'last-event-id': place.id }) },
         signal,
       });

@@ -4,7 +4,7 @@ import { VM_PHASES } from '@mig/common/domain/vm-state';
 import { LOG_LEVELS } from '@mig/common/domain/log-level';
 import { SETTING_KEYS } from '../operate/settings.js';
 import type { Io } from '../io.js';
-import { fetchDrainIds, fetchOpenCommandIds, fetchVmNames } from './names.js';
+import { fetchDrainIds, fetchOpenCommandIds, fetchVmNames, fetchWorkflowJobIds } from './names.js';
 
 interface Candidate {
   readonly value: string;
@@ -120,6 +120,8 @@ async function argumentValues(place: Place, typed: string, io: Io): Promise<read
       return toCandidates((await names()).vms);
     case 'command-id':
       return toCandidates(await fetchOpenCommandIds(io, place.server));
+    case 'workflow-job-id':
+      return toCandidates(await fetchWorkflowJobIds(io, place.server));
     case 'drain-id':
       return toCandidates(await fetchDrainIds(io, place.server, undefined));
     case 'drain-or-vm': {

@@ -17,6 +17,8 @@ beforeEach(async () => {
   controller.addCommand('cmd-2', 'vm-1', { state: 'received' });
   controller.drains.add({ 'vm-1': { state: 'done' } }, { id: 'drain-1', state: 'completed' });
   controller.drains.add({ 'vm-2': {} }, { id: 'drain-2' });
+  controller.addWorkflowJob('7', { status: 'completed' });
+  controller.addWorkflowJob('8');
 });
 afterEach(() => controller.stop());
 
@@ -34,10 +36,29 @@ async function offered(line: string): Promise<string[]> {
 describe('what is offered', () => {
   it.each([
     ['dr', ['drain', ':4']],
-    ['get _', ['vms', 'drains', 'commands', 'events', 'heartbeats', 'tasks', 'jobs', 'nodes', ':4']],
+    [
+      'get _',
+      [
+        'vms',
+        'drains',
+        'commands',
+        'workflow-jobs',
+        'events',
+        'heartbeats',
+        'runners',
+        'tasks',
+        'jobs',
+        'nodes',
+        ':4',
+      ],
+    ],
     ['get vms v', ['vm-1', 'vm-2', ':4']],
     ['get vm _', ['vm-1', 'vm-2', 'gpu-1', ':4']],
     ['describe vm g', ['gpu-1', ':4']],
+    ['describe _', ['vm', 'drain', 'github', ':4']],
+    ['describe github _', [':4']],
+    ['get runners --vm g', ['gpu-1', ':4']],
+    ['get runners --f', ['--findings', ':4']],
     ['drain vm-1 _', ['vm-2', 'gpu-1', ':4']],
     ['drain --reason because vm', ['vm-1', 'vm-2', ':4']],
     ['drain --reason _', [':4']],
@@ -58,6 +79,9 @@ describe('what is offered', () => {
     ['get vms --eligible _', ['true', 'false', ':4']],
     ['get drains --state a', ['active', ':4']],
     ['get drain _', ['drain-1', 'drain-2', ':4']],
+    ['get workflow-job _', ['8', ':4']],
+    ['get workflow-jobs --status wai', ['waiting', ':4']],
+    ['get workflow-jobs --vm g', ['gpu-1', ':4']],
     ['describe drain drain-1 _', ['drain-2', ':4']],
     ['wait _', ['drain', ':4']],
     ['wait drain drain-2', ['drain-2', ':4']],

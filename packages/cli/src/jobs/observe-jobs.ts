@@ -137,11 +137,11 @@ export async function explainJob(session: Session, id: string, output: Format): 
 
 /** `logs job ID`: what it wrote; with `follow`, until it ends or Ctrl-C. @param path of the job or task */
 export async function showLogs(session: Session, path: string, follow: boolean): Promise<ExitCode> {
-  const { io, server } = session;
+  const { io } = session;
   const sink = directSink(session);
   const signal = AbortSignal.any([io.interrupted, io.stdout.closed]);
   for await (const { type, data } of readEventStream(
-    { io, server, signal },
+    { session, signal },
     `${path}/output?follow=${follow}`,
   )) {
     const value: unknown = JSON.parse(data);

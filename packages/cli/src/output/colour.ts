@@ -3,6 +3,7 @@ import pc from 'picocolors';
 import type { CommandState } from '@mig/common/domain/command-state';
 import type { DrainState, DrainVmState } from '@mig/common/domain/drain';
 import type { Link, Liveness } from '@mig/common/domain/vm';
+import type { WorkflowJobStatus } from '@mig/common/domain/workflow-job';
 import { phaseOf } from '@mig/common/domain/vm-state';
 import type { Output } from './output.js';
 
@@ -21,6 +22,9 @@ export interface Colours {
   readonly commandState: (state: CommandState) => Paint;
   readonly drainState: (state: DrainState) => Paint;
   readonly drainVmState: (state: DrainVmState) => Paint;
+  readonly workflowJobStatus: (status: WorkflowJobStatus) => Paint;
+  /** GitHub's word for how a job ended; undefined: it has not. */
+  readonly conclusion: (conclusion: string | undefined) => Paint;
 }
 
 /** NO_COLOR (any value) turns colours off, else FORCE_COLOR (other than 0) turns them on; else a terminal has them. */
@@ -99,6 +103,32 @@ export function createColours(env: Readonly<Record<string, string | undefined>>,
           return green;
         case 'failed':
         case 'gone':
+          return red;
+      }
+    },
+    workflowJobStatus(status) {
+      switch (status) {
+        case 'requested':
+        case 'pending':
+        case 'waiting':
+        case 'queued':
+          return yellow;
+        case 'in_progress':
+          return green;
+        case 'completed':
+          return dim;
+      }
+    },
+    conclusion(conclusion) {
+      switch (conclusion) {
+        case undefined:
+        case 'success':
+        case 'neutral':
+          return plain;
+        case 'cancelled':
+        case 'skipped':
+          return dim;
+        default:
           return red;
       }
     },

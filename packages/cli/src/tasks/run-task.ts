@@ -4,8 +4,6 @@
  */
 import { gapEventSchema, outputEventSchema, taskSchema } from '@mig/common/api/task-resource';
 import type { CreateTaskBody, TaskResource } from '@mig/common/api/task-resource';
-import { createClient, type Client } from '../api/client.js';
-import { createHttp } from '../api/http.js';
 import { readEventStream } from '../api/event-stream.js';
 import { cancelTask, createTask, taskPath } from '../api/task-calls.js';
 import { CliError, EXIT } from '../errors.js';
@@ -38,7 +36,7 @@ export async function runTask(
   sink: TaskSink,
   onCreated: (task: TaskResource) => void = () => undefined,
 ): Promise<TaskRun> {
-  const { io, client, server } = session;
+  const { io, client } = session;
   const created = await createTask(client, body, io.newKey());
   onCreated(created);
   const giveUp = new AbortController();
@@ -47,7 +45,10 @@ export async function runTask(
     if (interrupted) return;
     interrupted = true;
     setTimeout(() => giveUp.abort(), END_MS).unref();
-    cancelTask(uninterruptedClient(session), created.id).catch((error: unknown) => {
+    // Ctrl-C stops every other request; the one that cancels must go out.
+    const uninterrupted = new AbortController().signal;
+    const canceller = session.clientWith({ interrupted: uninterrupted, requestTimeoutMs: REQUEST_MS });
+    cancelTask(canceller, created.id).catch((error: unknown) => {
       // One that has ended meanwhile says so itself; of a controller that is away nobody hears more.
       if (!(error instanceof CliError) || error.code !== 'refused') giveUp.abort();
     });
@@ -58,7 +59,7 @@ export async function runTask(
     cause.addEventListener('abort', interrupt, { once: true });
   }
   try {
-    const events = readEventStream({ io, server, signal: giveUp.signal }, `${taskPath(created.id)}/output`);
+    const events = readEventStream({ session, signal: giveUp.signal }, `${taskPath(created.id)}/output`);
     for await (const { type, data } of events) {
       const value: unknown = JSON.parse(data);
       if (type === 'output') {
@@ -75,12 +76,4 @@ export async function runTask(
   } finally {
     for (const cause of causes) cause.removeEventListener('abort', interrupt);
   }
-}
-
-/** Ctrl-C stops every other request; the one that cancels must go out. */
-function uninterruptedClient({ io, server }: Session): Client {
-  const { fetch, clock, random } = io;
-  const interrupted = new AbortController().signal;
-  const http = createHttp({ fetch, server, requestTimeoutMs: REQUEST_MS, interrupted });
-  return createClient({ http, clock, random, interrupted, contact: { lastAnswerMs: undefined } });
 }

@@ -5,6 +5,8 @@ import { DRAIN_STATES, type DrainState } from '@mig/common/domain/drain';
 import { LIVENESS, type Liveness } from '@mig/common/domain/vm';
 import { UsageError } from '../errors.js';
 import { didYouMean } from '../suggest.js';
+import { addGetWorkflowJobs } from './workflow-jobs.js';
+import { addDescribeGitHub, addGetRunners } from './observe-github.js';
 import {
   countArgument,
   formatOption,
@@ -33,7 +35,7 @@ export function refuseUnknownResource(group: Command): void {
 export function addGet(program: Command, act: Act): void {
   const get = program
     .command('get')
-    .description('list VMs, drains, commands, events or heartbeats')
+    .description('list VMs, drains, commands, workflow jobs, events, heartbeats or runners')
     .helpCommand(false)
     .commandsGroup('Resources:');
   refuseUnknownResource(get);
@@ -138,6 +140,8 @@ export function addGet(program: Command, act: Act): void {
     'migctl get commands --state queued -o wide',
   ]);
 
+  addGetWorkflowJobs(get, act);
+
   const events = get
     .command('events')
     .alias('event')
@@ -170,12 +174,13 @@ export function addGet(program: Command, act: Act): void {
       }),
     );
   withExamples(heartbeats, ['migctl get heartbeats demo-vm-1 --tail 5']);
+  addGetRunners(get, act);
 }
 
 export function addDescribe(program: Command, act: Act): void {
   const describe = program
     .command('describe')
-    .description('show everything about a VM or a drain, for a person')
+    .description('show everything about a VM, a drain, or how it works with GitHub, for a person')
     .helpCommand(false)
     .commandsGroup('Resources:');
   refuseUnknownResource(describe);
@@ -205,6 +210,7 @@ export function addDescribe(program: Command, act: Act): void {
       ),
     );
   withExamples(drain, ['migctl describe drain drain-01h2x3']);
+  addDescribeGitHub(describe, act);
 }
 
 export function addEvents(program: Command, act: Act): void {

@@ -19,6 +19,7 @@ const shared = {
   state: z.enum(JOB_STATES),
   created_at: timeSchema,
   submitter: z.string(),
+  pools: z.array(z.string()).optional().describe('only nodes of these may take it; all, if it is not there'),
   queued_at: timeSchema,
   attempt: z.int(),
   not_before: timeSchema.optional().describe('a retry does not begin before'),
@@ -68,6 +69,7 @@ const resourcesSchema = z.object({ ram_mb: z.number(), cpu_percent: z.number(), 
 
 export const nodeSchema = z.object({
   node_id: z.string(),
+  pool_id: z.string().describe('of its credential, or as the fleet knows it; empty = neither says'),
   state: z.enum(['online', 'draining', 'offline']),
   last_seen_at: timeSchema,
   resources: resourcesSchema,
@@ -90,6 +92,7 @@ const toShared = (job: JobRecord) => ({
   state: job.state,
   created_at: toTime(job.createdAt),
   submitter: job.submitter,
+  ...defined({ pools: job.pools === undefined ? undefined : [...job.pools] }),
   queued_at: toTime(job.queuedAt),
   attempt: job.attempt,
   ...defined({
@@ -128,6 +131,7 @@ export const fromJobRecordResource = (resource: JobRecordResource): JobRecord =>
   state: resource.state,
   createdAt: fromTime(resource.created_at),
   submitter: resource.submitter,
+  pools: resource.pools,
   queuedAt: fromTime(resource.queued_at),
   attempt: resource.attempt,
   notBefore: fromOptionalTime(resource.not_before),

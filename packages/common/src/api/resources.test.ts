@@ -4,7 +4,7 @@ import { COMMAND_STATES } from '../domain/command-state.js';
 import { COMMAND_TYPES } from '../domain/command-types.js';
 import type { CommandRecord } from '../domain/command.js';
 import type { StoredEvent } from '../domain/event.js';
-import type { VmRecord } from '../domain/vm.js';
+import { PLATFORM_ARCHITECTURES, PLATFORM_SYSTEMS, type VmRecord } from '../domain/vm.js';
 import {
   count,
   dictionary,
@@ -58,6 +58,12 @@ const vm: fc.Arbitrary<VmRecord> = fc.record({
   firstSeenAt: instant,
   lastSeenAt: instant,
   lastHeartbeatAt: maybe(instant),
+  platform: maybe(
+    fc.record({
+      os: fc.constantFrom(...PLATFORM_SYSTEMS),
+      architecture: fc.constantFrom(...PLATFORM_ARCHITECTURES),
+    }),
+  ),
   outcome: maybe(text),
   cordon: maybe(fc.record({ reason: text, by: text, at: instant })),
   loss: maybe(fc.record({ at: instant, reported: fc.boolean() })),

@@ -79,6 +79,7 @@ const taskOutputSchema = z.object({
 const shared = {
   id: idSchema,
   vm_id: idSchema,
+  pool_id: z.string().describe('of the VM; empty = it is in none that is known'),
   ...workFields,
   state: z.enum(TASK_STATES),
   created_at: timeSchema,
@@ -137,6 +138,7 @@ function toWorkResource(work: TaskWork): WorkResource {
 const toShared = (task: TaskRecord) => ({
   id: task.id,
   vm_id: task.vmId,
+  pool_id: task.poolId,
   ...toWorkResource(task.work),
   state: task.state,
   created_at: toTime(task.createdAt),
@@ -168,6 +170,7 @@ export const toTaskRecordResource = (task: TaskRecord): TaskRecordResource => ({
 export const fromTaskRecordResource = (resource: TaskRecordResource): TaskRecord => ({
   id: resource.id,
   vmId: resource.vm_id,
+  poolId: resource.pool_id,
   work: fromWorkResource(resource),
   state: resource.state,
   createdAt: fromTime(resource.created_at),

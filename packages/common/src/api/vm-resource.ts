@@ -4,6 +4,8 @@ import { ID_PATTERN } from '../domain/ids.js';
 import {
   LINKS,
   LIVENESS,
+  PLATFORM_ARCHITECTURES,
+  PLATFORM_SYSTEMS,
   type JobStatus,
   type Link,
   type Liveness,
@@ -74,6 +76,10 @@ export const vmRecordSchema = z.object({
   lost_at: timeSchema.optional().describe('since when the VM is lost; there until it is heard again'),
   loss_reported: z.boolean().optional().describe('vm_lost is in its history'),
   fenced_runner: z.string().optional().describe('the runner whose labels were taken at GitHub'),
+  platform: z
+    .object({ os: z.enum(PLATFORM_SYSTEMS), architecture: z.enum(PLATFORM_ARCHITECTURES) })
+    .optional()
+    .describe('what its runner runs on, by the word of the VM'),
 });
 
 /** What the operator API answers. */
@@ -124,6 +130,7 @@ function toShownRecord(vm: VmRecord): Omit<VmRecordResource, 'loss_reported'> {
       : { cordon: { reason: vm.cordon.reason, by: vm.cordon.by, at: toTime(vm.cordon.at) } }),
     ...(vm.loss === undefined ? {} : { lost_at: toTime(vm.loss.at) }),
     ...(vm.fencedRunner === undefined ? {} : { fenced_runner: vm.fencedRunner }),
+    ...(vm.platform === undefined ? {} : { platform: vm.platform }),
   };
 }
 
@@ -172,6 +179,7 @@ export function fromVmRecordResource(resource: VmRecordResource): VmRecord {
         ? undefined
         : { at: fromTime(resource.lost_at), reported: resource.loss_reported ?? false },
     fencedRunner: resource.fenced_runner,
+    platform: resource.platform,
   };
 }
 

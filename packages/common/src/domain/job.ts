@@ -78,6 +78,8 @@ export interface JobRecord {
   readonly createdAt: number;
   /** Who submitted it; the queue is fair between them. */
   readonly submitter: string;
+  /** Only nodes of these pools may take it: those in which its submitter is an operator. Undefined = all. */
+  readonly pools: readonly string[] | undefined;
   /** Since when it waits for a node: its age in the queue. */
   readonly queuedAt: number;
   /** 1 at the first try; 0 before. */

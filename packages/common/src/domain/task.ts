@@ -77,6 +77,8 @@ export const MAX_COMMAND_LENGTH = 128 * 1024;
 export interface TaskRecord {
   readonly id: string;
   readonly vmId: string;
+  /** In which the VM was when it was submitted, and has to be when it is sent; empty = in none that is known. */
+  readonly poolId: string;
   /** Without the values of its environment (I8). */
   readonly work: TaskWork;
   readonly state: TaskState;

@@ -44,6 +44,27 @@ export interface JobStatus {
   readonly startedAt: number;
 }
 
+export const PLATFORM_SYSTEMS = ['linux', 'osx', 'win'] as const;
+export const PLATFORM_ARCHITECTURES = ['x64', 'arm64', 'arm'] as const;
+
+/** What the VM's runner runs on, in the words of GitHub's list of runner applications. */
+export interface VmPlatform {
+  readonly os: (typeof PLATFORM_SYSTEMS)[number];
+  readonly architecture: (typeof PLATFORM_ARCHITECTURES)[number];
+}
+
+/** @returns undefined if either is not one that GitHub has a runner for */
+export function parsePlatform(
+  os: string | undefined,
+  architecture: string | undefined,
+): VmPlatform | undefined {
+  const system = PLATFORM_SYSTEMS.find((known) => known === os);
+  const processor = PLATFORM_ARCHITECTURES.find((known) => known === architecture);
+  return system === undefined || processor === undefined
+    ? undefined
+    : { os: system, architecture: processor };
+}
+
 /** What a MIGlet says of itself in a heartbeat. */
 export interface VmReport {
   /** As reported: a state path, or a legacy word. */
@@ -94,6 +115,8 @@ export interface VmRecord extends VmIdentity {
   readonly loss: Loss | undefined;
   /** The runner of this boot whose labels were taken at GitHub, or may have been: they are given back when it may have jobs. */
   readonly fencedRunner: string | undefined;
+  /** By the VM's own word when it started; undefined = it has not said. */
+  readonly platform: VmPlatform | undefined;
 }
 
 /**

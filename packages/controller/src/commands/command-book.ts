@@ -26,6 +26,11 @@ export interface CommandBook {
   get(commandId: string): CommandRecord | undefined;
   /** @throws UnknownCommandError */
   required(commandId: string): CommandRecord;
+  /**
+   * As outsiders may see it: a move that is not on disk yet is not shown, because a crash would take it back. (Between `queued` and
+   * `sent` a restart moves it anyway, and what is only noted on it may be shown.)
+   */
+  stored(record: CommandRecord): CommandRecord;
   /** In the order of submission. */
   all(): Iterable<CommandRecord>;
   /** Unfinished commands of a VM in their order, those that are not yet on disk too. */
@@ -47,6 +52,8 @@ export interface CommandBook {
   /** Resolves when the record is on disk as it is here; what could not be written before is written again. */
   ensureSaved(commandId: string): Promise<void>;
   isSaved(commandId: string): boolean;
+  /** Writes again what could not be written. Called every second. */
+  saveAgain(): void;
   /** Removes a finished command from memory and disk. */
   forget(record: CommandRecord): void;
   /** Milliseconds since 1970 as this command counts them (deadlines.ts). */
@@ -61,6 +68,11 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
   const notDurable = new Set<string>();
   /** The last write of each record that is not, or not yet, on disk as it is here. */
   const unsaved = new Map<string, Promise<void>>();
+  /** Those whose last write failed. */
+  const refused = new Set<string>();
+  let savingAgain = false;
+  /** What is on disk of those in `unsaved`. */
+  const onDisk = new Map<string, CommandRecord>();
   const steady = createSteadyTime(clock);
   let lastSequence = 0;
   let finishedCount = 0;
@@ -91,25 +103,51 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
 
   const openRecords = (vmId: string): CommandRecord[] => [...(openByVm.get(vmId) ?? [])].map(required);
 
-  function save(record: CommandRecord): Promise<void> {
+  /** @param before as it was until now */
+  function save(record: CommandRecord, before: CommandRecord): Promise<void> {
+    if (!unsaved.has(record.id)) onDisk.set(record.id, before);
     const saved = store.saveCommand(record);
     unsaved.set(record.id, saved);
     saved.then(
       () => {
-        if (unsaved.get(record.id) === saved) unsaved.delete(record.id);
+        if (unsaved.get(record.id) !== saved) {
+          if (onDisk.has(record.id)) onDisk.set(record.id, record);
+          return;
+        }
+        unsaved.delete(record.id);
+        onDisk.delete(record.id);
+        refused.delete(record.id);
       },
-      (error: unknown) =>
-        logger.error(
-          { vmId: record.vmId, commandId: record.id, reason: errorMessage(error) },
-          'a command could not be stored',
-        ),
+      (error: unknown) => {
+        if (unsaved.get(record.id) !== saved) return;
+        if (!refused.has(record.id))
+          logger.error(
+            { vmId: record.vmId, commandId: record.id, reason: errorMessage(error) },
+            'a command could not be stored; it is tried again',
+          );
+        refused.add(record.id);
+      },
     );
     return saved;
+  }
+
+  /** One after the other, until one is refused again. */
+  async function writeRefused(): Promise<void> {
+    for (const id of [...refused]) {
+      const record = commands.get(id);
+      if (record === undefined) refused.delete(id);
+      else await save(record, record);
+    }
   }
 
   return {
     get: (commandId) => commands.get(commandId),
     required,
+    stored(record) {
+      const before = onDisk.get(record.id);
+      const isMove = before !== undefined && before.state !== record.state;
+      return isMove && !(isWaiting(before) && isWaiting(record)) ? before : record;
+    },
     all: () => commands.values(),
     open: openRecords,
     openOfAll: () =>
@@ -149,7 +187,7 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
         steady.forget(next.id);
       }
       feed.publish({ kind: 'command', command: next });
-      return save(next);
+      return save(next, record);
     },
 
     async ensureSaved(commandId) {
@@ -159,14 +197,24 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
         () => true,
         () => false,
       );
-      if (!done) await save(required(commandId));
+      if (!done) await save(required(commandId), required(commandId));
     },
 
     isSaved: (commandId) => !unsaved.has(commandId),
 
+    saveAgain() {
+      if (savingAgain || refused.size === 0) return;
+      savingAgain = true;
+      void writeRefused()
+        .catch(() => undefined) // the next sweep tries again
+        .finally(() => (savingAgain = false));
+    },
+
     forget(record) {
       commands.delete(record.id);
       unsaved.delete(record.id);
+      onDisk.delete(record.id);
+      refused.delete(record.id);
       finishedCount -= 1;
       store
         .deleteCommand(record)
@@ -181,3 +229,5 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
     steadyNow: (commandId) => steady.now(commandId),
   };
 }
+
+const isWaiting = ({ state }: CommandRecord): boolean => state === 'queued' || state === 'sent';

@@ -154,6 +154,36 @@ describe('deadlines (I3)', () => {
     });
   });
 
+  it('an end that is not on disk yet is not shown: a crash would take it back', async () => {
+    const parts = createParts();
+    const { id } = await parts.submit({ deliveryDeadlineMs: 1_000 });
+    parts.clock.advance(2_000);
+    const release = parts.store.hold();
+    parts.queue.sweep();
+    await settled();
+    const shown = (): string => parts.queue.stored(parts.queue.get(id)).state;
+    expect([parts.queue.get(id).state, shown()]).toEqual(['expired', 'queued']);
+    release();
+    await settled();
+    expect(shown()).toBe('expired');
+  });
+
+  it('an end that the disk refused is written when it takes something again, though nobody asks for it', async () => {
+    const parts = createParts();
+    const { id } = await parts.submit({ deliveryDeadlineMs: 1_000 });
+    parts.clock.advance(2_000);
+    parts.store.failNext(3);
+    for (let n = 0; n < 5; n += 1) {
+      parts.queue.sweep();
+      await settled();
+    }
+    expect(parts.store.commands.get(id)?.state).toBe('expired');
+    expect(parts.queue.stored(parts.queue.get(id)).state).toBe('expired');
+    expect(parts.log.lines().filter(({ msg }) => String(msg).includes('could not be stored'))).toHaveLength(
+      1,
+    );
+  });
+
   it('one that may have reached the VM waits an hour more for its word, then says that nobody knows', async () => {
     const { clock, queue, get } = await sentCommand();
     queue.requeueSent('vm-1');

@@ -48,6 +48,8 @@ export interface CommandQueue {
   submit(submission: Submission): Promise<CommandRecord>;
   /** @throws UnknownCommandError */
   get(commandId: string): CommandRecord;
+  /** As it is on disk, for outsiders: a crash takes back nothing that they were told. */
+  stored(command: CommandRecord): CommandRecord;
   /** How long it may still go out for the first time, and be started; milliseconds, less than 0 = its time has passed. */
   remainingMs(command: CommandRecord): { readonly delivery: number; readonly execution: number };
   /** By time of submission. */
@@ -242,6 +244,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     },
 
     get: required,
+    stored: book.stored,
     remainingMs,
 
     list: ({ vmId, state }) =>
@@ -338,6 +341,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     },
 
     sweep() {
+      book.saveAgain();
       for (const record of book.openOfAll()) sweepOpen(record);
       sweepFinished(clock.now());
     },

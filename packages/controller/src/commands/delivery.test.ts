@@ -9,6 +9,7 @@ import {
   type FakeLink,
   type Parts,
 } from '../parts.contract.js';
+import { ok } from '@mig/common/outcome';
 import { createMemoryStore } from '../store/memory-store.contract.js';
 import { commandRecord } from '../store/samples.contract.js';
 
@@ -262,6 +263,74 @@ describe('a registration', () => {
       expect(parts.queue.get(id).attempts).toBe(0);
     },
   );
+});
+
+describe('a registration that may have reached the VM before', () => {
+  const registration = (link: FakeLink) => link.commands()[0];
+
+  /** The registration was sent to boot-1 by the controller before. */
+  async function afterRestart(): Promise<Parts> {
+    const before = createParts();
+    await before.submit(REGISTER);
+    await attach(before);
+    return createParts({ store: createMemoryStore({ commands: [...before.store.commands.values()] }) });
+  }
+
+  it('goes out again with what was minted for it: another would take the runner away that the VM may have', async () => {
+    const parts = createParts();
+    let count = 0;
+    parts.registrar.answer = (_, wanted) => ok({ ...wanted, jit_config: `config-${(count += 1)}` });
+    await parts.submit(REGISTER);
+    const first = await attach(parts);
+    parts.disconnect(first);
+    const second = await attach(parts);
+    expect(registration(second)).toMatchObject({ attempt: 2, parameters: { jit_config: 'config-1' } });
+    parts.disconnect(second);
+    parts.clock.advance(5 * 60_000);
+    const waiting = await attach(parts, { state: 'registering.awaitingCommand' });
+    expect(registration(waiting)?.parameters).toEqual({ jit_config: 'config-2' });
+    const other = await attach(parts, { bootId: 'boot-2' });
+    expect(registration(other)?.parameters).toEqual({ jit_config: 'config-3' });
+  });
+
+  it.each(['registering.configuring', 'registering.starting', 'ready.idle', 'draining.deregistering'])(
+    'from an earlier controller is asked as a question of a VM in %s, and nothing is minted',
+    async (state) => {
+      const parts = await afterRestart();
+      const link = await attach(parts, { state });
+      expect(registration(link)).toMatchObject({ startWithinMs: -1, attempt: 2, parameters: {} });
+      expect(parts.registrar.asked).toEqual([]);
+    },
+  );
+
+  it.each(['registering.awaitingCommand', 'registering.connecting'])(
+    'from an earlier controller goes out with another to a VM that still waits (%s)',
+    async (state) => {
+      const parts = await afterRestart();
+      const link = await attach(parts, { state });
+      expect(registration(link)).toMatchObject({ attempt: 2, parameters: { registration_token: TOKEN } });
+      expect(registration(link)?.startWithinMs).toBeGreaterThan(0);
+    },
+  );
+
+  it('and that GitHub refuses late is tried again when GitHub says, not at once', async () => {
+    const parts = createParts();
+    let answer: () => void = () => undefined;
+    parts.registrar.answer = () => new Promise((resolve) => (answer = () => resolve(gitHubAway(60_000))));
+    const { id } = await parts.submit(REGISTER);
+    await attach(parts);
+    parts.clock.advance(3_000);
+    await settled();
+    answer();
+    await settled();
+    expect(parts.queue.get(id).message).toBe('waits for GitHub: GitHub answered 502');
+    parts.clock.advance(59_999);
+    await settled();
+    expect(parts.registrar.asked).toHaveLength(1);
+    parts.clock.advance(1);
+    await settled();
+    expect(parts.registrar.asked).toHaveLength(2);
+  });
 });
 
 describe('what may have reached the VM before (I2, I3)', () => {

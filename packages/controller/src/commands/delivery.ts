@@ -1,7 +1,7 @@
 /**
  * Brings the queued commands of a VM onto its stream, in their order.
  *
- * One pump per VM at a time. A registration is completed with its token when it goes out, never before (I8, I9); while
+ * One pump per VM at a time. A registration is completed with its configuration or token when it goes out, never before (I8, I9); while
  * GitHub cannot give one, that command waits and says why, and the others go on. What may have reached the VM before, and
  * whose time has passed since, is sent as a question (`startWithinMs` < 0): the VM answers with the result if it has one,
  * and otherwise that it expired, and does nothing (I2, I3).
@@ -10,15 +10,16 @@ import { backoffDelayMs } from '@mig/common/backoff';
 import type { Clock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
-import { retryable, type Outcome } from '@mig/common/outcome';
+import type { Outcome } from '@mig/common/outcome';
 import type { CommandRecord, Parameters } from '@mig/common/domain/command';
+import { isFinal } from '@mig/common/domain/command-state';
 import { testPoint } from '@mig/common/test-points';
 import type { Fleet } from '../fleet/fleet.js';
 import type { Links, VmLink } from '../fleet/links.js';
 import { cordonNote } from './cordon-note.js';
 import { endsLife, isForAnotherBoot } from './boot-binding.js';
 import type { CommandQueue } from './command-queue.js';
-import type { RunnerRegistrar } from './registrar.js';
+import type { Minting } from './minting.js';
 
 export interface Delivery {
   /** Sends what the VM has not been sent, if it is connected. */
@@ -32,7 +33,7 @@ export interface DeliveryDeps {
   readonly queue: CommandQueue;
   readonly fleet: Fleet;
   readonly links: Links;
-  readonly registrar: RunnerRegistrar;
+  readonly minting: Minting;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
@@ -41,6 +42,8 @@ export interface DeliveryDeps {
 const MINT_BACKOFF = { firstMs: 2_000, maxMs: 60_000 };
 /** How long the other commands of a VM wait for its registration, which goes first. */
 const MINT_PATIENCE_MS = 3_000;
+/** States of a VM that has no registration, and has not begun one. */
+const WAITING: readonly string[] = ['booting', 'registering.connecting', 'registering.awaitingCommand'];
 /** A question: the VM must not start it. */
 const TOO_LATE = -1;
 
@@ -52,7 +55,7 @@ interface Pump {
 }
 
 export function createDelivery(deps: DeliveryDeps): Delivery {
-  const { queue, fleet, links, registrar, clock, logger } = deps;
+  const { queue, fleet, links, minting, clock, logger } = deps;
   const pumps = new Map<string, Pump>();
   /** Streams whose VM has been registered, if it had to be: what is queued may follow. */
   const attached = new WeakSet<VmLink>();
@@ -61,8 +64,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   function kick(vmId: string): void {
     const link = links.get(vmId);
     if (stopped || link === undefined || !attached.has(link)) return;
-    const pump = pumps.get(vmId) ?? { running: false, again: false, mintFailures: 0, retryTimer: undefined };
-    pumps.set(vmId, pump);
+    const pump = pumpOf(vmId);
     if (pump.running) {
       pump.again = true;
       return;
@@ -79,6 +81,12 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
           pumps.delete(vmId);
         }
       });
+  }
+
+  function pumpOf(vmId: string): Pump {
+    const pump = pumps.get(vmId) ?? { running: false, again: false, mintFailures: 0, retryTimer: undefined };
+    pumps.set(vmId, pump);
+    return pump;
   }
 
   async function run(vmId: string, pump: Pump): Promise<void> {
@@ -121,12 +129,24 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       );
       return true;
     }
+    if (wasTaken(link, command)) return send(link, command, command.parameters, TOO_LATE);
     const parameters = await complete(link.vmId, command, pump);
     if (parameters === undefined) return true;
     // The world may have changed while a token was minted.
     const current = queue.deliverable(link.vmId).find((record) => record.id === command.id);
     if (current?.state !== 'queued' || links.get(link.vmId) !== link) return true;
     return send(link, current, parameters, queue.remainingMs(current).execution);
+  }
+
+  /**
+   * A registration that went out to this boot from an earlier controller, and the VM is beyond waiting for one: another would take
+   * the runner away that it starts or has. It is asked what became of the first.
+   */
+  function wasTaken(link: VmLink, command: CommandRecord): boolean {
+    if (command.type !== 'register_runner' || command.attempts === 0 || link.legacy) return false;
+    if (command.sentToBoot !== link.bootId || minting.has(command.id, link.bootId)) return false;
+    const state = fleet.get(link.vmId)?.record.state ?? '';
+    return state !== '' && !WAITING.includes(state);
   }
 
   /**
@@ -168,26 +188,41 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     return sent;
   }
 
-  /** The parameters as they go out: a registration gets its token. Undefined if it has to wait for one. */
+  /** The parameters as they go out: a registration gets its configuration or token. Undefined if it has to wait for one. */
   async function complete(vmId: string, command: CommandRecord, pump: Pump): Promise<Parameters | undefined> {
     if (command.type !== 'register_runner') return command.parameters;
     const vm = fleet.get(vmId)?.record;
     if (vm === undefined || waitsForUncordon(vmId, command)) return undefined;
-    const minted = await within(registrar.mint(vm, command.parameters), MINT_PATIENCE_MS);
+    const minted = await within(minting.mint(command, vm), MINT_PATIENCE_MS, (late) => {
+      if (late.kind === 'retryable') waitForGitHub(command, pumpOf(vmId), late);
+      else kick(vmId);
+    });
     if (stopped || waitsForUncordon(vmId, command)) return undefined;
+    if (minted === 'late') {
+      queue.note(command.id, 'waits for GitHub: it has not answered yet');
+      return undefined;
+    }
     switch (minted.kind) {
       case 'ok':
         pump.mintFailures = 0;
         return minted.value;
       case 'retryable':
-        queue.note(command.id, `waits for GitHub: ${minted.reason}`);
-        logger.warn({ vmId, commandId: command.id, reason: minted.reason }, 'no registration token yet');
-        retryLater(vmId, pump, minted.afterMs);
+        waitForGitHub(command, pump, minted);
         return undefined;
       case 'fatal':
         queue.end(command.id, 'failed', minted.reason);
         return undefined;
     }
+  }
+
+  function waitForGitHub(
+    { id, vmId }: CommandRecord,
+    pump: Pump,
+    { reason, afterMs }: Extract<Outcome<Parameters>, { kind: 'retryable' }>,
+  ): void {
+    if (!isFinal(queue.get(id).state)) queue.note(id, `waits for GitHub: ${reason}`);
+    logger.warn({ vmId, commandId: id, reason }, 'no registration yet');
+    retryLater(vmId, pump, afterMs);
   }
 
   /** A VM that takes no new jobs gets no runner; it is looked at again when the cordon is lifted. */
@@ -197,11 +232,23 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     return cordon !== undefined;
   }
 
-  /** A GitHub that is slow to answer must not hold up what does not need it; what it answers later is there at the next try. */
-  function within(minting: Promise<Outcome<Parameters>>, patienceMs: number): Promise<Outcome<Parameters>> {
-    return new Promise((resolve, reject) => {
-      const timer = clock.setTimer(() => resolve(retryable('it has not answered yet')), patienceMs);
-      minting.then(resolve, reject).finally(() => clock.clearTimer(timer));
+  /** A GitHub that is slow to answer must not hold up what does not need it; `onLate` is called when it has answered after all. */
+  function within(
+    minted: Promise<Outcome<Parameters>>,
+    patienceMs: number,
+    onLate: (outcome: Outcome<Parameters>) => void,
+  ): Promise<Outcome<Parameters> | 'late'> {
+    return new Promise((resolve) => {
+      let isLate = false;
+      const timer = clock.setTimer(() => {
+        isLate = true;
+        resolve('late');
+      }, patienceMs);
+      void minted.then((outcome) => {
+        clock.clearTimer(timer);
+        resolve(outcome);
+        if (isLate && !stopped) onLate(outcome);
+      });
     });
   }
 

@@ -1,7 +1,7 @@
 /**
  * A VM asks to have its runner deleted, before it stops it (I5).
  *
- * Only its own (I10): a runner of a name that was given to this VM, by the rule of runner-name.ts or by a registration of its.
+ * Only its own (I10): a runner of a name that was given to this VM, by the rule for names or by a registration of its.
  * One request of a VM at a time (I12): each is up to three calls to GitHub.
  */
 import { printable } from '@mig/common/errors';
@@ -9,7 +9,6 @@ import type { DeregisterOutcome } from '@mig/common/domain/messages';
 import type { VmRecord } from '@mig/common/domain/vm';
 import type { Fleet } from '../fleet/fleet.js';
 import type { CommandQueue } from './command-queue.js';
-import { isRunnerNameOf } from './runner-name.js';
 
 export interface Deregistration {
   /** Never rejects. */
@@ -22,6 +21,8 @@ export interface Deregistration {
 export function createDeregistration(deps: {
   readonly fleet: Fleet;
   readonly queue: CommandQueue;
+  /** Does the name say that the runner is of the VM? */
+  readonly isRunnerOf: (vm: VmRecord, runnerName: string) => boolean;
   readonly registrar: {
     remove(
       vm: VmRecord,
@@ -31,11 +32,15 @@ export function createDeregistration(deps: {
 }): Deregistration {
   const underWay = new Set<string>();
 
+  /** By its name, or because a registration under it went out to this VM. */
   const isOwn = (vm: VmRecord, name: string): boolean =>
-    isRunnerNameOf(vm, name) ||
+    deps.isRunnerOf(vm, name) ||
     deps.queue
       .list({ vmId: vm.vmId })
-      .some((command) => command.type === 'register_runner' && command.parameters['runner_name'] === name);
+      .some(
+        ({ type, attempts, parameters }) =>
+          type === 'register_runner' && attempts > 0 && parameters['runner_name'] === name,
+      );
 
   return {
     async remove(vmId, runnerName) {

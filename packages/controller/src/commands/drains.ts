@@ -173,6 +173,7 @@ export function createDrains(deps: DrainsDeps): Drains {
           progress.look(change.command.vmId);
           return;
         case 'event':
+        case 'workflowJob':
       }
     },
 

@@ -2,12 +2,14 @@
 import type { CommandRecord } from '@mig/common/domain/command';
 import type { StoredEvent } from '@mig/common/domain/event';
 import type { VmRecord } from '@mig/common/domain/vm';
+import type { WorkflowJob } from '@mig/common/domain/workflow-job';
 
 export type Change =
   | { readonly kind: 'vm'; readonly vm: VmRecord }
   | { readonly kind: 'link'; readonly vmId: string; readonly connected: boolean }
   | { readonly kind: 'event'; readonly event: StoredEvent }
-  | { readonly kind: 'command'; readonly command: CommandRecord };
+  | { readonly kind: 'command'; readonly command: CommandRecord }
+  | { readonly kind: 'workflowJob'; readonly job: WorkflowJob };
 
 export interface Feed {
   publish(change: Change): void;

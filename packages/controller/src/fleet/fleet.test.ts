@@ -61,6 +61,20 @@ describe('a VM appears', () => {
     expect(vm(parts)?.state).toBe('registering.connecting');
   });
 
+  it('and says what it runs on, which stays known when it is silent about it, in another boot too', () => {
+    const parts = createParts();
+    const announce = (data: Record<string, string>, bootId = 'boot-1') =>
+      parts.fleet.apply(vmEvent({ type: 'vm_started', bootId, data }));
+    announce({ os: 'linux', architecture: 'arm64' });
+    expect(vm(parts)?.platform).toEqual({ os: 'linux', architecture: 'arm64' });
+    parts.connect();
+    announce({ os: 'plan9', architecture: 'x64' });
+    announce({}, 'boot-2');
+    expect(vm(parts)?.platform).toEqual({ os: 'linux', architecture: 'arm64' });
+    announce({ os: 'linux', architecture: 'x64' }, 'boot-3');
+    expect(vm(parts)?.platform).toEqual({ os: 'linux', architecture: 'x64' });
+  });
+
   it('a MIGlet that came back in the same boot announces the state that it is in', () => {
     const parts = createParts();
     parts.connect();

@@ -8,7 +8,13 @@ import type { Clock } from '@mig/common/clock';
 import type { VmEvent } from '@mig/common/domain/event';
 import type { ConnectRequest, HeartbeatMessage } from '@mig/common/domain/messages';
 import { hasEnded, parseReportedState, phaseOf } from '@mig/common/domain/vm-state';
-import type { Link, Liveness, VmIdentity, VmRecord } from '@mig/common/domain/vm';
+import {
+  parsePlatform,
+  type Link,
+  type Liveness,
+  type VmIdentity,
+  type VmRecord,
+} from '@mig/common/domain/vm';
 import { createHearing } from './hearing.js';
 import type { Links } from './links.js';
 import { livenessOf, type LivenessOptions } from './liveness.js';
@@ -92,6 +98,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       cordon: before?.cordon,
       loss: before?.loss,
       fencedRunner: undefined,
+      platform: before?.platform,
     };
   }
 
@@ -100,8 +107,9 @@ export function createFleet(deps: FleetDeps): Fleet {
     const version = event.data['version'] ?? '';
     const state = parseReportedState(event.data['miglet_state'] ?? '') ?? 'booting';
     const sameBoot = before !== undefined && before.bootId === event.bootId && event.bootId !== '';
+    const platform = parsePlatform(event.data['os'], event.data['architecture']) ?? before?.platform;
     if (!sameBoot) {
-      book.update(create(event, event.bootId, version, state));
+      book.update({ ...create(event, event.bootId, version, state), platform });
       return;
     }
     book.update({
@@ -110,6 +118,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       orgId: event.orgId,
       version,
       state,
+      platform,
       lastSeenAt: clock.now(),
     });
   }

@@ -247,6 +247,7 @@ export function createRunnerFence(deps: RunnerFenceDeps): RunnerFence {
           return;
         }
         case 'link':
+        case 'workflowJob':
       }
     },
 

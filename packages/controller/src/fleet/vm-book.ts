@@ -114,6 +114,8 @@ function isNews(before: VmRecord, after: VmRecord): boolean {
     before.labels.join(',') !== after.labels.join(',') ||
     before.cordon !== after.cordon ||
     before.loss !== after.loss ||
-    before.fencedRunner !== after.fencedRunner
+    before.fencedRunner !== after.fencedRunner ||
+    before.platform?.os !== after.platform?.os ||
+    before.platform?.architecture !== after.platform?.architecture
   );
 }

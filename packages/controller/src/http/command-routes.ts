@@ -8,6 +8,7 @@ import {
 } from '@mig/common/api/command-resource';
 import { COMMAND_STATES } from '@mig/common/domain/command-state';
 import { idSchema } from '@mig/common/api/vm-resource';
+import { callerName, maySee } from '../auth/http-guard.js';
 import { bootFor } from '../commands/boot-binding.js';
 import type { CommandQueue } from '../commands/command-queue.js';
 import type { Delivery } from '../commands/delivery.js';
@@ -53,7 +54,7 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
         vmId,
         type,
         parameters,
-        createdBy: 'operator',
+        createdBy: callerName(request),
         forBoot: bootFor(type, record),
         deliveryDeadlineMs: delivery_deadline_ms,
         executionDeadlineMs: execution_deadline_ms,
@@ -83,7 +84,11 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
     },
     (request) => {
       const { vm_id, state, limit, cursor } = request.query;
-      const commands = queue.list({ vmId: vm_id, state });
+      const commands = queue
+        .list({ vmId: vm_id })
+        .map(queue.stored)
+        .filter((command) => state === undefined || command.state === state)
+        .filter((command) => maySee(request, fleet.get(command.vmId)?.record.poolId ?? ''));
       const { items, nextCursor } = page(commands, (command) => sortable(command.sequence), limit, cursor);
       return {
         commands: items.map(toCommandResource),
@@ -95,7 +100,7 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
   app.get(
     '/api/v1/commands/:id',
     { schema: { summary: 'One command', params: commandParams, response: { 200: commandSchema } } },
-    (request) => toCommandResource(queue.get(request.params.id)),
+    (request) => toCommandResource(queue.stored(queue.get(request.params.id))),
   );
 
   app.delete(

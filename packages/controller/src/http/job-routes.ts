@@ -14,6 +14,9 @@ import { toTime } from '@mig/common/api/time';
 import { idSchema } from '@mig/common/api/vm-resource';
 import { JOB_STATES, isJobFinal } from '@mig/common/domain/job-state';
 import type { Resources } from '@mig/common/domain/job';
+import { EVERY_POOL } from '@mig/common/domain/roles';
+import { needsRole } from '../auth/errors.js';
+import { callerName, maySee, poolsOf } from '../auth/http-guard.js';
 import { BadJobError } from '../jobs/errors.js';
 import type { JobManager } from '../jobs/job-manager.js';
 import type { Node } from '../jobs/nodes.js';
@@ -61,6 +64,7 @@ const toResources = ({ ramMb, cpuPercent, diskMb }: Resources) => ({
 
 const toNodeResource = (node: Node): NodeResource => ({
   node_id: node.id,
+  pool_id: node.poolId,
   state: !node.online ? 'offline' : node.draining ? 'draining' : 'online',
   last_seen_at: toTime(node.lastSeenAt),
   resources: toResources(node.resources),
@@ -88,16 +92,22 @@ export function jobRoutes(app: App, { jobs, stopping }: JobRoutesDeps): void {
             .describe('the same key again gives the same job'),
           'x-submitter': idSchema
             .optional()
-            .describe('who submits; the queue is fair between submitters; default: operator'),
+            .describe(
+              'for whom it is submitted, if not for the caller: the queue is fair between submitters; for admins of all pools',
+            ),
         }),
         body: z.unknown(),
         response: { 202: jobSchema },
       },
     },
     async (request, reply) => {
+      const { 'x-submitter': other } = request.headers;
+      // Whoever could name others would get their share of the nodes.
+      if (other !== undefined && poolsOf(request, 'admin') !== undefined) throw needsRole('admin');
       const job = await jobs.submit({
         spec: fromJobSpecResource(parseSpec(request.body)),
-        submitter: request.headers['x-submitter'] ?? 'operator',
+        submitter: other ?? callerName(request),
+        pools: poolsOf(request, 'operator'),
         idempotencyKey: request.headers['idempotency-key'],
       });
       return reply.code(202).header('location', `/api/v1/jobs/${job.id}`).send(toJobResource(job));
@@ -111,7 +121,7 @@ export function jobRoutes(app: App, { jobs, stopping }: JobRoutesDeps): void {
         summary: 'List jobs, in the order of their submission',
         querystring: z.object({
           state: z.enum(JOB_STATES).optional(),
-          submitter: idSchema.optional(),
+          submitter: z.string().max(200).optional(),
           name: idSchema.optional(),
           parent_id: idSchema.optional(),
           limit: limitSchema(500),
@@ -122,7 +132,9 @@ export function jobRoutes(app: App, { jobs, stopping }: JobRoutesDeps): void {
     },
     (request) => {
       const { state, submitter, name, parent_id, limit, cursor } = request.query;
-      const found = jobs.list({ state, submitter, name, parentId: parent_id });
+      const found = jobs
+        .list({ state, submitter, name, parentId: parent_id })
+        .filter(({ pools = [EVERY_POOL] }) => pools.every((poolId) => maySee(request, poolId)));
       const { items, nextCursor } = page(found, ({ id }) => id, limit, cursor);
       return {
         jobs: items.map(toJobResource),
@@ -210,7 +222,10 @@ export function jobRoutes(app: App, { jobs, stopping }: JobRoutesDeps): void {
       },
     },
     (request) => {
-      const sorted = [...jobs.nodes()].sort((a, b) => (a.id < b.id ? -1 : 1));
+      const sorted = jobs
+        .nodes()
+        .filter(({ poolId }) => maySee(request, poolId))
+        .sort((a, b) => (a.id < b.id ? -1 : 1));
       const { items, nextCursor } = page(sorted, ({ id }) => id, request.query.limit, request.query.cursor);
       return {
         nodes: items.map(toNodeResource),

@@ -153,15 +153,20 @@ describe('a MIGlet without a stream', () => {
     expect((await test.call('GET', `/api/v1/commands/${id}`)).json).toMatchObject({ state: 'queued' });
   });
 
-  it('is given a registration with its token, or keeps waiting while GitHub is away (I9)', async () => {
-    test.github.faults.failNext('registration-token', { status: 502 });
+  it('is given a registration with its configuration, the same at every poll, or keeps waiting while GitHub is away (I9)', async () => {
+    test.github.faults.failNext('generate-jitconfig', { status: 502, count: 3 });
     const { id } = await submit('register_runner');
     expect((await poll()).commands).toEqual([]);
     expect((await test.call('GET', `/api/v1/commands/${id}`)).json).toMatchObject({
       state: 'queued',
       message: expect.stringMatching(/^waits for GitHub: GitHub answered 502/) as unknown,
     });
-    expect((await poll()).commands).toMatchObject([{ id, parameters: REGISTERED }]);
+    const parameters = { jit_config: expect.stringMatching(/^[A-Za-z0-9+/=]{200,}$/) as unknown };
+    const [first] = (await poll()).commands;
+    expect(first).toMatchObject({ id, parameters });
+    // Another one would take the first away from a VM that may have it.
+    expect((await poll()).commands).toEqual([first]);
+    expect(test.github.runners()).toHaveLength(1);
   });
 
   it('asks for a registration token', async () => {

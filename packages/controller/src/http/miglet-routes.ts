@@ -10,10 +10,12 @@ import { isFinal } from '@mig/common/domain/command-state';
 import type { Parameters } from '@mig/common/domain/command';
 import { MAX_EVENT_DATA, dataSize } from '@mig/common/domain/event';
 import type { VmIdentity } from '@mig/common/domain/vm';
+import { sessionAnswer } from '../auth/join-route.js';
 import { isForAnotherBoot } from '../commands/boot-binding.js';
 import { cordonNote } from '../commands/cordon-note.js';
 import type { CommandQueue } from '../commands/command-queue.js';
 import { UnknownCommandError } from '../commands/errors.js';
+import type { Minting } from '../commands/minting.js';
 import type { RunnerRegistrar } from '../commands/registrar.js';
 import type { EventLog } from '../fleet/event-log.js';
 import type { Fleet } from '../fleet/fleet.js';
@@ -27,7 +29,8 @@ export interface MigletRoutesDeps {
   readonly fleet: Fleet;
   readonly events: EventLog;
   readonly queue: CommandQueue;
-  readonly registrar: RunnerRegistrar;
+  readonly registrar: Pick<RunnerRegistrar, 'mintToken'>;
+  readonly minting: Minting;
   readonly version: string;
   readonly now: () => number;
   /** HOST:PORT that MIGlets are told to connect to; empty = they know it themselves. */
@@ -68,7 +71,7 @@ class OtherBootError extends MigError {
 }
 
 export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
-  const { fleet, events, queue, registrar } = deps;
+  const { fleet, events, queue, registrar, minting } = deps;
 
   app.post(
     '/api/v1/vms/:vm_id/events',
@@ -109,6 +112,7 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
         org_id: identity.orgId,
         message: `event ${body.type} is stored`,
         ...(grpcEndpoint === '' ? {} : { grpc_endpoint: grpcEndpoint }),
+        ...sessionAnswer(request.issuedSession),
       };
     },
   );
@@ -186,7 +190,7 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
       queue.note(commandId, cordonNote(vm.cordon));
       return undefined;
     }
-    const minted = await registrar.mint(vm, command.parameters);
+    const minted = await minting.mint(command, vm);
     if (minted.kind === 'ok') return isFinal(queue.get(commandId).state) ? undefined : minted.value;
     queue.note(commandId, `waits for GitHub: ${minted.reason}`);
     return undefined;
@@ -234,7 +238,7 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
       const { record } = requireVm(fleet, request.params.vm_id);
       if (record.cordon !== undefined) throw new VmCordonedError(record.vmId, cordonNote(record.cordon));
       const { labels, runner_group } = request.body;
-      const minted = await registrar.mint(record, {
+      const minted = await registrar.mintToken(record, {
         ...(labels.length > 0 ? { labels } : {}),
         ...(runner_group === '' ? {} : { runner_group }),
       });

@@ -169,13 +169,18 @@ describe('commands', () => {
 describe('the controller itself', () => {
   it('says how it is', async () => {
     expect((await test.call('GET', '/healthz')).json).toEqual({ status: 'ok' });
-    expect((await test.call('GET', '/readyz')).json).toEqual({ status: 'ready', reasons: [] });
+    expect((await test.call('GET', '/readyz')).json).toEqual({
+      status: 'ready',
+      reasons: [],
+      warnings: [expect.stringContaining('no credential is needed')],
+    });
     expect((await test.call('GET', '/health')).json).toEqual({
       status: 'ok',
       connected_agents: 2,
       total_connections: 3,
       uptime_seconds: expect.any(Number),
       version: '0.1.0',
+      limits_reached: { messages: 0, bytes: 0, connects: 0, requests: 0, pools: 0 },
     });
   });
 
@@ -193,36 +198,49 @@ describe('the controller itself', () => {
       'DELETE /api/v1/drains/{id}',
       'DELETE /api/v1/jobs/{id}',
       'DELETE /api/v1/tasks/{id}',
+      'DELETE /api/v1/tokens/{id}',
+      'GET /api/v1/audit',
       'GET /api/v1/commands',
       'GET /api/v1/commands/{id}',
       'GET /api/v1/drains',
       'GET /api/v1/drains/{id}',
+      'GET /api/v1/github',
+      'GET /api/v1/github/runners',
       'GET /api/v1/jobs',
       'GET /api/v1/jobs/{id}',
       'GET /api/v1/jobs/{id}/output',
       'GET /api/v1/jobs/{id}/why',
       'GET /api/v1/nodes',
+      'GET /api/v1/runner-downloads',
       'GET /api/v1/tasks',
       'GET /api/v1/tasks/{id}',
       'GET /api/v1/tasks/{id}/output',
+      'GET /api/v1/tokens',
       'GET /api/v1/vms',
       'GET /api/v1/vms/{vm_id}',
       'GET /api/v1/vms/{vm_id}/commands',
       'GET /api/v1/vms/{vm_id}/events',
       'GET /api/v1/vms/{vm_id}/heartbeats',
+      'GET /api/v1/whoami',
+      'GET /api/v1/workflow-jobs',
+      'GET /api/v1/workflow-jobs/{id}',
       'GET /health',
       'GET /healthz',
       'GET /readyz',
       'POST /api/v1/drains',
       'POST /api/v1/jobs',
       'POST /api/v1/tasks',
+      'POST /api/v1/tokens',
       'POST /api/v1/vms/{vm_id}/commands',
       'POST /api/v1/vms/{vm_id}/commands/{id}/ack',
       'POST /api/v1/vms/{vm_id}/cordon',
       'POST /api/v1/vms/{vm_id}/events',
       'POST /api/v1/vms/{vm_id}/heartbeat',
+      'POST /api/v1/vms/{vm_id}/join',
       'POST /api/v1/vms/{vm_id}/registration-token',
+      'POST /api/v1/vms/{vm_id}/release',
       'POST /api/v1/vms/{vm_id}/uncordon',
+      'POST /webhooks/github',
     ]);
   });
 });

@@ -40,6 +40,7 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'not-cancellable': { status: 409, title: 'The command cannot be cancelled any more' },
   'bad-drain': { status: 400, title: 'There is nothing to drain' },
   'unknown-drain': { status: 404, title: 'Unknown drain' },
+  'unknown-workflow-job': { status: 404, title: 'Unknown workflow job' },
   'drain-ended': { status: 409, title: 'The drain has ended' },
   'too-many-drains': { status: 429, title: 'Too many active drains' },
   'too-many-commands': { status: 429, title: 'Too many unfinished commands' },
@@ -54,6 +55,18 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'unknown-job': { status: 404, title: 'Unknown job' },
   'job-ended': { status: 409, title: 'The job has ended' },
   'too-many-jobs': { status: 429, title: 'Too many unfinished jobs' },
+  'no-github': { status: 404, title: 'This controller has no GitHub' },
+  'unknown-runner-download': { status: 404, title: 'No such runner to download' },
+  unauthenticated: { status: 401, title: 'A valid credential is needed' },
+  forbidden: { status: 403, title: 'Not allowed' },
+  'unknown-token': { status: 404, title: 'Unknown token' },
+  'too-many-tokens': { status: 429, title: 'Too many tokens' },
+  'vm-claimed': { status: 409, title: 'The VM belongs to another boot' },
+  'join-unavailable': { status: 503, title: 'Nobody can join by this now' },
+  'too-much': { status: 429, title: 'More than is allowed' },
+  'pool-full': { status: 429, title: 'The pool is full' },
+  'oidc-unavailable': { status: 503, title: 'The identity provider does not answer' },
+  'too-many-attempts': { status: 429, title: 'Too many failed attempts' },
   'github-unavailable': { status: 503, title: 'GitHub cannot be asked now' },
 };
 
@@ -106,9 +119,17 @@ export function createErrorHandler(logger: Logger) {
     if (problem.status >= 500 && !(error instanceof ControllerStoppingError))
       logger.error({ ...where, err: error }, 'a request failed');
     else logger.debug({ ...where, reason: problem.detail }, 'a request was refused');
-    if (problem.status === 429 || problem.status === 503) void reply.header('retry-after', '5');
+    const isLater = problem.status === 429 || problem.status === 503;
+    if (isLater && !reply.hasHeader('retry-after'))
+      void reply.header('retry-after', String(retryAfterSeconds(error)));
     await sendProblem(reply, problem);
   };
+}
+
+/** What the error says, or 5. */
+function retryAfterSeconds(error: unknown): number {
+  const { retryAfterMs } = error as { retryAfterMs?: unknown };
+  return typeof retryAfterMs === 'number' ? Math.max(1, Math.ceil(retryAfterMs / 1_000)) : 5;
 }
 
 export async function sendProblem(reply: FastifyReply, problem: Problem): Promise<void> {

@@ -4,7 +4,9 @@ import fastify from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from '@mig/common/logger';
 import { problemType } from '@mig/common/api/problem';
-import { withTypes } from './app.js';
+import { guardRoutes, type HttpGuardDeps } from '../auth/http-guard.js';
+import { createHttpListener, type ServerTls } from '../auth/tls/servers.js';
+import { withTypes, type App } from './app.js';
 import { ControllerStoppingError, createErrorHandler, sendProblem } from './problems.js';
 import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
@@ -12,7 +14,11 @@ import { commandRoutes, type CommandRoutesDeps } from './command-routes.js';
 import { drainRoutes, type DrainRoutesDeps } from './drain-routes.js';
 import { jobRoutes, type JobRoutesDeps } from './job-routes.js';
 import { taskRoutes, type TaskRoutesDeps } from './task-routes.js';
+import { githubRoutes, type GitHubRoutesDeps } from './github-routes.js';
+import { runnerDownloadRoutes, type RunnerDownloadRoutesDeps } from './runner-download-routes.js';
 import { vmRoutes, type VmRoutesDeps } from './vm-routes.js';
+import { webhookRoutes, type WebhookRoutesDeps } from './webhook-routes.js';
+import { workflowJobRoutes, type WorkflowJobRoutesDeps } from './workflow-job-routes.js';
 
 export type HttpServerDeps = HealthDeps &
   MigletRoutesDeps &
@@ -20,8 +26,15 @@ export type HttpServerDeps = HealthDeps &
   CommandRoutesDeps &
   TaskRoutesDeps &
   JobRoutesDeps &
-  DrainRoutesDeps & {
+  DrainRoutesDeps &
+  GitHubRoutesDeps &
+  RunnerDownloadRoutesDeps &
+  WebhookRoutesDeps &
+  WorkflowJobRoutesDeps & {
     readonly logger: Logger;
+    /** Undefined = plain text. */
+    readonly tls: ServerTls | undefined;
+    readonly auth: { readonly guard: HttpGuardDeps; routes(app: App): void };
     /** Aborted when the controller begins to stop: from then on nothing new is taken. */
     readonly stopping: AbortSignal;
   };
@@ -32,6 +45,9 @@ export interface HttpServer {
   /** Resolves when the requests under way have been answered; at the deadline their connections are cut. */
   stop(deadlineMs: number): Promise<void>;
 }
+
+/** A request that comes drop by drop is cut off; so is one with very large headers. */
+const LISTENER = { requestTimeoutMs: 30_000, headersTimeoutMs: 15_000, maxHeaderBytes: 32_768 };
 
 export async function createHttpServer(
   deps: HttpServerDeps,
@@ -46,7 +62,7 @@ export async function createHttpServer(
       bodyLimit: limits.bodyBytes,
       // What is refused while the controller stops is refused by the hook below, as a problem.
       return503OnClosing: false,
-      requestTimeout: 30_000,
+      serverFactory: (handler) => createHttpListener(handler, deps.tls, LISTENER),
       // On stop, idle keep-alive connections do not hold the end up.
       forceCloseConnections: 'idle',
       routerOptions: { maxParamLength: 256 },
@@ -72,6 +88,7 @@ export async function createHttpServer(
   app.addHook('onRequest', async (request) => {
     if (deps.stopping.aborted && !/^(GET|HEAD)$/.test(request.method)) throw new ControllerStoppingError();
   });
+  guardRoutes(app, deps.auth.guard);
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -92,7 +109,20 @@ export async function createHttpServer(
     drainRoutes(typed, deps);
     taskRoutes(typed, deps);
     jobRoutes(typed, deps);
-    typed.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
+    githubRoutes(typed, deps);
+    runnerDownloadRoutes(typed, deps);
+    workflowJobRoutes(typed, deps);
+    deps.auth.routes(typed);
+    // Written once: it is large, and anybody may ask for it.
+    let description: string | undefined;
+    typed.get('/api/v1/openapi.json', { schema: { hide: true } }, (_, reply) => {
+      description ??= JSON.stringify(app.swagger());
+      return reply.type('application/json; charset=utf-8').serializer(String).send(description);
+    });
+    done();
+  });
+  await app.register((scope, _, done) => {
+    webhookRoutes(scope, deps);
     done();
   });
   return {

@@ -9,6 +9,7 @@ import {
 } from '@mig/common/api/task-resource';
 import { idSchema } from '@mig/common/api/vm-resource';
 import { TASK_STATES } from '@mig/common/domain/task-state';
+import { callerName, maySee } from '../auth/http-guard.js';
 import type { TaskManager } from '../tasks/task-manager.js';
 import type { App } from './app.js';
 import { lastEventId, openEventStream } from './event-stream.js';
@@ -54,8 +55,9 @@ export function taskRoutes(app: App, { tasks, stopping }: TaskRoutesDeps): void 
       const { body } = request;
       const task = await tasks.submit({
         vmId: body.vm_id,
+        poolId: tasks.poolOf(body.vm_id) ?? '',
         work: fromWorkResource(body),
-        createdBy: 'operator',
+        createdBy: callerName(request),
         timeoutMs: body.timeout_ms,
         deliveryTimeoutMs: body.delivery_timeout_ms,
         resume: body.resume,
@@ -82,7 +84,8 @@ export function taskRoutes(app: App, { tasks, stopping }: TaskRoutesDeps): void 
     },
     (request) => {
       const { vm_id, state, limit, cursor } = request.query;
-      const { items, nextCursor } = page(tasks.list({ vmId: vm_id, state }), ({ id }) => id, limit, cursor);
+      const visible = tasks.list({ vmId: vm_id, state }).filter(({ poolId }) => maySee(request, poolId));
+      const { items, nextCursor } = page(visible, ({ id }) => id, limit, cursor);
       return {
         tasks: items.map(toTaskResource),
         ...(nextCursor === undefined ? {} : { next_cursor: nextCursor }),

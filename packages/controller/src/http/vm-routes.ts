@@ -11,6 +11,7 @@ import {
 } from '@mig/common/api/vm-resource';
 import { phaseOf, stateMatches } from '@mig/common/domain/vm-state';
 import { LIVENESS, type VmRecord } from '@mig/common/domain/vm';
+import { callerName, maySee } from '../auth/http-guard.js';
 import type { Cordons } from '../fleet/cordon.js';
 import type { Fleet, VmView } from '../fleet/fleet.js';
 import type { Store } from '../store/store.js';
@@ -84,6 +85,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
         .list()
         .filter(
           (vm) =>
+            maySee(request, vm.record.poolId) &&
             (pool_id === undefined || vm.record.poolId === pool_id) &&
             (state === undefined || stateMatches(vm.record.state, state)) &&
             (liveness === undefined || vm.liveness === liveness) &&
@@ -112,7 +114,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
     },
     async (request) => {
       const { vmId } = requireVm(fleet, request.params.vm_id).record;
-      await cordons.cordon(vmId, request.body?.reason ?? '', 'operator');
+      await cordons.cordon(vmId, request.body?.reason ?? '', callerName(request));
       return resource(requireVm(fleet, vmId));
     },
   );
@@ -128,7 +130,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
     },
     async (request) => {
       const { vmId } = requireVm(fleet, request.params.vm_id).record;
-      await cordons.uncordon(vmId, 'operator');
+      await cordons.uncordon(vmId, callerName(request));
       return resource(requireVm(fleet, vmId));
     },
   );

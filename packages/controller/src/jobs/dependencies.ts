@@ -9,8 +9,11 @@ export type Verdict =
   | { readonly kind: 'failed'; readonly reason: string };
 
 export interface Dependencies {
-  /** Ids for ids and names: of a name, the newest job. */
-  resolve(spec: JobSpec): {
+  /** Ids for ids and names: of a name, the newest job. Of jobs in pools that are not among `pools` nothing is known. */
+  resolve(
+    spec: JobSpec,
+    pools: readonly string[] | undefined,
+  ): {
     readonly ids: string[];
     readonly faults: { readonly path: string; readonly message: string }[];
   };
@@ -19,13 +22,16 @@ export interface Dependencies {
   pending(job: JobRecord): string[];
 }
 
-export function createDependencies(book: Pick<JobBook, 'find' | 'findByName'>): Dependencies {
+export function createDependencies(book: Pick<JobBook, 'find' | 'named'>): Dependencies {
   return {
-    resolve(spec) {
+    resolve(spec, pools) {
+      const isVisible = (job: JobRecord): boolean => isWithin(job.pools, pools);
       const ids: string[] = [];
       const faults: { path: string; message: string }[] = [];
       for (const [at, name] of spec.dependsOn.entries()) {
-        const job = book.find(name) ?? book.findByName(name);
+        const job = [...book.named(name), book.find(name)].findLast(
+          (one) => one !== undefined && isVisible(one),
+        );
         const path = `depends_on[${at}]`;
         if (job === undefined)
           faults.push({ path, message: `there is no job with the id or the name ${name}` });
@@ -56,3 +62,7 @@ export function createDependencies(book: Pick<JobBook, 'find' | 'findByName'>): 
       }),
   };
 }
+
+/** Is all of `inner` in `outer`? Undefined = every pool. */
+const isWithin = (inner: readonly string[] | undefined, outer: readonly string[] | undefined): boolean =>
+  outer === undefined || (inner?.every((poolId) => outer.includes(poolId)) ?? false);

@@ -1,6 +1,7 @@
 /** Does a node fit a job, and if not, why. */
-import type { JobConstraint, JobSpec, Resources } from '@mig/common/domain/job';
+import type { JobConstraint, JobRecord, Resources } from '@mig/common/domain/job';
 import type { Node } from './nodes.js';
+import { matches } from './pattern.js';
 
 /** What of a job decides where it may run; made once for each job. */
 export interface Requirement {
@@ -12,14 +13,16 @@ export interface Requirement {
   readonly mismatch: (node: Node) => string | undefined;
 }
 
-export function toRequirement(spec: JobSpec, onlyNode: string | undefined): Requirement {
-  const { datacenters, constraints, resources } = spec;
+export function toRequirement(job: Pick<JobRecord, 'spec' | 'onlyNode' | 'pools'>): Requirement {
+  const { onlyNode, pools } = job;
+  const { datacenters, constraints, resources } = job.spec;
   const checks = constraints.map((constraint) => ({ constraint, holds: compile(constraint) }));
   return {
-    key: JSON.stringify([onlyNode ?? '', datacenters, constraints, resources]),
+    key: JSON.stringify([onlyNode ?? '', pools ?? '', datacenters, constraints, resources]),
     resources,
     onlyNode,
     mismatch(node) {
+      if (!isOpenTo(job, node)) return 'are in pools that its submitter may not use';
       if (onlyNode !== undefined && node.id !== onlyNode) return `are not ${onlyNode}`;
       if (datacenters.length > 0 && !datacenters.includes(datacenterOf(node)))
         return datacenterOf(node) === '' ? 'name no datacenter' : `are in ${datacenterOf(node)}`;
@@ -30,6 +33,10 @@ export function toRequirement(spec: JobSpec, onlyNode: string | undefined): Requ
     },
   };
 }
+
+/** Is the node in a pool that the job's submitter may use? */
+export const isOpenTo = ({ pools }: Pick<JobRecord, 'pools'>, { poolId }: Pick<Node, 'poolId'>): boolean =>
+  pools === undefined || pools.includes(poolId);
 
 /** What the node lacks of what it has in all: it would never do. */
 export function lacking({ resources }: Requirement, node: Node): string | undefined {
@@ -63,7 +70,7 @@ const datacenterOf = ({ metadata }: Node): string => metadata['datacenter'] ?? m
 /** The node's values of an attribute: several for its labels, none where it has no such key. */
 function valuesOf(node: Node, attribute: string): readonly string[] {
   if (attribute === 'node_id') return [node.id];
-  const value = node.metadata[attribute];
+  const value = Object.hasOwn(node.metadata, attribute) ? node.metadata[attribute] : undefined;
   if (value === undefined) return [];
   return attribute === 'labels' ? value.split(',').map((label) => label.trim()) : [value];
 }
@@ -77,10 +84,8 @@ function compile({ operator, values }: JobConstraint): (has: readonly string[]) 
       return (has) => !has.includes(value);
     case 'in':
       return (has) => has.some((one) => values.includes(one));
-    case 'regexp': {
-      const pattern = new RegExp(value);
-      return (has) => has.some((one) => pattern.test(one));
-    }
+    case 'regexp':
+      return (has) => has.some((one) => matches(value, one));
     case '>=':
       return (has) => has.some((one) => one.trim() !== '' && Number(one) >= Number(value));
   }

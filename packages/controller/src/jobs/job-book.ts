@@ -25,9 +25,12 @@ export interface JobBook {
   /** @throws UnknownJobError */
   get(id: string): JobRecord;
   find(id: string): JobRecord | undefined;
-  findByKey(key: string): JobRecord | undefined;
-  /** The newest of this name. */
-  findByName(name: string): JobRecord | undefined;
+  /** What was submitted for this submitter by this key. */
+  findByKey(submitter: string, key: string): JobRecord | undefined;
+  /** Resolves when it is durable that there is such a job. @throws StoreUnavailableError: then there is none */
+  added(id: string): Promise<void>;
+  /** Those of this name, in the order of their making. */
+  named(name: string): JobRecord[];
   /** In the order of their making. */
   list(filter: JobFilter): JobRecord[];
   readonly openCount: number;
@@ -62,10 +65,11 @@ export function createJobBook(
   const { records, clock, logger } = deps;
   const jobs = new Map<string, JobRecord>();
   const byKey = new Map<string, string>();
-  const byName = new Map<string, string>();
+  const byName = new Map<string, Set<string>>();
   const active = new Map<string, number>();
   const finished = new Set<string>();
   const unsaved = new Set<string>();
+  const adding = new Map<string, Promise<void>>();
   for (const record of [...records.loaded()].sort((a, b) => (a.id < b.id ? -1 : 1))) enter(record);
 
   function count(record: JobRecord, step: 1 | -1): void {
@@ -78,8 +82,10 @@ export function createJobBook(
 
   function enter(record: JobRecord): void {
     jobs.set(record.id, record);
-    byName.set(record.spec.name, record.id);
-    if (record.idempotencyKey !== undefined) byKey.set(record.idempotencyKey, record.id);
+    const { name } = record.spec;
+    byName.set(name, (byName.get(name) ?? new Set()).add(record.id));
+    if (record.idempotencyKey !== undefined)
+      byKey.set(keyOf(record.submitter, record.idempotencyKey), record.id);
     count(record, 1);
   }
 
@@ -87,8 +93,10 @@ export function createJobBook(
     count(record, -1);
     jobs.delete(record.id);
     unsaved.delete(record.id);
-    if (record.idempotencyKey !== undefined) byKey.delete(record.idempotencyKey);
-    if (byName.get(record.spec.name) === record.id) byName.delete(record.spec.name);
+    if (record.idempotencyKey !== undefined) byKey.delete(keyOf(record.submitter, record.idempotencyKey));
+    const named = byName.get(record.spec.name);
+    named?.delete(record.id);
+    if (named?.size === 0) byName.delete(record.spec.name);
   }
 
   function put(record: JobRecord): void {
@@ -120,8 +128,9 @@ export function createJobBook(
       return record;
     },
     find: (id) => jobs.get(id),
-    findByKey: (key) => jobs.get(byKey.get(key) ?? ''),
-    findByName: (name) => jobs.get(byName.get(name) ?? ''),
+    findByKey: (submitter, key) => jobs.get(byKey.get(keyOf(submitter, key)) ?? ''),
+    added: (id) => adding.get(id) ?? Promise.resolve(),
+    named: (name) => [...(byName.get(name) ?? [])].flatMap((id) => jobs.get(id) ?? []),
     list: ({ state, submitter, name, parentId }) =>
       [...jobs.values()].filter(
         (job) =>
@@ -137,11 +146,15 @@ export function createJobBook(
 
     async add(record) {
       enter(record);
+      const saved = records.save(record); // I1
+      adding.set(record.id, saved);
       try {
-        await records.save(record); // I1
+        await saved;
       } catch (error) {
         leave(record);
         throw error;
+      } finally {
+        adding.delete(record.id);
       }
     },
 
@@ -191,3 +204,6 @@ export function createJobBook(
     },
   };
 }
+
+/** One submitter's key is none of another's. */
+const keyOf = (submitter: string, key: string): string => `${submitter}\n${key}`;

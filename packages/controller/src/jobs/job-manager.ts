@@ -25,7 +25,7 @@ import type { Logger } from '@mig/common/logger';
 import type { OutputStore } from '../tasks/output-store.js';
 import { createDependencies } from './dependencies.js';
 import { BadJobError, JobEndedError, TooManyJobsError } from './errors.js';
-import { refusal, toRequirement } from './fit.js';
+import { isOpenTo, refusal, toRequirement } from './fit.js';
 import type { JobBook, JobFilter } from './job-book.js';
 import { createJobOutputs, type JobOutputs } from './job-outputs.js';
 import { createJobQueue, type QueuedJob } from './job-queue.js';
@@ -37,6 +37,8 @@ import { explain, type Why } from './why.js';
 export interface NewJob {
   readonly spec: JobSpec;
   readonly submitter: string;
+  /** In which it may run; undefined = in every one. */
+  readonly pools?: readonly string[] | undefined;
   readonly idempotencyKey?: string | undefined;
 }
 
@@ -51,7 +53,8 @@ export interface JobManager {
   nodes(): readonly Node[];
   readonly outputs: JobOutputs;
 
-  heartbeat(heartbeat: NodeHeartbeat): HeartbeatAnswer;
+  /** @param poolId of the node's credential, or as the fleet knows it; empty = neither says */
+  heartbeat(heartbeat: NodeHeartbeat, poolId: string): HeartbeatAnswer;
   offer(nodeId: string): JobOffer;
   claim(claim: NodeAndJob): Promise<NodeAnswer>;
   update(update: StatusUpdate): Promise<NodeAnswer>;
@@ -174,6 +177,7 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
       state: 'queued',
       createdAt: nowAt,
       submitter: job.submitter,
+      pools: job.pools,
       queuedAt: nowAt,
       attempt: 0,
       notBefore: undefined,
@@ -202,7 +206,7 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
   /** A job that another makes. */
   function spawn(parent: JobRecord, fields: Partial<JobRecord>): void {
     const record = newRecord(
-      { spec: { ...parent.spec, schedule: undefined }, submitter: parent.submitter },
+      { ...parent, spec: { ...parent.spec, schedule: undefined }, idempotencyKey: undefined },
       { ...fields, parentId: parent.id },
     );
     add(record).catch((error: unknown) => {
@@ -218,8 +222,7 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
     for (const id of templates) {
       const parent = book.find(id);
       if (parent === undefined || parent.spec.type !== 'system' || perNode.get(id)?.has(node.id)) continue;
-      if (toRequirement(parent.spec, undefined).mismatch(node) === undefined)
-        spawn(parent, { onlyNode: node.id });
+      if (toRequirement(parent).mismatch(node) === undefined) spawn(parent, { onlyNode: node.id });
     }
   }
 
@@ -310,10 +313,14 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
     outputs,
 
     async submit(job) {
-      const before = job.idempotencyKey === undefined ? undefined : book.findByKey(job.idempotencyKey);
-      if (before !== undefined) return before;
+      const { submitter, idempotencyKey } = job;
+      const before = idempotencyKey === undefined ? undefined : book.findByKey(submitter, idempotencyKey);
+      if (before !== undefined) {
+        await book.added(before.id); // I1
+        return book.get(before.id);
+      }
       if (book.openCount >= options.maxOpen) throw new TooManyJobsError(options.maxOpen);
-      const resolved = dependencies.resolve(job.spec);
+      const resolved = dependencies.resolve(job.spec, job.pools);
       if (resolved.faults.length > 0) throw new BadJobError(resolved.faults);
       const { schedule, type } = job.spec;
       const fields: Partial<JobRecord> =
@@ -352,13 +359,15 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
 
     why(id) {
       const job = book.get(id);
-      const why = explain(toRequirement(job.spec, job.onlyNode), nodes.all());
+      // Of nodes that its submitter may not use nothing is told.
+      const candidates = nodes.all().filter((node) => isOpenTo(job, node));
+      const why = explain(toRequirement(job), candidates);
       const summary = stateSummary(job, why.summary, dependencies.pending(job));
       return { ...why, summary };
     },
 
-    heartbeat(heartbeat) {
-      const node = nodes.heartbeat(heartbeat);
+    heartbeat(heartbeat, poolId) {
+      const node = nodes.heartbeat(heartbeat, poolId);
       spawnSystemJobs(node);
       if (heartbeat.listsJobs) {
         const has = new Set(heartbeat.jobIds);

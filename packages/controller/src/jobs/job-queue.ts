@@ -78,7 +78,7 @@ export function createJobQueue(agingMs: number): JobQueue {
         queuedAt,
         priority: spec.priority,
         score: spec.priority * agingMs - queuedAt,
-        requirement: toRequirement(spec, record.onlyNode),
+        requirement: toRequirement(record),
       };
       byId.set(id, job);
       const list = bySubmitter.get(submitter);

@@ -5,6 +5,8 @@ import { NO_RESOURCES, type Resources } from '@mig/common/domain/job';
 
 export interface Node {
   readonly id: string;
+  /** Of its credential, or as the fleet knows it; empty = neither says. */
+  poolId: string;
   /** In all. */
   resources: Resources;
   /** By the jobs that it has claimed. */
@@ -32,7 +34,7 @@ export interface Nodes {
   all(): Node[];
   /** The node, made if it is new. */
   enter(id: string): Node;
-  heartbeat(heartbeat: NodeHeartbeat): Node;
+  heartbeat(heartbeat: NodeHeartbeat, poolId: string): Node;
   take(node: Node, jobId: string, resources: Resources): void;
   give(nodeId: string, jobId: string, resources: Resources): void;
   /** Those that have just fallen silent: they are offline from now on. */
@@ -57,6 +59,7 @@ export function createNodes(clock: Clock, options: NodesOptions): Nodes {
     if (node === undefined) {
       node = {
         id,
+        poolId: '',
         resources: NO_RESOURCES,
         used: NO_RESOURCES,
         metadata: {},
@@ -80,11 +83,16 @@ export function createNodes(clock: Clock, options: NodesOptions): Nodes {
     all: () => [...nodes.values()],
     enter,
 
-    heartbeat(heartbeat) {
+    heartbeat(heartbeat, poolId) {
       const node = enter(heartbeat.nodeId);
       const { ramMb, cpuPercent, diskMb } = heartbeat;
       node.resources = { ramMb: amount(ramMb), cpuPercent: amount(cpuPercent), diskMb: amount(diskMb) };
-      node.metadata = Object.fromEntries(Object.entries(heartbeat.metadata).slice(0, MAX_METADATA));
+      node.poolId = poolId;
+      // What its credential says counts for more than what it says of itself.
+      node.metadata = Object.fromEntries([
+        ...Object.entries(heartbeat.metadata).slice(0, MAX_METADATA),
+        ...(poolId === '' ? [] : [['pool', poolId] as const]),
+      ]);
       node.lastSeenMs = clock.monotonicMs();
       node.lastSeenAt = clock.now();
       node.registered = true;

@@ -20,7 +20,7 @@ export const jobsSettings = z
     claim_timeout: duration('2m', 1_000, 86_400_000).describe(
       'a claimed job that is not begun in this time is queued again',
     ),
-    forgotten_after: duration('0s', 0, 30 * 86_400_000).describe(
+    forgotten_after: duration('24h', 0, 30 * 86_400_000).describe(
       'a running job of which a node that does not list its jobs says nothing for so long is tried again; 0s = never',
     ),
     max_open: integer(100_000, 1, 1_000_000).describe('jobs that have not ended; more are refused'),

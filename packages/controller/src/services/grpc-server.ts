@@ -4,15 +4,12 @@ import { createServer, type Server } from 'nice-grpc';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import type { Logger } from '@mig/common/logger';
-import {
-  COMMAND_SERVICE_NAME,
-  MAX_MESSAGE_BYTES,
-  commandServiceDefinition,
-  descriptorSet,
-} from '@mig/common/wire/command-service';
+import { COMMAND_SERVICE_NAME, MAX_MESSAGE_BYTES, descriptorSet } from '@mig/common/wire/command-service';
 import { NODE_AGENT_SERVICE_NAME, nodeAgentServiceDefinition } from '@mig/common/wire/node-agent-service';
 import { TASK_SERVICE_NAME, taskServiceDefinition } from '@mig/common/wire/task-service';
+import { grpcCredentials, type ServerTls } from '../auth/tls/servers.js';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
+import { measuredDefinition } from './measured.js';
 import { createFailureLog } from './middleware/log-failures.js';
 import { createNodeAgentService, type NodeAgentServiceDeps } from './node-agent-service.js';
 import { createTaskService, type TaskServiceDeps } from './task-service.js';
@@ -24,14 +21,19 @@ export interface GrpcServer {
   stop(deadlineMs: number): Promise<void>;
 }
 
+/** Calls on one connection; a MIGlet has one. */
+const MAX_STREAMS = 100;
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 const SERVICES = [COMMAND_SERVICE_NAME, TASK_SERVICE_NAME, NODE_AGENT_SERVICE_NAME];
 
-export function createGrpcServer(
-  deps: CommandServiceDeps & TaskServiceDeps & NodeAgentServiceDeps & { readonly logger: Logger },
-): GrpcServer {
+export interface GrpcServerDeps extends CommandServiceDeps, TaskServiceDeps, NodeAgentServiceDeps {
+  readonly logger: Logger;
+  readonly tls: ServerTls | undefined;
+}
+
+export function createGrpcServer(deps: GrpcServerDeps): GrpcServer {
   // The library writes to standard error by itself; what it would say there reaches us as errors.
   setLogVerbosity(logVerbosity.NONE);
   const health = HealthState();
@@ -47,14 +49,16 @@ export function createGrpcServer(
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     'grpc.enable_channelz': 0,
+    'grpc.max_concurrent_streams': MAX_STREAMS,
   }).use(createFailureLog(deps.logger));
-  server.add(commandServiceDefinition, createCommandService(deps));
+  server.add(measuredDefinition, createCommandService(deps));
   server.add(taskServiceDefinition, createTaskService(deps));
   server.add(nodeAgentServiceDefinition, createNodeAgentService(deps));
   server.add(HealthDefinition, HealthServiceImpl(health));
   server.add(ServerReflectionService, ServerReflection(descriptorSet(), SERVICES));
   return {
-    listen: (host, port) => server.listen(`${host}:${port}`),
+    listen: (host, port) =>
+      server.listen(`${host.includes(':') ? `[${host}]` : host}:${port}`, grpcCredentials(deps.tls)),
     async stop(deadlineMs) {
       const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
       await server.shutdown();

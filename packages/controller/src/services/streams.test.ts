@@ -40,9 +40,10 @@ describe('a stream', () => {
       type: 'register_runner',
       attempt: 1,
       parameters: {
-        registration_token: expect.stringMatching(/^A[0-9A-F]{28}$/) as unknown,
+        jit_config: expect.stringMatching(/^[A-Za-z0-9+/=]{200,}$/) as unknown,
         runner_url: `${test.github.url}/acme`,
-        runner_name: 'vm-1-boot1',
+        runner_name: 'mig-k3x9f2-vm-1-boot1000',
+        labels: ['self-hosted', 'Linux', 'X64'],
       },
     });
     expect(others.map((sent) => sent.id)).toEqual(queued);
@@ -124,7 +125,7 @@ describe('a stream', () => {
 
   it('a deregistration is answered with what GitHub said (I5)', async () => {
     const miglet = await test.miglet();
-    miglet.send({ kind: 'deregister', requestId: 'r-1', runnerName: 'vm-1' });
+    miglet.send({ kind: 'deregister', requestId: 'r-1', runnerName: 'mig-k3x9f2-vm-1-0123abcd' });
     expect((await miglet.next('deregisterResult')).result).toMatchObject({
       requestId: 'r-1',
       outcome: 'deleted',

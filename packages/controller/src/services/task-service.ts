@@ -6,18 +6,17 @@
 import { ServerError, Status, type CallContext, type ServiceImplementation } from 'nice-grpc';
 import { newId } from '@mig/common/domain/ids';
 import { AGENT_FEATURES, type AgentMessage, type TaskRequest } from '@mig/common/domain/task-messages';
-import { InvalidIdError, printable } from '@mig/common/errors';
-import { assertId } from '@mig/common/domain/ids';
+import { printable } from '@mig/common/errors';
 import type { taskServiceDefinition } from '@mig/common/wire/task-service';
-import type { AgentAuthority } from '../agents/agent-authority.js';
 import type { AgentLink } from '../tasks/agent-links.js';
 import type { TaskManager } from '../tasks/task-manager.js';
+import type { AgentAdmission } from './agent-admission.js';
 import { STOPPING_MESSAGE } from './farewell.js';
 import { createOutbox } from './outbox.js';
 
 export interface TaskServiceDeps {
   readonly tasks: TaskManager;
-  readonly authority: AgentAuthority;
+  readonly agents: AgentAdmission;
   /** Aborted when the controller begins to stop: from then on no stream is taken. */
   readonly stopping: AbortSignal;
   readonly now: () => number;
@@ -29,14 +28,15 @@ const OUTBOX_LIMIT = 10_000;
 export function createTaskService(
   deps: TaskServiceDeps,
 ): ServiceImplementation<typeof taskServiceDefinition> {
-  const { tasks, authority, stopping } = deps;
+  const { tasks, agents, stopping } = deps;
   return {
     async *streamTasks(incoming: AsyncIterable<AgentMessage>, context: CallContext) {
       if (stopping.aborted) throw new ServerError(Status.UNAVAILABLE, STOPPING_MESSAGE);
-      const agentId = authenticate(context, authority);
+      const { agentId, poolId } = await agents.agent(context);
       const outbox = createOutbox<TaskRequest>(OUTBOX_LIMIT);
       const link: AgentLink = {
         agentId,
+        poolId,
         sessionId: newId('session', deps.now()),
         features: featuresOf(context),
         send(request) {
@@ -50,12 +50,7 @@ export function createTaskService(
           return false;
         },
         close(reason) {
-          outbox.close(
-            reason === 'replaced'
-              ? new ServerError(Status.ABORTED, `a newer stream of agent ${agentId} has taken its place`)
-              : new ServerError(Status.UNAVAILABLE, STOPPING_MESSAGE),
-            'flush',
-          );
+          outbox.close(closeError(agentId, reason), reason === 'stopping' ? 'flush' : undefined);
         },
       };
       context.signal.addEventListener('abort', () => outbox.close(), { once: true });
@@ -80,6 +75,17 @@ export function createTaskService(
   };
 }
 
+function closeError(agentId: string, reason: Parameters<AgentLink['close']>[0]): ServerError {
+  switch (reason) {
+    case 'replaced':
+      return new ServerError(Status.ABORTED, `a newer stream of agent ${agentId} has taken its place`);
+    case 'released':
+      return new ServerError(Status.PERMISSION_DENIED, `VM ${agentId} was released by an operator`);
+    case 'stopping':
+      return new ServerError(Status.UNAVAILABLE, STOPPING_MESSAGE);
+  }
+}
+
 async function read(
   messages: AsyncIterator<AgentMessage>,
   link: AgentLink,
@@ -99,20 +105,6 @@ async function read(
     }
     await tasks.receive(link, message);
   }
-}
-
-/** @throws ServerError */
-function authenticate({ metadata }: CallContext, authority: AgentAuthority): string {
-  const agentId = metadata.get('agent_id') ?? '';
-  try {
-    assertId('agent_id', agentId);
-  } catch (error) {
-    if (error instanceof InvalidIdError) throw new ServerError(Status.INVALID_ARGUMENT, error.message);
-    throw error;
-  }
-  const refusal = authority.refuse(agentId, metadata.get('agent_token') ?? '');
-  if (refusal !== undefined) throw new ServerError(Status.UNAUTHENTICATED, refusal);
-  return agentId;
 }
 
 function featuresOf({ metadata }: CallContext): AgentLink['features'] {

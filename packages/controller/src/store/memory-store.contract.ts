@@ -5,7 +5,9 @@
 import type { CommandRecord } from '@mig/common/domain/command';
 import type { DrainRecord } from '@mig/common/domain/drain';
 import type { StoredEvent } from '@mig/common/domain/event';
+import { assertId } from '@mig/common/domain/ids';
 import type { VmRecord, VmReport } from '@mig/common/domain/vm';
+import { workflowJobKey, type WorkflowJob } from '@mig/common/domain/workflow-job';
 import { createMoves } from './moves.js';
 import { StoreUnavailableError, type EventPosition, type Store } from './store.js';
 
@@ -14,6 +16,9 @@ export interface MemoryStore extends Store {
   readonly vms: Map<string, VmRecord>;
   readonly commands: Map<string, CommandRecord>;
   readonly drains: Map<string, DrainRecord>;
+  /** By id and attempt. */
+  readonly workflowJobs: Map<string, WorkflowJob>;
+  readonly documents: Map<string, unknown>;
   readonly storedEvents: StoredEvent[];
   readonly keptReports: { vmId: string; report: VmReport }[];
   /** Every VM record that became durable, in order. */
@@ -29,16 +34,26 @@ export function createMemoryStore(before?: {
   vms?: VmRecord[];
   commands?: CommandRecord[];
   drains?: DrainRecord[];
+  workflowJobs?: WorkflowJob[];
+  documents?: Map<string, unknown>;
   events?: StoredEvent[];
 }): MemoryStore {
   const vms = new Map(before?.vms?.map((vm) => [vm.vmId, vm]));
   const commands = new Map(before?.commands?.map((command) => [command.id, command]));
   const drains = new Map(before?.drains?.map((drain) => [drain.id, drain]));
+  const workflowJobs = new Map(before?.workflowJobs?.map((job) => [workflowJobKey(job), job]));
+  const documents = new Map(before?.documents);
   const loadedDrains = [...drains.values()];
+  const loadedWorkflowJobs = [...workflowJobs.values()];
   const loadedVms = [...vms.values()];
   const loadedCommands = [...commands.values()];
   const storedEvents: StoredEvent[] = [];
-  const moves = createMoves({ vms: loadedVms, commands: loadedCommands, drains: loadedDrains });
+  const moves = createMoves({
+    vms: loadedVms,
+    commands: loadedCommands,
+    drains: loadedDrains,
+    workflowJobs: loadedWorkflowJobs,
+  });
   const keptReports: { vmId: string; report: VmReport }[] = [];
   const vmSaves: VmRecord[] = [];
   const positions = new Map<string, EventPosition>();
@@ -66,6 +81,8 @@ export function createMemoryStore(before?: {
     vms,
     commands,
     drains,
+    workflowJobs,
+    documents,
     storedEvents,
     keptReports,
     vmSaves,
@@ -81,6 +98,7 @@ export function createMemoryStore(before?: {
     loadedVms: () => loadedVms,
     loadedCommands: () => loadedCommands,
     loadedDrains: () => loadedDrains,
+    loadedWorkflowJobs: () => loadedWorkflowJobs,
     setAside: () => [],
     async saveDrain(record) {
       moves.drain(record);
@@ -89,6 +107,26 @@ export function createMemoryStore(before?: {
     async deleteDrain(drainId) {
       moves.forgetDrain(drainId);
       drains.delete(drainId);
+    },
+    async saveWorkflowJob(job) {
+      const takeBack = moves.workflowJob(job);
+      const key = workflowJobKey(job);
+      try {
+        await write(`workflow job ${key}`, () => workflowJobs.set(key, job));
+      } catch (error) {
+        takeBack();
+        throw error;
+      }
+    },
+    async deleteWorkflowJob(job) {
+      moves.forgetWorkflowJob(job);
+      workflowJobs.delete(workflowJobKey(job));
+    },
+    document: (name) => documents.get(name),
+    async saveDocument(name, value) {
+      assertId('the name of a document', name);
+      const kept: unknown = JSON.parse(JSON.stringify(value));
+      await write(`document ${name}`, () => documents.set(name, kept));
     },
     async saveVm(record) {
       moves.vm(record);

@@ -12,6 +12,8 @@ storeContract(
             vms: [...before.vms.values()],
             commands: [...before.commands.values()],
             drains: [...before.drains.values()],
+            workflowJobs: [...before.workflowJobs.values()],
+            documents: before.documents,
             events: before.storedEvents,
           },
         );

@@ -8,6 +8,12 @@ import type { CommandRecord } from '@mig/common/domain/command';
 import { assertDrainVmTransition, type DrainRecord } from '@mig/common/domain/drain';
 import { assertVmTransition } from '@mig/common/domain/vm-state';
 import { isSameLife, type VmRecord } from '@mig/common/domain/vm';
+import {
+  rankOf,
+  workflowJobKey,
+  type WorkflowJob,
+  type WorkflowJobKey,
+} from '@mig/common/domain/workflow-job';
 
 export interface Moves {
   /** @throws IllegalTransitionError within one life of the VM; a new life begins anew */
@@ -19,23 +25,32 @@ export interface Moves {
    * @throws IllegalTransitionError of the drain, which once ended stays so, or of a VM in it
    */
   drain(record: DrainRecord): () => void;
+  /**
+   * @returns to be called if it could not be stored: the job is what it was before
+   * @throws IllegalTransitionError if it would go back
+   */
+  workflowJob(job: WorkflowJob): () => void;
   /** With its commands. @returns takes it back, if it has made no move since */
   forgetVm(vmId: string): () => void;
   forgetCommand(vmId: string, commandId: string): void;
   forgetDrain(drainId: string): void;
+  forgetWorkflowJob(job: WorkflowJobKey): void;
 }
 
 export function createMoves(before: {
   readonly vms: Iterable<VmRecord>;
   readonly commands: Iterable<CommandRecord>;
   readonly drains: Iterable<DrainRecord>;
+  readonly workflowJobs: Iterable<WorkflowJob>;
 }): Moves {
   const vms = new Map<string, VmRecord>();
   const commands = new Map<string, Map<string, CommandState>>();
   const drains = new Map<string, DrainRecord>();
+  const workflowJobs = new Map<string, WorkflowJob>();
   for (const record of before.vms) vms.set(record.vmId, record);
   for (const record of before.commands) commandsOf(record.vmId).set(record.id, record.state);
   for (const record of before.drains) drains.set(record.id, record);
+  for (const job of before.workflowJobs) workflowJobs.set(workflowJobKey(job), job);
 
   function commandsOf(vmId: string): Map<string, CommandState> {
     const known = commands.get(vmId) ?? new Map<string, CommandState>();
@@ -71,6 +86,19 @@ export function createMoves(before: {
       };
     },
 
+    workflowJob(job) {
+      const key = workflowJobKey(job);
+      const known = workflowJobs.get(key);
+      if (known !== undefined && rankOf(job.status) < rankOf(known.status))
+        throw new IllegalTransitionError(`workflow job ${key}`, known.status, job.status);
+      workflowJobs.set(key, job);
+      return () => {
+        if (workflowJobs.get(key) !== job) return;
+        if (known === undefined) workflowJobs.delete(key);
+        else workflowJobs.set(key, known);
+      };
+    },
+
     forgetVm(vmId) {
       const record = vms.get(vmId);
       const states = commands.get(vmId);
@@ -83,6 +111,7 @@ export function createMoves(before: {
     },
     forgetCommand: (vmId, commandId) => void commands.get(vmId)?.delete(commandId),
     forgetDrain: (drainId) => void drains.delete(drainId),
+    forgetWorkflowJob: (job) => void workflowJobs.delete(workflowJobKey(job)),
   };
 }
 

@@ -3,7 +3,15 @@ import { describe, expect, it } from '@jest/globals';
 import { IllegalTransitionError } from '@mig/common/errors';
 import type { DrainVmState } from '@mig/common/domain/drain';
 import { TEST_START } from '../../../common/src/manual-clock.contract.js';
-import { commandRecord, drainRecord, drainVm, vmEvent, vmRecord, vmReport } from './samples.contract.js';
+import {
+  commandRecord,
+  drainRecord,
+  drainVm,
+  vmEvent,
+  vmRecord,
+  vmReport,
+  workflowJob,
+} from './samples.contract.js';
 import type { StoreUnderTest } from './store.contract.js';
 
 const ALL = { limit: 10_000 };
@@ -18,6 +26,7 @@ export function recordContract(test: StoreUnderTest): void {
         outcome: undefined,
         lastHeartbeatAt: TEST_START + 5,
         cordon: { reason: 'looks ill', by: 'operator', at: TEST_START + 6 },
+        platform: { os: 'linux', architecture: 'arm64' },
       });
       const command = commandRecord({
         idempotencyKey: 'k',
@@ -66,6 +75,51 @@ export function recordContract(test: StoreUnderTest): void {
       await test.reopen();
       expect([...test.store.loadedDrains()].sort((a, b) => (a.id < b.id ? -1 : 1))).toEqual([drain, ended]);
       expect(test.store.loadedVms()).toEqual([]);
+    });
+
+    it('a workflow job that was saved is there after a reopening, whole, each attempt for itself, and gone when it was deleted', async () => {
+      const job = workflowJob({
+        status: 'completed',
+        conclusion: 'success',
+        runnerId: 5,
+        runnerName: 'mig-k3x9f2-vm-1-0f3c9a1e',
+        runnerGroupName: 'Default',
+        startedAt: TEST_START + 1_000,
+        completedAt: TEST_START + 2_000,
+        deliveries: ['guid-1', 'guid-2'],
+        said: { name: 'queued', runnerName: 'in_progress' },
+      });
+      const bare = workflowJob({
+        id: '8',
+        workflowName: undefined,
+        headBranch: undefined,
+        createdAt: undefined,
+      });
+      await test.store.saveWorkflowJob(job);
+      await test.store.saveWorkflowJob(workflowJob({ runAttempt: 2 }));
+      await test.store.saveWorkflowJob(bare);
+      await test.store.deleteWorkflowJob({ id: job.id, runAttempt: 2 });
+      await test.store.deleteWorkflowJob({ id: '9', runAttempt: 1 });
+      await test.reopen();
+      const loaded = [...test.store.loadedWorkflowJobs()].sort((a, b) => a.id.length - b.id.length);
+      expect(loaded).toEqual([bare, job]);
+      expect(test.store.loadedVms()).toEqual([]);
+    });
+
+    it('a document is what was saved last under its name, also after a reopening; others are not touched', async () => {
+      expect(test.store.document('cursor')).toBeUndefined();
+      await test.store.saveDocument('cursor', { at: 1, guids: ['a'] });
+      await Promise.all([
+        test.store.saveDocument('cursor', { at: 2 }),
+        test.store.saveDocument('cursor', { at: 3 }),
+        test.store.saveDocument('other', 'text'),
+      ]);
+      expect(test.store.document('cursor')).toEqual({ at: 3 });
+      await test.reopen();
+      expect(test.store.document('cursor')).toEqual({ at: 3 });
+      expect(test.store.document('other')).toBe('text');
+      await expect(test.store.saveDocument('../etc', 1)).rejects.toThrow('the name of a document');
+      expect(test.store.setAside()).toEqual([]);
     });
 
     it('of saves that overlap, the last one wins, for a VM that the store has not met before too', async () => {
@@ -178,6 +232,18 @@ export function recordContract(test: StoreUnderTest): void {
         await test.store.saveDrain(drainRecord());
       },
     );
+
+    it('a workflow job does not go back, also after a reopening; deleted, it is free', async () => {
+      await test.store.saveWorkflowJob(workflowJob({ status: 'in_progress' }));
+      await test.store.saveWorkflowJob(workflowJob({ status: 'completed' }));
+      await test.reopen();
+      await expect(test.store.saveWorkflowJob(workflowJob({ status: 'in_progress' }))).rejects.toThrow(
+        'workflow job 2832853555-1 cannot go from completed to in_progress',
+      );
+      expect(test.store.loadedWorkflowJobs().map((job) => job.status)).toEqual(['completed']);
+      await test.store.deleteWorkflowJob(workflowJob());
+      await test.store.saveWorkflowJob(workflowJob({ status: 'queued' }));
+    });
 
     it('a finished command stays finished, also after a reopening', async () => {
       await test.store.saveVm(vmRecord());

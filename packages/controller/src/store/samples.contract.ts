@@ -3,6 +3,7 @@ import type { CommandRecord } from '@mig/common/domain/command';
 import type { DrainRecord, DrainVm } from '@mig/common/domain/drain';
 import type { VmEvent } from '@mig/common/domain/event';
 import type { VmRecord, VmReport } from '@mig/common/domain/vm';
+import type { WorkflowJob } from '@mig/common/domain/workflow-job';
 import { TEST_START } from '../../../common/src/manual-clock.contract.js';
 
 export const vmRecord = (fields: Partial<VmRecord> = {}): VmRecord => ({
@@ -24,6 +25,7 @@ export const vmRecord = (fields: Partial<VmRecord> = {}): VmRecord => ({
   cordon: undefined,
   loss: undefined,
   fencedRunner: undefined,
+  platform: undefined,
   ...fields,
 });
 
@@ -77,6 +79,32 @@ export const drainVm = (fields: Partial<DrainVm> = {}): DrainVm => ({
   startedAt: undefined,
   finishedAt: undefined,
   message: undefined,
+  ...fields,
+});
+
+export const workflowJob = (fields: Partial<WorkflowJob> = {}): WorkflowJob => ({
+  id: '2832853555',
+  runAttempt: 1,
+  runId: '940463255',
+  name: 'Test workflow',
+  workflowName: 'CI',
+  repository: 'acme/app',
+  org: 'acme',
+  headBranch: 'main',
+  headSha: 'e3103f8eb03e1ad7f2331c5446b23c070fc54055',
+  labels: ['gpu'],
+  status: 'queued',
+  conclusion: undefined,
+  runnerId: undefined,
+  runnerName: undefined,
+  runnerGroupName: undefined,
+  createdAt: TEST_START,
+  startedAt: undefined,
+  completedAt: undefined,
+  firstSeenAt: TEST_START,
+  updatedAt: TEST_START,
+  deliveries: ['guid-1'],
+  said: { name: 'queued' },
   ...fields,
 });
 

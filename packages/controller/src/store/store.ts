@@ -10,6 +10,7 @@ import type { CommandRecord } from '@mig/common/domain/command';
 import type { DrainRecord } from '@mig/common/domain/drain';
 import type { StoredEvent, VmEvent } from '@mig/common/domain/event';
 import type { VmIdentity, VmRecord, VmReport } from '@mig/common/domain/vm';
+import type { WorkflowJob, WorkflowJobKey } from '@mig/common/domain/workflow-job';
 
 /** Nothing can be stored now (disk full, right missing): the caller must not be told that it was. */
 export class StoreUnavailableError extends MigError {
@@ -49,6 +50,8 @@ export interface Store {
   loadedCommands(): readonly CommandRecord[];
   /** Every drain, ended ones too, as of opening. */
   loadedDrains(): readonly DrainRecord[];
+  /** Every workflow job, completed ones too, as of opening. */
+  loadedWorkflowJobs(): readonly WorkflowJob[];
   /** What could not be read, at opening or since, and was set aside: the first 1,000; all are in the log. */
   setAside(): readonly SetAsideFile[];
 
@@ -72,6 +75,23 @@ export interface Store {
   /** Durable when it resolves (I1). @throws StoreUnavailableError */
   saveDrain(record: DrainRecord): Promise<void>;
   deleteDrain(drainId: string): Promise<void>;
+
+  /**
+   * Durable when it resolves.
+   * @throws IllegalTransitionError if the job would go back (I6)
+   * @throws StoreUnavailableError
+   */
+  saveWorkflowJob(job: WorkflowJob): Promise<void>;
+  deleteWorkflowJob(job: WorkflowJobKey): Promise<void>;
+
+  /** What was saved last under the name; undefined if nothing was. For a few small things, such as how far a list was read. */
+  document(name: string): unknown;
+  /**
+   * Keeps a value that JSON can say; durable when it resolves.
+   * @param name a valid id
+   * @throws StoreUnavailableError
+   */
+  saveDocument(name: string, value: unknown): Promise<void>;
 
   /** Durable when it resolves (I4). @throws StoreUnavailableError */
   appendEvent(event: VmEvent, via: StoredEvent['via']): Promise<StoredEvent>;

@@ -3,12 +3,14 @@ import type { AgentFeature, TaskRequest } from '@mig/common/domain/task-messages
 
 export interface AgentLink {
   readonly agentId: string;
+  /** Of its credential, or as the fleet knows it; empty = neither says. */
+  readonly poolId: string;
   readonly sessionId: string;
   /** What it speaks beside the original contract. */
   readonly features: ReadonlySet<AgentFeature>;
   /** False if the stream is closed: the message was not taken. */
   send(request: TaskRequest): boolean;
-  close(reason: 'replaced' | 'stopping'): void;
+  close(reason: 'replaced' | 'released' | 'stopping'): void;
 }
 
 export interface AgentLinks {

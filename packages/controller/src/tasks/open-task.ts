@@ -130,6 +130,11 @@ export function createOpenTask(
   async function dispatch(): Promise<void> {
     const link = deps.linkOf(vmId);
     if (link === undefined || ended || record().state !== 'created') return;
+    // Whoever submitted it was an operator of the pool that the VM was in (I10).
+    if (link.poolId !== '' && link.poolId !== record().poolId) {
+      await end({ state: 'failed', message: `VM ${vmId} is in another pool than when it was submitted` });
+      return;
+    }
     const sent = book.change(id, { state: 'sent', sentAt: clock.now() });
     clock.clearTimer(timer);
     try {

@@ -4,16 +4,6 @@ import { duration, integer } from '@mig/common/config/fields';
 
 export const tasksSettings = z
   .strictObject({
-    agents: z
-      .strictObject({
-        token_file: z
-          .string()
-          .default('')
-          .describe(
-            'file with the token that all agents and nodes share; empty = they need none, while gRPC listens on the loopback',
-          ),
-      })
-      .prefault({}),
     max_per_vm: integer(64, 1, 10_000).describe('unfinished tasks of one VM; more are refused'),
     grace: duration('10s', 0, 3_600_000).describe('from SIGTERM to SIGKILL'),
     resume_grace: duration('60s', 1_000, 86_400_000).describe(

@@ -23,7 +23,10 @@ export interface TaskBook {
   /** @throws UnknownTaskError */
   get(id: string): TaskRecord;
   find(id: string): TaskRecord | undefined;
-  findByKey(key: string): TaskRecord | undefined;
+  /** What this caller has submitted by this key. */
+  findByKey(createdBy: string, key: string): TaskRecord | undefined;
+  /** Resolves when it is durable that there is such a task. @throws StoreUnavailableError: then there is none */
+  added(id: string): Promise<void>;
   /** In the order of their making. */
   list(filter: TaskFilter): TaskRecord[];
   /** Those of the VM that have not ended. */
@@ -53,17 +56,19 @@ export function createTaskBook(
   const tasks = new Map<string, TaskRecord>();
   const byKey = new Map<string, string>();
   const unsaved = new Set<string>();
+  const adding = new Map<string, Promise<void>>();
   for (const record of [...records.loaded()].sort(byId)) enter(record);
 
   function enter(record: TaskRecord): void {
     tasks.set(record.id, record);
-    if (record.idempotencyKey !== undefined) byKey.set(record.idempotencyKey, record.id);
+    if (record.idempotencyKey !== undefined)
+      byKey.set(keyOf(record.createdBy, record.idempotencyKey), record.id);
   }
 
   function leave(record: TaskRecord): void {
     tasks.delete(record.id);
     unsaved.delete(record.id);
-    if (record.idempotencyKey !== undefined) byKey.delete(record.idempotencyKey);
+    if (record.idempotencyKey !== undefined) byKey.delete(keyOf(record.createdBy, record.idempotencyKey));
   }
 
   async function save(id: string): Promise<void> {
@@ -84,7 +89,8 @@ export function createTaskBook(
       return record;
     },
     find: (id) => tasks.get(id),
-    findByKey: (key) => tasks.get(byKey.get(key) ?? ''),
+    findByKey: (createdBy, key) => tasks.get(byKey.get(keyOf(createdBy, key)) ?? ''),
+    added: (id) => adding.get(id) ?? Promise.resolve(),
     list: ({ vmId, state }) =>
       [...tasks.values()].filter(
         (task) => (vmId === undefined || task.vmId === vmId) && (state === undefined || task.state === state),
@@ -93,11 +99,15 @@ export function createTaskBook(
 
     async add(record) {
       enter(record);
+      const saved = records.save(record); // I1
+      adding.set(record.id, saved);
       try {
-        await records.save(record); // I1
+        await saved;
       } catch (error) {
         leave(record);
         throw error;
+      } finally {
+        adding.delete(record.id);
       }
     },
 
@@ -134,6 +144,9 @@ export function createTaskBook(
     },
   };
 }
+
+/** One caller's key is none of another's. */
+const keyOf = (createdBy: string, key: string): string => `${createdBy}\n${key}`;
 
 /** Ids sort by the time of their making. */
 const byId = (a: { readonly id: string }, b: { readonly id: string }): number => (a.id < b.id ? -1 : 1);

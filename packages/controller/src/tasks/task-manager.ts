@@ -28,6 +28,8 @@ import type { TaskBook, TaskFilter } from './task-book.js';
 
 export interface NewTask {
   readonly vmId: string;
+  /** As `poolOf` says of the VM. */
+  readonly poolId: string;
   readonly work: TaskWork;
   readonly createdBy: string;
   readonly timeoutMs: number;
@@ -39,7 +41,7 @@ export interface NewTask {
 
 export interface TaskManager {
   /**
-   * Durable when it resolves (I1). The same key again gives the same task.
+   * Durable when it resolves (I1). The same key again, by the same caller, gives the same task.
    * @throws UnknownAgentError, TooManyTasksError, StoreUnavailableError
    */
   submit(task: NewTask): Promise<TaskRecord>;
@@ -57,7 +59,10 @@ export interface TaskManager {
   disconnect(link: AgentLink): void;
   /** Resolves when there is room for more of the agent. Output of an agent that counts it waits by itself, and resolves at once. */
   receive(link: AgentLink, response: TaskResponse): Promise<void>;
-  connectedAgents(): string[];
+  /** Of the agent's credential while it is connected, else as the fleet knows it. Undefined = nobody knows such a VM. */
+  poolOf(vmId: string): string | undefined;
+  /** Ends the agent's stream: it may no longer speak for the VM. */
+  cut(vmId: string): void;
 
   sweep(): void;
   /** Ends all streams; tasks stay as they are, for the next start. */
@@ -70,8 +75,8 @@ export interface TaskManagerDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
-  /** Is it a VM that this controller knows? */
-  readonly isKnown: (vmId: string) => boolean;
+  /** The pool of a VM of the fleet; undefined = there is no such VM. */
+  readonly fleetPoolOf: (vmId: string) => string | undefined;
 }
 
 export interface TaskManagerOptions {
@@ -133,20 +138,27 @@ export async function createTaskManager(
     return log === undefined ? record : { ...record, outputBytes: log.bytes, outputCutBytes: log.cutBytes };
   }
 
+  function poolOf(vmId: string): string | undefined {
+    const link = links.get(vmId);
+    return link === undefined || link.poolId === '' ? (deps.fleetPoolOf(vmId) ?? link?.poolId) : link.poolId;
+  }
+
   await restore();
   return {
     async submit(request) {
-      const before =
-        request.idempotencyKey === undefined ? undefined : book.findByKey(request.idempotencyKey);
-      if (before !== undefined) return current(before);
-      const { vmId } = request;
-      if (links.get(vmId) === undefined && !deps.isKnown(vmId)) throw new UnknownAgentError(vmId);
+      const { vmId, createdBy, idempotencyKey } = request;
+      const before = idempotencyKey === undefined ? undefined : book.findByKey(createdBy, idempotencyKey);
+      if (before !== undefined) {
+        await book.added(before.id); // I1
+        return current(book.get(before.id));
+      }
+      if (poolOf(vmId) === undefined) throw new UnknownAgentError(vmId);
       if (book.open(vmId).length >= options.maxOpenPerVm)
         throw new TooManyTasksError(vmId, options.maxOpenPerVm);
       const record: TaskRecord = {
         ...request,
         id: newId('task', clock.now(), deps.random),
-        idempotencyKey: request.idempotencyKey,
+        idempotencyKey,
         work: withoutSecrets(request.work), // I8
         state: 'created',
         createdAt: clock.now(),
@@ -232,7 +244,8 @@ export async function createTaskManager(
       return link.features.has('ack') ? Promise.resolve() : taken;
     },
 
-    connectedAgents: () => links.all().map(({ agentId }) => agentId),
+    poolOf,
+    cut: (vmId) => links.get(vmId)?.close('released'),
 
     sweep() {
       for (const id of book.sweep()) {

@@ -12,7 +12,7 @@ export interface TasksPartDeps {
   readonly retentionMs: number;
   readonly records: TaskRecords;
   readonly outputs: OutputStore;
-  readonly isKnown: (vmId: string) => boolean;
+  readonly fleetPoolOf: (vmId: string) => string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
@@ -25,7 +25,7 @@ export function openTasksPart(deps: TasksPartDeps): Promise<TaskManager> {
     { maxFinished: settings.keep_finished, retentionMs: deps.retentionMs },
   );
   return createTaskManager(
-    { book, outputs: deps.outputs, clock, logger, random: deps.random, isKnown: deps.isKnown },
+    { book, outputs: deps.outputs, clock, logger, random: deps.random, fleetPoolOf: deps.fleetPoolOf },
     { maxOpenPerVm: settings.max_per_vm, graceMs: settings.grace, resumeMs: settings.resume_grace },
   );
 }

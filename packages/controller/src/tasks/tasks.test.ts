@@ -238,17 +238,6 @@ describe('a Docker operation at an agent made from the bare proto/tasks.proto', 
 });
 
 describe('who may be an agent', () => {
-  it('without the token, or with another, a stream is refused; with it, it is taken', async () => {
-    const test = await start();
-    const file = path.join(test.directory, 'agents-token');
-    writeFileSync(file, 'the-token\n');
-    const guarded = await start({ config: { tasks: { agents: { token_file: file } } } as never });
-    expect(await connect(guarded, 'agent-1').ended).toMatchObject({ code: 16 });
-    expect(await connect(guarded, 'agent-1', 'wrong').ended).toMatchObject({ code: 16 });
-    connect(guarded, 'agent-1', 'the-token');
-    expect(await submit(guarded)).toMatchObject({ state: 'sent' });
-  });
-
   it('an agent without an id, or with one that is none, is refused', async () => {
     const test = await start();
     expect(await connect(test, '../x').ended).toMatchObject({ code: 3 });

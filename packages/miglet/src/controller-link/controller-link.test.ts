@@ -1,7 +1,7 @@
 /** The link between journals and a session that the test holds in its hands. */
 import { describe, expect, it } from '@jest/globals';
 import { createManualClock } from '../../../common/src/manual-clock.contract.js';
-import { silentLogger } from '@mig/common/logger';
+import { createLogger, silentLogger } from '@mig/common/logger';
 import type { ConnectAck, ControllerMessage, MigletMessage } from '@mig/common/domain/messages';
 import { createCommandJournal } from '../journal/command-journal.js';
 import { createEventJournal } from '../journal/event-journal.js';
@@ -32,6 +32,7 @@ function createParts() {
   const commands = createCommandJournal(commandLog, []);
   const begun: string[] = [];
   const heard: string[] = [];
+  const logged: string[] = [];
   let sent: MigletMessage[] = [];
   let handlers: SessionHandlers | undefined;
   let room = Infinity;
@@ -43,7 +44,11 @@ function createParts() {
     commands,
     intake: createCommandIntake(commands, (id) => begun.push(id), silentLogger),
     clock,
-    logger: silentLogger,
+    logger: createLogger({
+      name: 'miglet',
+      level: 'trace',
+      destination: { write: (line: string) => void logged.push(line) },
+    }),
     openSession: (_options, _hello, given) => {
       handlers = given;
       return {
@@ -65,6 +70,8 @@ function createParts() {
     commandLog,
     begun,
     heard,
+    /** Lines of the log. */
+    logged,
     /** Messages that the session takes before it is full. */
     setRoom: (count: number) => (room = count),
     connect(ack: Partial<ConnectAck> = {}) {
@@ -104,6 +111,17 @@ const resultsSent = (parts: Parts): string[] =>
     );
 
 describe('events', () => {
+  it("are in the MIGlet's log, but of the runner's own logs only how long they are (I8)", () => {
+    const { link, logged } = createParts();
+    link.emitEvent('runner_crashed', { signal: 'SIGKILL' });
+    link.emitEvent('runner_diag', { files: 'Runner_1.log', runner_log: 'a secret that nobody knows é' });
+    expect(logged.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { event: 'runner_crashed', signal: 'SIGKILL' },
+      { event: 'runner_diag', files_bytes: 12, runner_log_bytes: 29 },
+    ]);
+    expect(logged.join('')).not.toContain('secret');
+  });
+
   it('go out in their order, each with the one that must be stored before it (I4)', () => {
     const parts = createParts();
     parts.link.emitEvent('vm_started', {});

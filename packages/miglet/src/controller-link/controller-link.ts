@@ -9,6 +9,7 @@
  * crash makes the next process of the MIGlet report it a second time, by its type, and the controller keeps the first.
  */
 import { newId } from '@mig/common/domain/ids';
+import { printable } from '@mig/common/errors';
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import { testPoint } from '@mig/common/test-points';
@@ -56,6 +57,8 @@ export interface ControllerLinkDeps {
   readonly events: EventJournal;
   readonly commands: CommandJournal;
   readonly intake: CommandIntake;
+  /** The controller has sent the next token of the VM's session. */
+  readonly onSessionToken?: (token: string, expiresInMs: number) => void;
   readonly clock: Clock;
   readonly logger: Logger;
   /** How a session is opened; default: over gRPC. */
@@ -70,6 +73,18 @@ const LEGACY_KEEPALIVE_MS = 310_000;
 const RESEND_MS = 30_000;
 /** A disk that took nothing is tried again this often. */
 const WRITE_AGAIN_MS = 5_000;
+
+/** A log line needs no more of an event's data; all of it is in the event. */
+const MAX_LOGGED_LENGTH = 500;
+
+const shortened = (data: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(data).map(([key, value]) => [key, printable(value, MAX_LOGGED_LENGTH)]));
+
+/** Events that carry texts of others: the log says how long these are, and no more (I8). */
+const TEXTS = new Set(['runner_diag']);
+
+const sizesOf = (data: Readonly<Record<string, string>>): Record<string, number> =>
+  Object.fromEntries(Object.entries(data).map(([key, value]) => [`${key}_bytes`, Buffer.byteLength(value)]));
 
 export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
   const { identity, bootId, events, commands, intake, clock, logger } = deps;
@@ -190,6 +205,9 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
       case 'heartbeatPolicy':
         handlers.onHeartbeatPolicy(message.intervalMs);
         return;
+      case 'sessionToken':
+        deps.onSessionToken?.(message.token, message.expiresInMs);
+        return;
       case 'reconnect':
         logger.info(
           { event: 'reconnect', afterMs: message.afterMs, reason: message.reason },
@@ -253,7 +271,7 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
     },
 
     emitEvent(type, data) {
-      logger.info({ event: type, ...data }, `event ${type}`);
+      logger.info({ event: type, ...(TEXTS.has(type) ? sizesOf(data) : shortened(data)) }, `event ${type}`);
       events.append(type, data, clock.now());
       if (events.waitingCount > 0) {
         ensureWritten();

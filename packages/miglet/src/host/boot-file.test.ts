@@ -25,7 +25,12 @@ const open = (kernelBootId = 'kernel-1') => openBootFile(path.join(folder, 'stat
 describe('boot', () => {
   it('a MIGlet that starts for the first time begins a boot, with an id that may be a key', () => {
     const { boot } = open();
-    expect(boot).toEqual({ bootId: expect.any(String), drained: false, resumed: false });
+    expect(boot).toEqual({
+      bootId: expect.any(String),
+      drained: false,
+      registeredAs: [],
+      resumed: false,
+    });
     expect(isValidId(boot.bootId)).toBe(true);
   });
 
@@ -33,9 +38,19 @@ describe('boot', () => {
     const first = open();
     expect(open().boot).toEqual({ ...first.boot, resumed: true });
     first.rememberDrained(true);
-    expect(open().boot).toEqual({ bootId: first.boot.bootId, drained: true, resumed: true });
+    expect(open().boot).toMatchObject({ bootId: first.boot.bootId, drained: true, resumed: true });
     open().rememberDrained(false);
     expect(open().boot.drained).toBe(false);
+  });
+
+  it('the runners that GitHub may know are known to the next process, and to the next boot', () => {
+    open().rememberRegistered(['vm-1-a', 'vm-1-b']);
+    expect(open().boot.registeredAs).toEqual(['vm-1-a', 'vm-1-b']);
+    const ended = open();
+    ended.rememberEnded();
+    expect(open('kernel-2').boot).toMatchObject({ resumed: false, registeredAs: ['vm-1-a', 'vm-1-b'] });
+    open('kernel-2').rememberRegistered([]);
+    expect(open('kernel-2').boot.registeredAs).toEqual([]);
   });
 
   it('a MIGlet that ended in order begins another boot, which is not drained', () => {

@@ -12,6 +12,8 @@ export interface Boot {
   readonly bootId: string;
   /** The MIGlet was drained in this boot, and its restart does not change that. */
   readonly drained: boolean;
+  /** Runners that an earlier process of the MIGlet may have left at GitHub, in whatever boot; oldest first. */
+  readonly registeredAs: readonly string[];
   /** The boot is the one that an earlier process of the MIGlet was in. */
   readonly resumed: boolean;
 }
@@ -23,6 +25,8 @@ export interface BootFile {
    * `retry` has written it.
    */
   rememberDrained(drained: boolean): void;
+  /** Every runner of this VM that GitHub may know. Outlives the boot. On disk as `rememberDrained` is. */
+  rememberRegistered(runnerNames: readonly string[]): void;
   /** From here on, a MIGlet that starts begins another boot. On disk as `rememberDrained` is. */
   rememberEnded(): void;
   /** Tries to write what was refused. @returns true = what is known is on disk */
@@ -34,6 +38,7 @@ interface Content {
   readonly kernel_boot_id: string;
   readonly drained: boolean;
   readonly ended: boolean;
+  readonly registered_as: readonly string[];
 }
 
 /**
@@ -47,7 +52,13 @@ export function openBootFile(stateDirectory: string, kernelBootId: string): Boot
   const resumed = before !== undefined && !before.ended && before.kernel_boot_id === kernelBootId;
   let content: Content = resumed
     ? before
-    : { boot_id: randomUUID(), kernel_boot_id: kernelBootId, drained: false, ended: false };
+    : {
+        boot_id: randomUUID(),
+        kernel_boot_id: kernelBootId,
+        drained: false,
+        ended: false,
+        registered_as: before?.registered_as ?? [],
+      };
   let written = resumed;
   const write = (): void => {
     writeFileDurably(file, `${JSON.stringify(content, null, 2)}\n`);
@@ -70,8 +81,16 @@ export function openBootFile(stateDirectory: string, kernelBootId: string): Boot
     retry();
   }
   return {
-    boot: { bootId: content.boot_id, drained: content.drained, resumed },
+    boot: {
+      bootId: content.boot_id,
+      drained: content.drained,
+      registeredAs: content.registered_as,
+      resumed,
+    },
     rememberDrained: (drained) => save({ drained }),
+    rememberRegistered: (runnerNames) => {
+      if (runnerNames.join() !== content.registered_as.join()) save({ registered_as: runnerNames });
+    },
     rememberEnded: () => save({ ended: true }),
     retry,
   };
@@ -95,6 +114,9 @@ function read(file: string): Content | undefined {
           kernel_boot_id: content.kernel_boot_id,
           drained: content.drained === true,
           ended: content.ended === true,
+          registered_as: Array.isArray(content.registered_as)
+            ? content.registered_as.filter((name) => typeof name === 'string')
+            : [],
         }
       : undefined;
   } catch {

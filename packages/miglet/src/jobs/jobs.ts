@@ -1,5 +1,4 @@
 /** Jobs on this VM, made from its settings; and what a drain and a shutdown mean for them. */
-import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -7,6 +6,7 @@ import type { Clock } from '@mig/common/clock';
 import type { Resources } from '@mig/common/domain/job';
 import type { Logger } from '@mig/common/logger';
 import type { MigletConfig } from '../config.js';
+import type { ControllerAccess } from '../controller-link/access.js';
 import type { DrainRequest, ShutdownRequest, UndrainRequest } from '../machine/types.js';
 import type { MigletStatus } from '../machine/status.js';
 import { createExecutors, endOrphans } from '../tasks/tasks.js';
@@ -15,8 +15,7 @@ import { startJobNode, type NodeMood } from './node.js';
 
 /** What the MIGlet gives to its jobs. */
 export interface JobsContext {
-  /** HOST:PORT of the controller. */
-  readonly endpoint: () => string;
+  readonly access: ControllerAccess;
   readonly status: () => MigletStatus;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -40,20 +39,17 @@ export interface JobsDeps extends JobsContext {
 
 const MEGABYTE = 2 ** 20;
 
-export function startJobs({ config, env, endpoint, status, clock, logger, random }: JobsDeps): Jobs {
+export function startJobs({ config, env, access, status, clock, logger, random }: JobsDeps): Jobs {
   const settings = config.jobs;
   const owner = path.resolve(config.state_dir);
   endOrphans(owner, logger);
-  const executors = createExecutors(config.tasks, env, owner);
-  const { token_file: tokenFile } = config.tasks;
+  const executors = createExecutors(config, env);
   const drains = new Set<string>();
   let deadlineTimer: unknown;
 
   const node = startJobNode(
     {
-      client: createNodeClient(config.vm_id, endpoint, () =>
-        tokenFile === '' ? '' : readFileSync(tokenFile, 'utf8').trim(),
-      ),
+      client: createNodeClient(config.vm_id, access),
       run: executors.run,
       mood: () => moodOf(status()),
       resources: () => resourcesOf(settings),

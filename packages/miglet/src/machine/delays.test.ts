@@ -177,6 +177,19 @@ const DELAYS: Readonly<Record<string, DelayTest>> = {
     before: ['draining.waitingToAsk', 1],
     after: ['draining.deregistering', 2],
   },
+  lingerRetry: {
+    claim: 'GitHub is asked again whether a job whose process lingers has ended',
+    begin: async () => {
+      const harness = await ROAD.busy();
+      await harness.runnerTells(events.hung('worker_lingers'));
+      await harness.answer('deregister', deregisterAnswer('busy'));
+      return harness;
+    },
+    ms: LIMITS.lingerRetryMs,
+    look: (harness) => [harness.lifecycle(), harness.timesAsked('deregister')],
+    before: ['registering.clearing.lingering', 1],
+    after: ['registering.clearing.deregistering', 2],
+  },
   stopGrace: {
     claim: 'a runner that was asked to end and does not is killed',
     begin: () => ROAD.stoppingRunner(),

@@ -1,8 +1,15 @@
 /** Words and data that the machine's actions carry. */
 import { errorMessage } from '@mig/common/errors';
 import type { Outcome } from '@mig/common/outcome';
-import type { JobStatus } from '@mig/common/domain/vm';
-import type { CommandResult, Ending, MigletContext, Registration, RunnerExited } from './types.js';
+import type {
+  CommandResult,
+  Ending,
+  Hang,
+  MigletContext,
+  Registration,
+  RunnerExited,
+  RunnerJob,
+} from './types.js';
 
 export const success = (message: string, result: Readonly<Record<string, string>> = {}): CommandResult => ({
   success: true,
@@ -56,17 +63,50 @@ export function messageAfterUndrain({ job, processAlive, runner, stopping }: Mig
 export const durationText = (ms: number): string =>
   ms % 60_000 === 0 ? `${ms / 60_000} min` : `${Math.round(ms / 1_000)} s`;
 
-export const describeExit = (exit: RunnerExited): string =>
-  exit.signal !== undefined ? `signal ${exit.signal}` : `exit code ${exit.code ?? 'unknown'}`;
+export function describeExit({ verdict, code, signal }: RunnerExited): string {
+  if (verdict !== undefined) return verdict.reason;
+  return signal !== undefined ? `signal ${signal}` : `exit code ${code ?? 'unknown'}`;
+}
 
-export const exitData = (exit: RunnerExited): Record<string, string> => ({
+/** @param job that was cut off with it */
+export const exitData = (exit: RunnerExited, job: RunnerJob | undefined): Record<string, string> => ({
   ...(exit.code === undefined ? {} : { exit_code: String(exit.code) }),
   ...(exit.signal === undefined ? {} : { signal: exit.signal }),
+  ...(exit.verdict === undefined ? {} : { outcome: exit.verdict.outcome, reason: exit.verdict.reason }),
+  ...(exit.process === undefined ? {} : { process: exit.process }),
+  ...(job === undefined ? {} : { job: job.name, job_id: job.jobId }),
 });
 
-export const jobData = (job: JobStatus): Record<string, string> => ({
+export const jobData = (job: RunnerJob): Record<string, string> => ({
   job_id: job.jobId,
   name: job.name,
   ...(job.repository === '' ? {} : { repository: job.repository }),
   ...(job.runId === '' ? {} : { run_id: job.runId }),
+  ...(job.runAttempt === undefined ? {} : { run_attempt: job.runAttempt }),
+  ...(job.commit === '' ? {} : { sha: job.commit }),
+  ...(job.branch === '' ? {} : { branch: job.branch }),
 });
+
+export const hangData = (
+  { runner, job }: MigletContext,
+  hang: Hang,
+  reason: string,
+  process?: string,
+): Record<string, string> => ({
+  hang,
+  reason,
+  runner: runner?.name ?? '',
+  ...(job === undefined ? {} : { job: job.name, job_id: job.jobId }),
+  ...(process === undefined ? {} : { process }),
+});
+
+/** Runners that the VM leaves at GitHub, for whoever looks after them; nothing if it leaves none. */
+export const leftData = ({ leftBehind }: MigletContext): Record<string, string> =>
+  leftBehind.length === 0 ? {} : { registration_left: leftBehind.join(',') };
+
+export const drainedMessage = ({ forced, leftBehind }: MigletContext): string => {
+  const drained = forced ? 'drained by force' : 'drained';
+  return leftBehind.length === 0
+    ? drained
+    : `${drained}; GitHub could not be asked to delete ${leftBehind.join(', ')}: the controller's reconciliation does it, or delete them by hand`;
+};

@@ -164,7 +164,7 @@ describe('drain of a busy VM', () => {
     expect([harness.lifecycle(), harness.requests]).toEqual(['draining.drained', ['start']]);
     expect(harness.emitted.at(-1)).toEqual({
       type: 'runner_crashed',
-      data: { exit_code: '137', job: 'build' },
+      data: { exit_code: '137', job: 'build', job_id: 'vm-1-build' },
     });
   });
 
@@ -183,14 +183,20 @@ describe('drain of a busy VM', () => {
     ]);
   });
 
-  it('force with the controller away does not wait for it: one failed question is enough', async () => {
+  it('force with the controller away waits for it not as long as a calm drain, and says what is left at GitHub', async () => {
     const harness = await ROAD.busy();
     await harness.linkTells(events.down());
     await harness.send(events.drain('drain-1', { force: true }));
     await harness.runnerTells(events.exited(0));
-    await harness.answer('deregister', unavailable);
-    await harness.advance(LIMITS.deregisterRetryMs);
+    for (let failure = 0; failure < LIMITS.maxForcedDeregisterFailures; failure += 1) {
+      await harness.answer('deregister', unavailable);
+      await harness.advance(LIMITS.deregisterRetryMs);
+    }
     expect(harness.lifecycle()).toBe('draining.drained');
+    expect(harness.resultsOf('drain-1')).toMatchObject([
+      { success: true, message: expect.stringContaining('could not be asked to delete vm-1') },
+    ]);
+    expect(harness.leftOf('drain-1')).toBe('vm-1');
   });
 
   it('force is not taken back by a calm drain that follows', async () => {

@@ -1,11 +1,11 @@
-import { failure, success } from './describe.js';
+import { drainedMessage, failure, leftData, success } from './describe.js';
 import { retirement } from './retirement.js';
 import type { MachineParts } from './setup.js';
 import { createUndraining } from './undraining.js';
 
 /** Out of service: the runner is retired without ending a job, and the VM rests, shuts down, or is brought back. */
 export function createDrainingState(parts: MachineParts) {
-  const { machineSetup, startDrainDeadline, stopDrainDeadlines } = parts;
+  const { machineSetup, startDrainDeadline, stopDrainDeadlines, remember } = parts;
   const { takeBack, refuseUndrain } = createUndraining(parts);
 
   return machineSetup.createStateConfig({
@@ -18,6 +18,7 @@ export function createDrainingState(parts: MachineParts) {
         }),
       },
       'dropRegistration',
+      remember,
       {
         type: 'emitEvent',
         params: ({ context }) => ({
@@ -41,7 +42,7 @@ export function createDrainingState(parts: MachineParts) {
             type: 'settleAll',
             params: ({ context }) => ({
               commandIds: context.drain?.commandIds ?? [],
-              result: success(context.forced ? 'drained by force' : 'drained'),
+              result: success(drainedMessage(context), leftData(context)),
             }),
           },
           'answerDrains',
@@ -54,6 +55,7 @@ export function createDrainingState(parts: MachineParts) {
             target: '#miglet.lifecycle.registering',
             actions: [
               { type: 'takeRegistration', params: ({ event }) => ({ registration: event.registration }) },
+              remember,
               'forgetDrain',
               { type: 'rememberDrained', params: { drained: false } },
             ],

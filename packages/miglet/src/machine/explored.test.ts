@@ -25,12 +25,14 @@ const NO_EFFECTS: MigletEffects = {
   settleCommand: () => undefined,
   sendHeartbeat: () => undefined,
   rememberDrained: () => undefined,
+  rememberRegistered: () => undefined,
   rememberEnded: () => undefined,
 };
 
 /** What people and the controller may do at any time. */
 const ORDERS: readonly Step[] = [
   events.register('register-1'),
+  events.register('register-2', { replace: true, runnerName: 'vm-2', jitConfig: 'a-jit-config' }),
   events.drain('drain-1'),
   events.drain('drain-2', { deadlineMs: 60_000 }),
   events.drain('drain-3', { force: true }),
@@ -51,11 +53,18 @@ function runnerSteps(snapshot: MigletSnapshot): Step[] {
   return [
     ...(runner.includes('starting') ? [events.listening()] : []),
     ...(context.job === undefined && runner.includes('idle') ? [events.jobStarted()] : []),
-    ...(context.job === undefined ? [] : [events.jobFinished()]),
+    ...(context.job === undefined ? [HANGS_AT_ONCE] : [events.jobFinished(), LINGERS]),
     events.exited(0),
     events.exited(1),
+    GONE,
+    REFUSED,
   ];
 }
+
+const HANGS_AT_ONCE = events.hung('no_job_after_acknowledge');
+const LINGERS = events.hung('worker_lingers');
+const GONE = events.ended({ registrationGone: true });
+const REFUSED = events.ended({ well: false, next: 'never', spent: true });
 
 /** How the actor of an invocation may end. */
 function endings(id: string, src: unknown): Step[] {
@@ -105,6 +114,8 @@ function keyOf(snapshot: MigletSnapshot): string {
     context.registration !== undefined,
     Math.min(context.registrationFailures, 2),
     context.runner !== undefined,
+    context.leftBehind.length > 0,
+    context.lingering,
     context.processAlive,
     context.stopRequested,
     context.job !== undefined,
@@ -122,13 +133,20 @@ beforeAll(() => {
   map = getAdjacencyMap(machine as never, {
     input: {
       settings: SETTINGS,
-      limits: { ...LIMITS, maxRegistrationFailures: 2, maxDeregisterFailures: 1 },
+      limits: {
+        ...LIMITS,
+        maxRegistrationFailures: 2,
+        maxDeregisterFailures: 1,
+        maxForcedDeregisterFailures: 1,
+        maxClearFailures: 1,
+      },
       random: () => 0.5,
       drained: false,
+      registeredAs: ['vm-0'],
     },
     events: stepsOf as never,
     serializeState: keyOf as never,
-    limit: 100_000,
+    limit: 1_000_000,
   }) as unknown as typeof map;
 });
 
@@ -154,7 +172,8 @@ describe('every state that the machine can come into', () => {
     expect(
       where(({ context, ...rest }) =>
         stateOf({ context, ...rest }).endsWith('stoppingRunner') && context.job !== undefined
-          ? context.forced
+          ? // … or when GitHub has said that it is none any more.
+            context.forced || (context.lingering && context.runner === undefined)
           : true,
       ),
     ).toEqual([]);

@@ -22,12 +22,14 @@ import type {
   ConfigureOutcome,
   DeregisterAnswer,
   DrainRequest,
+  ExitVerdict,
   LinkUp,
   MachineLimits,
   MigletEffects,
   MigletEvent,
   MigletInput,
   Registration,
+  RunnerHung,
   RunnerRequest,
   Settings,
   ShutdownRequest,
@@ -47,6 +49,9 @@ export const LIMITS: MachineLimits = {
   deregisterTimeoutMs: 31_000,
   deregisterRetryMs: 6_000,
   maxDeregisterFailures: 3,
+  maxForcedDeregisterFailures: 2,
+  maxClearFailures: 4,
+  lingerRetryMs: 61_000,
   stopGraceMs: 33_000,
   flushTimeoutMs: 9_000,
   fenceAfterMs: 0,
@@ -127,6 +132,28 @@ export const events = {
     code,
     signal,
   }),
+  /** With what the runner's supervisor makes of it. */
+  ended: (verdict: Partial<ExitVerdict> = {}, code = 0): MigletEvent => ({
+    type: 'runner.exited',
+    code,
+    signal: undefined,
+    process: '1-1',
+    verdict: {
+      outcome: 'job_done',
+      reason: 'the runner ended after its job',
+      well: true,
+      registrationGone: false,
+      next: 'atOnce',
+      spent: true,
+      ...verdict,
+    },
+  }),
+  hung: (hang: RunnerHung['hang']): MigletEvent => ({
+    type: 'runner.hung',
+    hang,
+    reason: 'nothing was heard',
+    process: '1-1',
+  }),
 };
 
 /** What each port that answers once is answered with. */
@@ -149,6 +176,7 @@ export interface HarnessOptions {
   readonly settings?: Partial<Settings>;
   readonly random?: () => number;
   readonly drained?: boolean;
+  readonly registeredAs?: readonly string[];
   /** What the runner's actor tells as soon as it begins: a runner that an earlier MIGlet left. */
   readonly leftover?: readonly MigletEvent[];
   /** Is told each request to the runner when it is made. */
@@ -163,6 +191,7 @@ export const inputOf = (options: HarnessOptions = {}): MigletInput => ({
   limits: { ...LIMITS, ...options.limits },
   random: options.random ?? (() => 0.999_999_9),
   drained: options.drained ?? false,
+  registeredAs: options.registeredAs ?? [],
 });
 
 export const idleEffects: MigletEffects = {
@@ -170,6 +199,7 @@ export const idleEffects: MigletEffects = {
   settleCommand: () => undefined,
   sendHeartbeat: () => undefined,
   rememberDrained: () => undefined,
+  rememberRegistered: () => undefined,
   rememberEnded: () => undefined,
 };
 
@@ -189,10 +219,14 @@ export function createHarness(options: HarnessOptions = {}) {
   const settled: { id: string; success: boolean; message: string }[] = [];
   /** `result.code` of what was settled with one, by command. */
   const codes: Record<string, string> = {};
+  /** `result.registration_left` of the same. */
+  const left: Record<string, string> = {};
   const requests: RunnerRequest['type'][] = [];
   const started: Extract<RunnerRequest, { type: 'start' }>[] = [];
   const calls: { port: Port | 'link'; input: unknown }[] = [];
   const drainedMemory: boolean[] = [];
+  /** What was to be remembered as registered, each time, as `vm-1,vm-2`. */
+  const registeredMemory: string[] = [];
   const beatsAt: number[] = [];
   let ended = 0;
   const waiting = new Map<Port, { resolve: (value: never) => void; reject: (error: Error) => void }>();
@@ -214,9 +248,11 @@ export function createHarness(options: HarnessOptions = {}) {
     settleCommand: (id, { success, message, result }: CommandResult) => {
       settled.push({ id, success, message });
       if (result['code'] !== undefined) codes[id] = result['code'];
+      if (result['registration_left'] !== undefined) left[id] = result['registration_left'];
     },
     sendHeartbeat: () => beatsAt.push(clock.now()),
     rememberDrained: (drained) => drainedMemory.push(drained),
+    rememberRegistered: (names) => registeredMemory.push(names.join(',')),
     rememberEnded: () => {
       ended += 1;
     },
@@ -289,6 +325,7 @@ export function createHarness(options: HarnessOptions = {}) {
     started,
     calls,
     drainedMemory,
+    registeredMemory,
     beatsAt,
     /** Types of the events that no state took. */
     dropped,
@@ -303,6 +340,7 @@ export function createHarness(options: HarnessOptions = {}) {
     isAsked: (port: Port) => waiting.has(port),
     isLinkOpen: () => tellLink !== undefined,
     emittedTypes: () => emitted.map(({ type }) => type),
+    leftOf: (id: string): string | undefined => left[id],
     resultsOf: (id: string) => settled.filter((result) => result.id === id),
     atRest,
     async send(...sent: readonly MigletEvent[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { describeExit, endingOf, failure, success } from './describe.js';
+import { describeExit, endingOf, failure, hangData, leftData, success } from './describe.js';
 import { createDrainingState } from './draining-state.js';
 import { createRegisteringState } from './registering-state.js';
 import type { MachineParts } from './setup.js';
@@ -6,7 +6,7 @@ import { createUndraining } from './undraining.js';
 
 /** What operators see: the VM from its boot to its end. */
 export function createLifecycleRegion(parts: MachineParts) {
-  const { machineSetup } = parts;
+  const { machineSetup, remember } = parts;
   const { takeBack, refuseUndrain } = createUndraining(parts);
 
   const booting = machineSetup.createStateConfig({
@@ -57,29 +57,89 @@ export function createLifecycleRegion(parts: MachineParts) {
     },
     after: { stableReady: { actions: 'resetRegistrationFailures' } },
     on: {
-      'register.request': {
-        actions: {
-          type: 'settle',
-          params: ({ context, event }) => ({
-            commandId: event.registration.commandId,
-            result: success(`already registered as ${context.runner?.name ?? ''}`, {
-              runner_name: context.runner?.name ?? '',
+      'register.request': [
+        {
+          guard: {
+            type: 'asksToReplaceBusy',
+            params: ({ event }) => ({ registration: event.registration }),
+          },
+          actions: {
+            type: 'settle',
+            params: ({ context, event }) => ({
+              commandId: event.registration.commandId,
+              result: failure(
+                context.job === undefined
+                  ? 'the runner is being updated, or started again: it is not replaced'
+                  : `job ${context.job.name} runs: the runner is not replaced`,
+                'busy',
+              ),
             }),
-          }),
+          },
         },
+        {
+          // The controller found that GitHub does not have it, or never hears it: no job can come to it.
+          guard: { type: 'asksToReplace', params: ({ event }) => ({ registration: event.registration }) },
+          target: 'registering',
+          actions: [
+            {
+              type: 'emitEvent',
+              params: ({ context }) => ({
+                type: 'runner_hung',
+                data: hangData(
+                  context,
+                  'deregistered',
+                  'the controller found no such runner at GitHub, or one that it never hears: it is replaced',
+                ),
+              }),
+            },
+            { type: 'takeRegistration', params: ({ event }) => ({ registration: event.registration }) },
+            remember,
+          ],
+        },
+        {
+          actions: {
+            type: 'settle',
+            params: ({ context, event }) => ({
+              commandId: event.registration.commandId,
+              result: success(`already registered as ${context.runner?.name ?? ''}`, {
+                runner_name: context.runner?.name ?? '',
+              }),
+            }),
+          },
+        },
+      ],
+      'runner.hung': {
+        // Whether it is still a job, GitHub says (I5): the runner is taken out as one that an earlier MIGlet left.
+        guard: { type: 'hangIs', params: ({ event }) => ({ hang: event.hang, wanted: 'worker_lingers' }) },
+        target: 'registering',
       },
       'runner.exited': [
         {
-          guard: { type: 'endedWell', params: ({ event }) => ({ exit: event }) },
-          target: 'registering.connecting',
-          actions: ['loseRunner', 'resetRegistrationFailures'],
+          guard: { type: 'endsService', params: ({ event }) => ({ exit: event }) },
+          target: 'draining',
+          actions: { type: 'fail', params: ({ event }) => ({ reason: describeExit(event) }) },
+        },
+        {
+          guard: { type: 'registersAtOnce', params: ({ event }) => ({ exit: event }) },
+          target: 'registering',
+          actions: [
+            { type: 'loseGoneRunner', params: ({ event }) => ({ exit: event }) },
+            remember,
+            'resetRegistrationFailures',
+          ],
         },
         {
           target: 'registering.backingOff',
-          actions: {
-            type: 'countRegistrationFailure',
-            params: ({ event }) => ({ reason: `the runner crashed (${describeExit(event)})` }),
-          },
+          actions: [
+            { type: 'loseGoneRunner', params: ({ event }) => ({ exit: event }) },
+            remember,
+            {
+              type: 'countRegistrationFailure',
+              params: ({ event }) => ({
+                reason: event.verdict?.reason ?? `the runner crashed (${describeExit(event)})`,
+              }),
+            },
+          ],
         },
       ],
     },
@@ -92,14 +152,18 @@ export function createLifecycleRegion(parts: MachineParts) {
         type: 'emitEvent',
         params: ({ context }) => ({
           type: 'vm_shutting_down',
-          data: { outcome: endingOf(context).outcome, reason: endingOf(context).reason },
+          data: {
+            outcome: endingOf(context).outcome,
+            reason: endingOf(context).reason,
+            ...leftData(context),
+          },
         }),
       },
       {
         type: 'settleAll',
         params: ({ context }) => ({
           commandIds: context.shutdownCommandIds,
-          result: success(`the MIGlet ends (${endingOf(context).outcome})`),
+          result: success(`the MIGlet ends (${endingOf(context).outcome})`, leftData(context)),
         }),
       },
     ],

@@ -4,7 +4,7 @@
  *   lifecycle   booting -> registering -> ready -> draining -> shutdown -> ended
  *                 registering  clearing -> connecting -> awaitingCommand -> configuring -> starting; backingOff
  *                 ready        idle <-> busy
- *                 draining     deregistering (finishingJob, waitingToAsk) -> stoppingRunner -> drained
+ *                 draining     deregistering (finishingJob, lingering, waitingToAsk) -> stoppingRunner -> drained
  *                 shutdown     flushing -> (poweringOff) -> done
  *   link        announcing (asking, waiting) -> open (connecting -> online) -> backingOff, toldToWait -> open; closed
  *   runner      none -> alive (starting -> idle <-> busy) -> none; closed
@@ -13,6 +13,10 @@
  * is configured to drain itself after a time (`fenceAfterMs`). The runner region is the witness of the runner's process and
  * its job; the lifecycle decides by what it says (I5): a job is ended by `force` or by the drain's deadline, and by nothing
  * else. An idle runner is stopped only when its registration is deleted, because until then GitHub may be handing it a job.
+ *
+ * What GitHub may know of this VM's runners is remembered on disk before it can know it, and until it is deleted: a VM that is
+ * killed at any point, or could not reach GitHub, has it deleted before it registers anew or ends. What is left nevertheless is
+ * said in the answer to the drain and in the last event.
  *
  * A drain that is taken back goes on in `clearing`: the runner may be fenced at GitHub already, so it is not kept, but
  * replaced, as one that an earlier process of the MIGlet left.
@@ -51,10 +55,13 @@ export function createMigletMachine(effects: MigletEffects) {
       registration: undefined,
       registrationFailures: 0,
       runner: undefined,
+      leftBehind: input.registeredAs,
       processAlive: false,
       stopRequested: false,
       stopping: false,
       job: undefined,
+      lingering: false,
+      paused: undefined,
       deregisterFailures: 0,
       drain: input.drained ? { reason: DRAINED_BEFORE, deadlinesMs: [], commandIds: [] } : undefined,
       undrained: false,

@@ -8,6 +8,7 @@ const GIVEN = { runner: RUNNER, processAlive: true };
 
 const COMMANDS = stays(
   'register.request',
+  'register.request replace',
   'drain.request',
   'drain.request force',
   'undrain.request',
@@ -34,7 +35,19 @@ const RUNNER_NEWS = stays(
   'job.finished',
   'runner.exited',
   'runner.exited 0',
+  'runner.exited gone',
+  'runner.exited never',
+  'runner.exited spent',
+  'job.described',
+  'runner.hung',
+  'runner.hung worker_lingers',
+  'runner.disconnected',
+  'runner.reconnected',
+  'runner.updating',
+  'runner.restarting',
 );
+/** The lifecycle beside it is idle. */
+const REPLACED: Cells = { 'register.request replace': '= | emit runner_hung' };
 const UNMOVED: Cells = { ...COMMANDS, ...LINK_NEWS, ...RUNNER_NEWS, ...stays('settings.update') };
 
 const LINK: Row[] = [
@@ -76,6 +89,7 @@ const LINK: Row[] = [
       'lifecycle.ended': 'closed',
       'heartbeat.due': '= | heartbeat',
       'settings.update': '= | heartbeat',
+      'job.described': '= | heartbeat',
       'link.down': 'backingOff',
       'link.reconnect': 'toldToWait',
       'error link': 'backingOff',
@@ -98,21 +112,39 @@ const RUNNER_TABLE: Row[] = [
   {
     leaf: 'none',
     given: {},
-    cells: { ...UNMOVED, 'lifecycle.ended': 'closed', 'runner.started': 'alive.starting' },
+    cells: { ...UNMOVED, ...REPLACED, 'lifecycle.ended': 'closed', 'runner.started': 'alive.starting' },
   },
   ...(['starting', 'idle', 'busy'] as const).map((leaf): Row => ({
     leaf: `alive.${leaf}`,
     given: { ...GIVEN, job: leaf === 'busy' ? job() : undefined },
     cells: {
       ...UNMOVED,
+      ...(leaf === 'busy' ? {} : REPLACED),
       'lifecycle.ended': 'closed',
       'runner.listening': leaf === 'starting' ? 'alive.idle' : '=',
       'job.started': leaf === 'busy' ? '= | emit job_started' : 'alive.busy | emit job_started',
       'job.finished': leaf === 'busy' ? 'alive.idle | emit job_completed' : '=',
       'runner.exited': 'none | emit runner_crashed',
       'runner.exited 0': 'none | emit runner_exited',
+      'runner.exited gone': 'none | emit runner_exited',
+      'runner.exited never': 'none | emit runner_crashed',
+      'runner.exited spent': 'none | emit runner_crashed',
+      'runner.hung': '= | emit runner_hung, runner kill',
+      // I5: a job may still be there.
+      'runner.hung worker_lingers': '= | emit runner_hung',
+      'runner.disconnected': '= | emit runner_disconnected',
+      'runner.reconnected': '= | emit runner_reconnected',
+      'runner.updating': '= | emit runner_updating',
+      'runner.restarting':
+        leaf === 'starting' ? '= | emit runner_crashed' : 'alive.starting | emit runner_crashed',
     },
   })),
+  {
+    leaf: 'alive.idle',
+    when: 'it updates itself, as was told',
+    given: { ...GIVEN, paused: 'update' },
+    cells: { 'runner.restarting': 'alive.starting | emit runner_crashed' },
+  },
   {
     leaf: 'alive.idle',
     when: 'it was told to end',
@@ -141,7 +173,9 @@ describe('link table', () => {
 });
 
 describe('runner table', () => {
-  describeRegion('runner', RUNNER_TABLE, (deed) => /^emit (runner_crashed|runner_exited|job_)/.test(deed));
+  describeRegion('runner', RUNNER_TABLE, (deed) =>
+    /^emit (runner_(?!registered)|job_)|^runner kill/.test(deed),
+  );
 
   it('knows the state that is left never', () => {
     expect(transientLeaves('runner')).toEqual(['closed']);

@@ -1,10 +1,11 @@
 import { describeExit, failure, messageOf, reasonOf, refusal, registrationOf } from './describe.js';
 import { retirement } from './retirement.js';
 import type { MachineParts } from './setup.js';
+import type { RunnerExited } from './types.js';
 
 /** From an unregistered VM to a runner that listens for jobs. Begins with what must be cleared away first. */
 export function createRegisteringState(parts: MachineParts) {
-  const { machineSetup } = parts;
+  const { machineSetup, remember } = parts;
 
   /** One at a time: its parameters are what `config.sh` was given, so a newer one cannot take its place half way. */
   const refuseNewer = machineSetup.createStateConfig({
@@ -21,6 +22,10 @@ export function createRegisteringState(parts: MachineParts) {
     },
   });
 
+  const endedEarly = (exit: RunnerExited): { reason: string } => ({
+    reason: `the runner ended before it listened (${describeExit(exit)})`,
+  });
+
   return machineSetup.createStateConfig({
     initial: 'clearing',
     on: {
@@ -35,6 +40,7 @@ export function createRegisteringState(parts: MachineParts) {
             }),
           },
           { type: 'takeRegistration', params: ({ event }) => ({ registration: event.registration }) },
+          remember,
         ],
       },
     },
@@ -48,7 +54,8 @@ export function createRegisteringState(parts: MachineParts) {
       awaitingCommand: { always: { guard: 'hasRegistration', target: 'configuring' } },
       configuring: {
         ...refuseNewer,
-        entry: 'mayBeRegistered',
+        // On disk before GitHub can know it: whatever becomes of the MIGlet, the next one has it deleted.
+        entry: ['mayBeRegistered', remember],
         invoke: {
           src: 'configureRunner',
           input: ({ context }) => ({ registration: registrationOf(context) }),
@@ -106,15 +113,28 @@ export function createRegisteringState(parts: MachineParts) {
         on: {
           ...refuseNewer.on,
           'runner.listening': '#miglet.lifecycle.ready',
-          'runner.exited': {
-            target: 'backingOff',
-            actions: {
-              type: 'countRegistrationFailure',
-              params: ({ event }) => ({
-                reason: `the runner ended before it listened (${describeExit(event)})`,
-              }),
+          'runner.exited': [
+            {
+              guard: { type: 'endsService', params: ({ event }) => ({ exit: event }) },
+              target: '#miglet.lifecycle.draining',
+              actions: { type: 'fail', params: ({ event }) => ({ reason: describeExit(event) }) },
             },
-          },
+            {
+              guard: { type: 'spendsRegistration', params: ({ event }) => ({ exit: event }) },
+              target: 'backingOff',
+              actions: [
+                { type: 'loseGoneRunner', params: ({ event }) => ({ exit: event }) },
+                { type: 'countRegistrationFailure', params: ({ event }) => endedEarly(event) },
+                { type: 'settle', params: ({ context }) => refusal(context) },
+                'dropRegistration',
+                remember,
+              ],
+            },
+            {
+              target: 'backingOff',
+              actions: { type: 'countRegistrationFailure', params: ({ event }) => endedEarly(event) },
+            },
+          ],
         },
         after: {
           startTimeout: [
@@ -152,7 +172,8 @@ export function createRegisteringState(parts: MachineParts) {
         after: {
           registrationBackoff: [
             { guard: 'hasRegistration', target: 'configuring' },
-            { target: 'connecting', actions: 'loseRunner' },
+            // What is registered is deleted first: the next runner has another name.
+            { target: 'clearing' },
           ],
         },
       },

@@ -16,6 +16,7 @@ async function crash(harness: Harness): Promise<void> {
 /** From `backingOff` with nothing to register with, to ready. */
 async function registeredAgain(harness: Harness, id: string): Promise<void> {
   await harness.advance(LIMITS.registrationBackoff.maxMs);
+  await harness.answer('deregister', deregisterAnswer('deleted'));
   await harness.send(events.register(id));
   await harness.answer('configureRunner', ok(undefined));
   await harness.runnerTells(events.started(), events.listening());
@@ -145,6 +146,8 @@ describe('register', () => {
       { id: 'register-1', success: false, message: 'Http response code: NotFound' },
     ]);
     await harness.advance(LIMITS.registrationBackoff.firstMs);
+    // It was refused, as far as we know: whether GitHub has it, GitHub says.
+    await harness.answer('deregister', deregisterAnswer('deleted'));
     expect(harness.lifecycle()).toBe('registering.awaitingCommand');
     await harness.send(events.register('register-2'));
     expect(harness.lifecycle()).toBe('registering.configuring');
@@ -185,7 +188,7 @@ describe('crash', () => {
     await crash(harness);
     expect(harness.emitted.at(-1)).toEqual({
       type: 'runner_crashed',
-      data: { exit_code: '1', job: 'build' },
+      data: { exit_code: '1', job: 'build', job_id: 'vm-1-build' },
     });
     expect(harness.lifecycle()).toBe('registering.backingOff');
     await registeredAgain(harness, 'register-2');
@@ -228,8 +231,9 @@ describe('crash', () => {
 describe('one job per registration', () => {
   it('a runner that ended after its job is registered again at once, without a wait', async () => {
     const harness = await ROAD.busy();
-    await harness.runnerTells(events.jobFinished(), events.exited(0));
+    await harness.runnerTells(events.jobFinished(), events.ended({ registrationGone: true }));
     expect(harness.lifecycle()).toBe('registering.awaitingCommand');
+    expect(harness.timesAsked('deregister')).toBe(0);
     expect(harness.emittedTypes()).toEqual([
       'runner_registered',
       'job_started',
@@ -254,7 +258,7 @@ describe('one job per registration', () => {
         events.jobStarted(),
         events.jobFinished(),
       );
-      await harness.runnerTells(events.exited(0));
+      await harness.runnerTells(events.ended({ registrationGone: true }));
     }
     expect(harness.lifecycle()).toBe('registering.awaitingCommand');
   });

@@ -1,4 +1,5 @@
 import { messageOf } from './describe.js';
+import { askedName } from './registrations.js';
 import type { MachineParts } from './setup.js';
 
 /**
@@ -8,13 +9,14 @@ import type { MachineParts } from './setup.js';
  * @param end the state, beside these, that follows when neither process nor registration is left
  */
 export function retirement<const End extends string>(
-  { machineSetup, stopOnce, endStop }: MachineParts,
+  { machineSetup, stopOnce, endStop, remember }: MachineParts,
   end: End,
 ) {
   const deciding = machineSetup.createStateConfig({
     always: [
-      { guard: 'runnerGone', target: end },
+      { guard: 'runnerGone', target: end, actions: ['leaveBehind', remember] },
       { guard: 'forcedStop', target: 'stoppingRunner' },
+      { guard: 'lingersWithoutJob', target: 'stoppingRunner' },
       // Asked for also while a job runs: GitHub refuses then, and the controller sees to it that no other job comes.
       { guard: 'registered', target: 'deregistering' },
       { guard: 'jobRuns', target: 'finishingJob' },
@@ -23,12 +25,22 @@ export function retirement<const End extends string>(
     ],
   });
   const finishingJob = machineSetup.createStateConfig({
+    on: {
+      'job.finished': 'deciding',
+      'runner.exited': 'deciding',
+      'runner.hung': 'deciding',
+      'link.up': 'deciding',
+    },
+  });
+  /** I5: only GitHub can say that a job whose process does not end is none any more. */
+  const lingering = machineSetup.createStateConfig({
     on: { 'job.finished': 'deciding', 'runner.exited': 'deciding', 'link.up': 'deciding' },
+    after: { lingerRetry: 'deciding' },
   });
   const deregistering = machineSetup.createStateConfig({
     invoke: {
       src: 'deregister',
-      input: ({ context }) => ({ runnerName: context.runner?.name ?? '' }),
+      input: ({ context }) => ({ runnerName: askedName(context) }),
       onDone: [
         {
           guard: {
@@ -36,7 +48,7 @@ export function retirement<const End extends string>(
             params: ({ event }) => ({ actual: event.output.outcome, wanted: 'deleted' }),
           },
           target: 'deciding',
-          actions: 'loseRunner',
+          actions: ['loseAsked', remember],
         },
         {
           guard: {
@@ -44,7 +56,7 @@ export function retirement<const End extends string>(
             params: ({ event }) => ({ actual: event.output.outcome, wanted: 'notManaged' }),
           },
           target: 'deciding',
-          actions: 'loseRunner',
+          actions: ['loseAsked', 'lingerNot', remember],
         },
         {
           target: 'refused',
@@ -74,7 +86,11 @@ export function retirement<const End extends string>(
     },
   });
   const refused = machineSetup.createStateConfig({
-    always: [{ guard: 'jobRuns', target: 'finishingJob' }, { target: 'waitingToAsk' }],
+    always: [
+      { guard: 'lingering', target: 'lingering' },
+      { guard: 'jobRuns', target: 'finishingJob' },
+      { target: 'waitingToAsk' },
+    ],
   });
   const waitingToAsk = machineSetup.createStateConfig({
     on: { 'job.started': 'deciding', 'runner.exited': 'deciding', 'link.up': 'deciding' },
@@ -92,5 +108,5 @@ export function retirement<const End extends string>(
       'stop.graceEnded': { actions: 'killRunner' },
     },
   });
-  return { deciding, deregistering, refused, finishingJob, waitingToAsk, stoppingRunner };
+  return { deciding, deregistering, refused, finishingJob, lingering, waitingToAsk, stoppingRunner };
 }

@@ -3,9 +3,10 @@
  */
 import { backoffDelayMs } from '@mig/common/backoff';
 import { assign, fromCallback, fromPromise, sendTo, setup } from 'xstate';
-import type { JobStatus } from '@mig/common/domain/vm';
 import { deadlineOf, isShorter, shortestDeadline } from './deadlines.js';
 import { DRAINED_BEFORE, endingOf } from './describe.js';
+import { createHangs } from './hangs.js';
+import { deregisterTriesOf, registeredNames, unused } from './registrations.js';
 import { createTimers } from './timers.js';
 import type {
   AnnounceOutcome,
@@ -14,12 +15,15 @@ import type {
   DeregisterAnswer,
   DrainRequest,
   Ending,
+  Hang,
   MigletContext,
   MigletEffects,
   MigletEvent,
   MigletInput,
   Registration,
   RunnerExited,
+  RunnerJob,
+  RunnerPause,
   RunnerRequest,
   ShutdownRequest,
 } from './types.js';
@@ -60,7 +64,12 @@ export type MachineVocabulary = ReturnType<typeof createVocabulary>;
 /** @param effects what the actions do to the world */
 export function createMachineSetup(effects: MigletEffects) {
   const machineSetup = createVocabulary(effects);
-  return { machineSetup, ...createTimers(machineSetup) };
+  /** After every change of what GitHub may know, and before anything follows from it. */
+  const remember = {
+    type: 'rememberRegistered',
+    params: ({ context }: { context: MigletContext }) => ({ names: registeredNames(context) }),
+  } as const;
+  return { machineSetup, remember, ...createTimers(machineSetup), ...createHangs(machineSetup) };
 }
 
 function createVocabulary(effects: MigletEffects) {
@@ -86,6 +95,7 @@ function createVocabulary(effects: MigletEffects) {
       stableReady: ({ context }) => context.limits.stableReadyMs,
       deregisterTimeout: ({ context }) => context.limits.deregisterTimeoutMs,
       deregisterRetry: ({ context }) => context.limits.deregisterRetryMs,
+      lingerRetry: ({ context }) => context.limits.lingerRetryMs,
       stopGrace: ({ context }) => context.limits.stopGraceMs,
       flushTimeout: ({ context }) => context.limits.flushTimeoutMs,
       fenceAfter: ({ context }) => context.limits.fenceAfterMs,
@@ -116,19 +126,37 @@ function createVocabulary(effects: MigletEffects) {
       /** Neither a process nor a registration is left, or no process is and GitHub cannot be asked. */
       runnerGone: ({ context }) =>
         !context.processAlive &&
-        (context.runner === undefined ||
-          context.deregisterFailures >= (context.forced ? 1 : context.limits.maxDeregisterFailures)),
-      registered: ({ context }) => context.runner !== undefined,
+        (registeredNames(context).length === 0 || context.deregisterFailures >= deregisterTriesOf(context)),
+      /** What an earlier runner left is asked about when no process is there that needs an answer first. */
+      registered: ({ context }) =>
+        context.runner !== undefined || (!context.processAlive && context.leftBehind.length > 0),
+      lingering: ({ context }) => context.lingering,
+      /** GitHub has no such runner, so there is no job, whatever its process does. */
+      lingersWithoutJob: ({ context }) =>
+        context.lingering && context.processAlive && context.runner === undefined,
+      hangIs: (_, params: { hang: Hang; wanted: Hang }) => params.hang === params.wanted,
+      asksToReplace: (_, params: { registration: Registration }) => params.registration.replace === true,
+      asksToReplaceBusy: ({ context }, params: { registration: Registration }) =>
+        params.registration.replace === true && (context.job !== undefined || context.paused !== undefined),
+      /** The VM cannot have a runner until somebody does something. */
+      endsService: (_, params: { exit: RunnerExited }) => params.exit.verdict?.next === 'never',
+      /** What it was registered with is of no use any more. */
+      spendsRegistration: ({ context }, params: { exit: RunnerExited }) =>
+        params.exit.verdict !== undefined &&
+        (params.exit.verdict.spent ||
+          (params.exit.code !== undefined && context.registration?.jitConfig !== '')),
+      updateIsKnown: ({ context }, params: { why: RunnerPause }) =>
+        params.why === 'update' && context.paused === 'update',
       namesShorterDeadline: ({ context }, params: { request: DrainRequest }) =>
         isShorter(deadlineOf(params.request, context), shortestDeadline(context)),
       outcomeIs: (_, params: { actual: string; wanted: string }) => params.actual === params.wanted,
       isTrue: (_, params: { value: boolean }) => params.value,
       /** It ended as it should: by itself after its work, or because it was told to. */
-      endedWell: ({ context }, params: { exit: RunnerExited }) =>
-        params.exit.code === 0 ||
-        context.stopRequested ||
-        // It was not our child, and ended while nobody watched: nothing says that it crashed.
-        (params.exit.code === undefined && params.exit.signal === undefined),
+      endedWell: ({ context }, params: { exit: RunnerExited }) => endedWell(context, params.exit),
+      registersAtOnce: ({ context }, params: { exit: RunnerExited }) =>
+        params.exit.verdict === undefined
+          ? endedWell(context, params.exit)
+          : params.exit.verdict.next === 'atOnce',
     },
     actions: {
       emitEvent: (_, params: { type: string; data: Readonly<Record<string, string>> }) =>
@@ -142,12 +170,25 @@ function createVocabulary(effects: MigletEffects) {
       sendHeartbeat: () => effects.sendHeartbeat(),
       rememberDrained: (_, params: { drained: boolean }) => effects.rememberDrained(params.drained),
       rememberEnded: () => effects.rememberEnded(),
+      rememberRegistered: (_, params: { names: readonly string[] }) =>
+        effects.rememberRegistered(params.names),
       note: assign((_, params: { note: string }) => ({ note: params.note })),
-      takeRegistration: assign((_, params: { registration: Registration }) => ({
-        registration: params.registration,
-        note: '',
+      takeRegistration: assign(({ context }, { registration }: { registration: Registration }) => {
+        const { runner } = context;
+        // With a JIT config GitHub has made this runner: an earlier one of its name is not there any more.
+        const isNew = (name: string): boolean =>
+          registration.jitConfig === '' || name !== registration.runnerName;
+        return {
+          registration,
+          runner: runner !== undefined && isNew(runner.name) ? runner : undefined,
+          leftBehind: unused(context, registration.runnerName).filter(isNew),
+          note: '',
+        };
+      }),
+      dropRegistration: assign(({ context }) => ({
+        registration: undefined,
+        leftBehind: unused(context, context.runner?.name),
       })),
-      dropRegistration: assign({ registration: undefined }),
       countRegistrationFailure: assign(({ context }, params: { reason: string }) => ({
         registrationFailures: context.registrationFailures + 1,
         note: params.reason,
@@ -158,24 +199,68 @@ function createVocabulary(effects: MigletEffects) {
         processAlive: true,
         stopRequested: false,
         stopping: false,
+        lingering: false,
+        paused: undefined,
         deregisterFailures: 0,
       })),
-      loseProcess: assign({ processAlive: false, job: undefined, deregisterFailures: 0 }),
+      /** It is the VM's runner, and none that was left. */
+      takeFromLeft: assign(({ context }) => ({
+        leftBehind: context.leftBehind.filter((name) => name !== context.runner?.name),
+      })),
+      loseProcess: assign({
+        processAlive: false,
+        job: undefined,
+        lingering: false,
+        paused: undefined,
+        deregisterFailures: 0,
+      }),
       expectExit: assign({ stopRequested: true, stopping: true }),
       letItGoOn: assign({ stopping: false }),
-      loseRunner: assign({ runner: undefined, deregisterFailures: 0, note: '' }),
+      /** GitHub has deleted what it was asked about. */
+      loseAsked: assign(({ context }) => ({
+        runner: undefined,
+        leftBehind: context.runner === undefined ? context.leftBehind.slice(1) : context.leftBehind,
+        deregisterFailures: 0,
+        note: '',
+      })),
+      loseGoneRunner: assign(({ context }, params: { exit: RunnerExited }) =>
+        params.exit.verdict?.registrationGone === true
+          ? { runner: undefined, deregisterFailures: 0 }
+          : { runner: context.runner },
+      ),
+      /** GitHub could not be asked often enough: it is asked again at the next opportunity. */
+      leaveBehind: assign(({ context }) => ({
+        runner: undefined,
+        leftBehind: registeredNames(context),
+        deregisterFailures: 0,
+      })),
       /** From here on GitHub may know the runner, whatever becomes of the attempt. */
       mayBeRegistered: assign(({ context }) => ({
         runner: context.registration && {
           name: context.registration.runnerName,
           labels: context.registration.labels,
         },
+        leftBehind: context.leftBehind.filter((name) => name !== context.registration?.runnerName),
         deregisterFailures: 0,
       })),
-      takeJob: assign((_, params: { job: JobStatus }) => ({ job: params.job })),
-      dropJob: assign({ job: undefined }),
+      takeJob: assign((_, params: { job: RunnerJob }) => ({
+        job: params.job,
+        lingering: false,
+        paused: undefined,
+      })),
+      describeJob: assign((_, params: { job: RunnerJob }) => ({ job: params.job })),
+      dropJob: assign({ job: undefined, lingering: false }),
+      linger: assign({ lingering: true }),
+      /** Nobody can say whether its job has ended: it is left alone (I5). */
+      lingerNot: assign({ lingering: false }),
+      takePause: assign((_, params: { paused: RunnerPause | undefined }) => ({ paused: params.paused })),
       countDeregisterFailure: assign(({ context }, params: { reason: string }) => ({
         deregisterFailures: context.deregisterFailures + 1,
+        // One that GitHub does not delete yet must not keep it from being asked about the others.
+        leftBehind:
+          context.runner === undefined
+            ? [...context.leftBehind.slice(1), ...context.leftBehind.slice(0, 1)]
+            : context.leftBehind,
         note: params.reason,
       })),
       /** The first reason is kept; the deadline that comes first wins, and so does force. */
@@ -269,6 +354,12 @@ function createVocabulary(effects: MigletEffects) {
       killRunner: sendTo(RUNNER_ACTOR, { type: 'kill' } satisfies RunnerRequest),
     },
   });
+}
+
+function endedWell({ stopRequested }: MigletContext, { verdict, code, signal }: RunnerExited): boolean {
+  if (verdict !== undefined) return verdict.well;
+  // One that was not our child, and ended while nobody watched: nothing says that it crashed.
+  return code === 0 || stopRequested || (code === undefined && signal === undefined);
 }
 
 /** The longer of what the settings say and what the controller takes: the fleet's heartbeats must not exceed its rate. */

@@ -17,7 +17,7 @@ export interface MigletStatus {
 export function statusOf(snapshot: MigletSnapshot): MigletStatus {
   const { context } = snapshot;
   const state = pathOf((snapshot.value as { lifecycle: StateValue }).lifecycle);
-  const listening = context.processAlive && !state.startsWith('registering');
+  const listening = context.processAlive && context.paused === undefined && !state.startsWith('registering');
   return {
     state,
     reason: reasonOf(snapshot, state),
@@ -47,8 +47,12 @@ function reasonOf({ context }: MigletSnapshot, state: string): string {
     return `undrained: registers again when ${after}${note}`;
   }
   if (state.endsWith('finishingJob') && job !== undefined) return `waits for job ${job.name} to end`;
+  if (state.endsWith('lingering') && job !== undefined)
+    return `job ${job.name} is done, and its process does not end: waits until GitHub says so, too`;
   if (state.endsWith('waitingToAsk') || state.endsWith('backingOff')) return context.note;
   if (state.startsWith('draining') && context.drain !== undefined) return context.drain.reason;
   if (state.startsWith('shutdown')) return context.ending?.reason ?? '';
+  if (context.paused === 'update') return 'the runner updates itself';
+  if (context.paused === 'retry') return 'the runner is started again';
   return '';
 }

@@ -33,6 +33,8 @@ const chart = [
   'link-region.ts',
   'runner-region.ts',
   'timers.ts',
+  'hangs.ts',
+  'setup.ts',
 ]
   .map(source)
   .join('\n');
@@ -180,6 +182,12 @@ describe('events', () => {
     'runner.listening': ({ runner }) => runner !== 'alive.starting',
     'job.started': ({ runner }) => runner === 'none',
     'job.finished': ({ runner }) => runner !== 'alive.busy',
+    'job.described': ({ runner }) => runner !== 'alive.busy',
+    'runner.hung': ({ runner }) => runner === 'none',
+    'runner.disconnected': ({ runner }) => runner === 'none',
+    'runner.reconnected': ({ runner }) => runner === 'none',
+    'runner.updating': ({ runner }) => runner === 'none',
+    'runner.restarting': ({ runner }) => runner === 'none',
     'drain.deadlineReached': ({ lifecycle }) => !lifecycle.startsWith('draining'),
   };
 
@@ -228,6 +236,7 @@ describe('events', () => {
         'job.started',
         'job.finished',
         'runner.exited',
+        'runner.hung', // to ask GitHub
       ],
       link: [
         'link.up',
@@ -244,11 +253,17 @@ describe('events', () => {
         'job.started',
         'job.finished',
         'runner.exited',
+        'job.described',
+        'runner.hung',
+        'runner.disconnected',
+        'runner.reconnected',
+        'runner.updating',
+        'runner.restarting',
         'lifecycle.ended',
       ],
     });
     const asks = nodesBelow(regionNode('lifecycle')).filter((node) => node.transitions.has('link.up'));
-    expect([...new Set(asks.map(({ key }) => key))]).toEqual(['finishingJob', 'waitingToAsk']);
+    expect([...new Set(asks.map(({ key }) => key))]).toEqual(['finishingJob', 'lingering', 'waitingToAsk']);
   });
 });
 

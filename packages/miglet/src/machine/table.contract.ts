@@ -6,7 +6,7 @@
  */
 import { expect } from '@jest/globals';
 import { fatal, ok, retryable } from '@mig/common/outcome';
-import { deregisterAnswer, events } from './harness.contract.js';
+import { deregisterAnswer, events, job } from './harness.contract.js';
 import { isTransient, leavesOf, privateEventsOf, step, type Place, type Region } from './chart.contract.js';
 import type { MigletContext, MigletEvent } from './types.js';
 
@@ -32,6 +32,18 @@ const SAMPLES: { readonly [T in MigletEvent['type']]: MigletEvent & { type: T } 
   'job.started': events.jobStarted() as never,
   'job.finished': events.jobFinished() as never,
   'runner.exited': events.exited(1) as never,
+  'job.described': { type: 'job.described', job: job() },
+  'runner.hung': events.hung('no_job_after_acknowledge') as never,
+  'runner.disconnected': { type: 'runner.disconnected', reason: 'no route', at: 1_000 },
+  'runner.reconnected': { type: 'runner.reconnected', at: 2_000 },
+  'runner.updating': { type: 'runner.updating', reason: 'another version is asked for' },
+  'runner.restarting': {
+    type: 'runner.restarting',
+    why: 'retry',
+    code: 2,
+    reason: 'it may pass',
+    attempt: 1,
+  },
   'lifecycle.ended': { type: 'lifecycle.ended' },
 };
 /** The same types with data that lead elsewhere. */
@@ -40,6 +52,11 @@ const VARIANTS = {
   'shutdown.request force': events.shutdown('shutdown', { force: true }),
   'link.up announceAgain': events.up({ announceAgain: true }),
   'runner.exited 0': events.exited(0),
+  'runner.exited gone': events.ended({ registrationGone: true }),
+  'runner.exited never': events.ended({ well: false, next: 'never' }, 7),
+  'runner.exited spent': events.ended({ well: false, next: 'afterBackoff', spent: true }, 5),
+  'runner.hung worker_lingers': events.hung('worker_lingers'),
+  'register.request replace': events.register('register', { replace: true }),
 } satisfies Record<string, MigletEvent>;
 
 export const EVENT_TYPES = Object.keys(SAMPLES) as MigletEvent['type'][];

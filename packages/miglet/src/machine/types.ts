@@ -13,6 +13,8 @@ export interface Registration {
   readonly token: string;
   /** If it is not empty, it is used instead of the token. */
   readonly jitConfig: string;
+  /** A runner that is registered and has no job is replaced; default: it stays. */
+  readonly replace?: boolean;
 }
 
 /** Settings that `update_config` changes while the MIGlet runs. */
@@ -41,8 +43,17 @@ export interface MachineLimits {
   readonly maxRegistrationFailures: number;
   readonly deregisterTimeoutMs: number;
   readonly deregisterRetryMs: number;
-  /** With no runner process left, the registration is asked to be deleted this often, and then left to the controller. */
+  /**
+   * With no runner process left, a VM that leaves service asks this often to have its registration deleted, and then leaves it
+   * to the controller: what is left is said in the answer and in the last event.
+   */
   readonly maxDeregisterFailures: number;
+  /** The same of a VM that is forced. */
+  readonly maxForcedDeregisterFailures: number;
+  /** The same before it registers anew: what is left is asked about again before the next registration, and when it leaves service. */
+  readonly maxClearFailures: number;
+  /** A job whose process lingers is asked about this often, until GitHub says that it has ended. */
+  readonly lingerRetryMs: number;
   /** From the request to stop until the runner is killed. */
   readonly stopGraceMs: number;
   readonly flushTimeoutMs: number;
@@ -57,6 +68,8 @@ export interface MigletInput {
   readonly random: () => number;
   /** This boot was drained before the MIGlet was restarted: it stays so. */
   readonly drained: boolean;
+  /** Runners that an earlier process of the MIGlet may have left at GitHub, oldest first. */
+  readonly registeredAs: readonly string[];
 }
 
 /** How the machine ended. `failed`: the VM could not be brought into service. */
@@ -72,6 +85,15 @@ export interface RunnerFacts {
   readonly name: string;
   readonly labels: readonly string[];
 }
+
+/** A job, with what the machine tells of it and a heartbeat has no place for. */
+export interface RunnerJob extends JobStatus {
+  /** Of its workflow run, from 1; missing until the job's hook was heard. */
+  readonly runAttempt?: string;
+}
+
+/** Why a runner that lives takes no job just now: it updates itself, or is started again. */
+export type RunnerPause = 'update' | 'retry';
 
 export interface DrainContext {
   readonly reason: string;
@@ -98,13 +120,18 @@ export interface MigletContext {
   readonly registrationFailures: number;
   /** The runner that is registered at GitHub, as far as we know. */
   readonly runner: RunnerFacts | undefined;
+  /** Runners of this VM without a process that may still be registered, oldest first; at most `MAX_LEFT_BEHIND`. */
+  readonly leftBehind: readonly string[];
   /** A process of the runner lives. */
   readonly processAlive: boolean;
   /** It was told to end. */
   readonly stopRequested: boolean;
   /** It was told to end, and is killed when its grace is over. */
   readonly stopping: boolean;
-  readonly job: JobStatus | undefined;
+  readonly job: RunnerJob | undefined;
+  /** The job's steps are done and its process does not end: if GitHub says that there is no job, it is killed (I5). */
+  readonly lingering: boolean;
+  readonly paused: RunnerPause | undefined;
   readonly deregisterFailures: number;
   readonly drain: DrainContext | undefined;
   /** A drain was taken back, and what it had begun is still being cleared away. */
@@ -157,7 +184,34 @@ export interface RunnerExited {
   /** Undefined if a signal ended it, or if it was not our child. */
   readonly code: number | undefined;
   readonly signal: string | undefined;
+  /** What that means; missing from a runner that cannot say. */
+  readonly verdict?: ExitVerdict;
+  /** Names the process: an event that has it is not journaled twice. */
+  readonly process?: string;
 }
+
+/** What the end of the runner means. */
+export interface ExitVerdict {
+  /** For programs: `job_done`, `stopped`, `version_deprecated`, …; all of them are in runner/exit-outcomes.ts. */
+  readonly outcome: string;
+  /** For people: what happened, and, where something has to be done, what. */
+  readonly reason: string;
+  /** It ended as it should: `runner_exited`. Otherwise `runner_crashed`. */
+  readonly well: boolean;
+  /** GitHub has no registration of it any more, by the runner's own evidence. */
+  readonly registrationGone: boolean;
+  /** When the VM registers anew; `never`: it is given up. */
+  readonly next: 'atOnce' | 'afterBackoff' | 'never';
+  /** What it was registered with cannot be used once more. */
+  readonly spent: boolean;
+}
+
+export const HANGS = ['no_job_after_acknowledge', 'worker_lingers', 'deregistered'] as const;
+/**
+ * How a runner looks alive and does nothing (actions/runner issues 4703, 4418, 4617). What `job_orphaned` (4598) is, is told by
+ * its exit.
+ */
+export type Hang = (typeof HANGS)[number];
 
 export type MigletEvent =
   | RegisterRequest
@@ -180,15 +234,46 @@ export type MigletEvent =
   | { readonly type: 'runner.started'; readonly runner: RunnerFacts }
   | { readonly type: 'runner.listening' }
   /** `known`: reported before, by an earlier process of the MIGlet; it is only how things stand. */
-  | { readonly type: 'job.started'; readonly job: JobStatus; readonly known?: boolean }
+  | { readonly type: 'job.started'; readonly job: RunnerJob; readonly known?: boolean }
+  /** More is known of the job that runs. */
+  | { readonly type: 'job.described'; readonly job: RunnerJob }
   | {
       readonly type: 'job.finished';
-      readonly job: JobStatus;
+      readonly job: RunnerJob;
       readonly result: string;
       readonly known?: boolean;
     }
   | RunnerExited
+  | RunnerHung
+  /** `at`: by the runner's own line, milliseconds since 1970. */
+  | { readonly type: 'runner.disconnected'; readonly reason: string; readonly at: number }
+  | { readonly type: 'runner.reconnected'; readonly at: number }
+  /** It updates itself, and takes no job meanwhile; it ends for that, and is started again. */
+  | {
+      readonly type: 'runner.updating';
+      readonly reason: string;
+      readonly process?: string;
+      readonly known?: boolean;
+    }
+  /** Its process has ended, and is started again with the same registration. */
+  | {
+      readonly type: 'runner.restarting';
+      readonly why: RunnerPause;
+      readonly code: number;
+      readonly reason: string;
+      /** From 1. */
+      readonly attempt: number;
+    }
   | { readonly type: 'lifecycle.ended' };
+
+export interface RunnerHung {
+  readonly type: 'runner.hung';
+  readonly hang: Exclude<Hang, 'deregistered'>;
+  readonly reason: string;
+  /** Names the process: an event that has it is not journaled twice. */
+  readonly process?: string;
+  readonly known?: boolean;
+}
 
 /** What the machine asks of the runner actor. */
 export type RunnerRequest =
@@ -214,6 +299,8 @@ export interface MigletEffects {
   sendHeartbeat(): void;
   /** Is remembered over a restart of the MIGlet within this boot. */
   rememberDrained(drained: boolean): void;
+  /** Every runner of this VM that GitHub may know; is remembered over every restart. */
+  rememberRegistered(runnerNames: readonly string[]): void;
   /** The boot has ended: a MIGlet that starts from here on begins another. */
   rememberEnded(): void;
 }

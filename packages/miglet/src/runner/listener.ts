@@ -4,94 +4,91 @@
  * It is the leader of a process group of its own, so that a signal to the MIGlet does not reach it, and writes into a file
  * of its own, so that it goes on, with its job, when the MIGlet is killed (I5); the next MIGlet finds it by the note in
  * `runner.json`. `run.sh` is not used: it hides exit codes (actions/runner, run-helper.sh).
+ *
+ * Without a note that can be read, the process is found by its program, its output is read from the beginning, and a worker
+ * without a line is a job without a name: it is not touched (I5).
  */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
-import path from 'node:path';
-import { identify, isAlive, type ProcessIdentity } from '@mig/common/process-identity';
-import type { Registration, RunnerFacts } from '../machine/types.js';
-import { isSystemError } from '../host/system-error.js';
-import { writeFileDurably } from '../host/write-file.js';
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
+import { identify, isAlive } from '@mig/common/process-identity';
+import type { Registration } from '../machine/types.js';
 import { registeredLabels } from './configure.js';
-import { parseRunnerLine, type RunnerLine } from './output.js';
-import { findProcess, killGroup, signal } from './processes.js';
-import type { RunnerDirectory } from './runner-directory.js';
-import { tailFile } from './tail.js';
-
-export interface ListenerExit {
-  readonly code: number | undefined;
-  readonly signal: string | undefined;
-}
-
-export interface ListenerHandlers {
-  /** `known`: an earlier process of the MIGlet has reported it; it only says how things stand. `ordinal` counts from 1. */
-  onLine(line: RunnerLine, known: boolean, ordinal: number): void;
-  /** Called once, after every line that it wrote. */
-  onExit(exit: ListenerExit): void;
-}
-
-export interface Listener {
-  readonly runner: RunnerFacts;
-  /** Asks it to end (SIGINT). It cancels a running job, so ask only when none may be lost. */
-  interrupt(): void;
-  /** Ends it, and every process of its group, at once. */
-  kill(): void;
-  /** Stops watching; the process goes on. */
-  release(): void;
-}
-
-export interface ListenerOptions {
-  readonly directory: RunnerDirectory;
-  readonly env: Readonly<Record<string, string>>;
-  /** Where `runner.json` and `runner-output.log` are. */
-  readonly stateDirectory: string;
-  /** Is everything that was told on disk? Until it is, it must not be noted as told (I4). */
-  readonly isJournaled: () => boolean;
-  /** The disk refused a note (full, failing). The runner goes on; what a note would have said may be told twice after a crash. */
-  readonly onNoteRefused: (reason: string) => void;
-}
-
-interface RunnerNote extends ProcessIdentity {
-  readonly runner: RunnerFacts;
-  /** Lines that were told, and what they say journaled. */
-  readonly told: number;
-}
+import type { ProcessExit } from './exit-outcomes.js';
+import { discardHints } from './job-hints.js';
+import { NEW_WATCH } from './job-watch.js';
+import { endLeftTrees } from './left-trees.js';
+import { findProcess } from './processes.js';
+import { headOf, readNote, removeNote, type FoundNote, type RunnerNote } from './runner-note.js';
+import { createRunnerTree, reopenRunnerTree, TREE_MARK } from './tree/runner-tree.js';
+import {
+  nameOf,
+  outputFile,
+  saveNote,
+  watchListener,
+  type Earlier,
+  type Listener,
+  type ListenerHandlers,
+  type ListenerOptions,
+} from './watch-listener.js';
 
 /** A process that is not our child is looked at this often. */
 const WATCH_MS = 500;
 
-const noteFile = (options: ListenerOptions): string => path.join(options.stateDirectory, 'runner.json');
-const outputFile = (options: ListenerOptions): string =>
-  path.join(options.stateDirectory, 'runner-output.log');
-
-/** Starts the listener. Rejects if it cannot be run at all. */
+/** Starts the listener, when what an update or the jobs before it left has ended. Rejects if it cannot be run at all. */
 export async function startListener(
   registration: Registration,
   options: ListenerOptions,
   handlers: ListenerHandlers,
 ): Promise<Listener> {
-  const output = openSync(outputFile(options), 'w', 0o600);
-  const child = spawn(options.directory.listener, ['run'], {
+  const { left } = await endLeftTrees(options.stateDirectory);
+  if (left.length > 0)
+    options.logger.error(
+      { event: 'runner_left', pids: left.map(({ pid }) => pid) },
+      'processes of the runner before its update cannot be ended',
+    );
+  writeFileSync(outputFile(options), '', { mode: 0o600 });
+  // Appending, so that it goes on at the new end of a file that was emptied.
+  const output = openSync(outputFile(options), 'a', 0o600);
+  discardHints(options.hintsFile);
+  const tree = createRunnerTree();
+  const listener = { file: options.directory.listener, args: ['run'] };
+  const asUser = options.runAs?.command(listener.file, listener.args) ?? listener;
+  // The user is changed within the group: it is the MIGlet that may put a process into it.
+  const { file, args } = tree.command(asUser.file, asUser.args);
+  const child = spawn(file, args, {
     cwd: options.directory.path,
     env: {
       ...options.env,
+      ...tree.env,
       ...(registration.jitConfig === '' ? {} : { ACTIONS_RUNNER_INPUT_JITCONFIG: registration.jitConfig }),
     },
     stdio: ['ignore', output, output],
     detached: true,
   });
   closeSync(output);
-  const exited = new Promise<ListenerExit>((resolve) => {
+  const exited = new Promise<ProcessExit>((resolve) => {
     child.once('exit', (code, name) => resolve({ code: code ?? undefined, signal: name ?? undefined }));
   });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', reject);
+  }).catch(async (error: unknown) => {
+    // Its control group is there, and empty.
+    await tree.end();
+    throw error;
   });
-  const runner = { name: registration.runnerName, labels: registeredLabels(registration) };
-  const note: RunnerNote = { ...identify(child.pid ?? 0), runner, told: 0 };
-  writeNote(options, note);
-  return watchListener(note, exited, options, handlers);
+  const leader = identify(child.pid ?? 0);
+  tree.ledBy(leader);
+  const note: RunnerNote = {
+    ...leader,
+    tree: tree.note,
+    runner: { name: registration.runnerName, labels: registeredLabels(registration) },
+    offset: 0,
+    head: headOf(outputFile(options), 0),
+    state: NEW_WATCH,
+  };
+  saveNote(options, note);
+  return watchListener({ note, tree, exited, options, handlers, earlier: 'none' });
 }
 
 /**
@@ -99,11 +96,25 @@ export async function startListener(
  * One that was started and not yet noted when that process died is found by its program.
  */
 export function adoptListener(options: ListenerOptions, handlers: ListenerHandlers): Listener | undefined {
-  const noted = readNote(noteFile(options));
-  const note = noted !== undefined && isAlive(noted) ? noted : (findUnnoted(options, noted) ?? noted);
-  if (note === undefined || !existsSync(outputFile(options))) return undefined;
+  const found = findLeft(options);
+  if (found === undefined) return undefined;
+  const { note, earlier } = found;
+  const told = ['runner_exited', 'runner_crashed'].some((type) =>
+    options.isTold(type, 'process', nameOf(note)),
+  );
+  if (told && !isAlive(note)) {
+    removeNote(options.stateDirectory);
+    return undefined;
+  }
+  if (!existsSync(outputFile(options))) {
+    options.logger.warn(
+      { file: outputFile(options) },
+      "the runner's output is gone: only its processes say whether a job runs",
+    );
+    writeFileSync(outputFile(options), '', { mode: 0o600 });
+  }
   let timer: NodeJS.Timeout | undefined;
-  const exited = new Promise<ListenerExit>((resolve) => {
+  const exited = new Promise<ProcessExit>((resolve) => {
     const look = (): void => {
       if (!isAlive(note)) resolve({ code: undefined, signal: undefined });
     };
@@ -111,7 +122,8 @@ export function adoptListener(options: ListenerOptions, handlers: ListenerHandle
     look();
   });
   void exited.then(() => clearInterval(timer));
-  const listener = watchListener(note, exited, options, handlers);
+  const tree = reopenRunnerTree(note.tree, note);
+  const listener = watchListener({ note, tree, exited, options, handlers, earlier });
   return {
     ...listener,
     release() {
@@ -121,76 +133,39 @@ export function adoptListener(options: ListenerOptions, handlers: ListenerHandle
   };
 }
 
-function watchListener(
-  note: RunnerNote,
-  exited: Promise<ListenerExit>,
-  options: ListenerOptions,
-  handlers: ListenerHandlers,
-): Listener {
-  let released = false;
-  let ordinal = 0;
-  const tail = tailFile(outputFile(options), (text) => {
-    const line = parseRunnerLine(text);
-    if (line === undefined || released) return;
-    ordinal += 1;
-    const known = ordinal <= note.told;
-    handlers.onLine(line, known, ordinal);
-    // What it says is journaled by now: the next process of the MIGlet does not report it again (I4).
-    if (!known && options.isJournaled()) writeNote(options, { ...note, told: ordinal });
-  });
-  // The adopter's own caller must have the listener before it hears of it.
-  setImmediate(() => {
-    tail.read();
-    void exited.then((exit) => {
-      if (released) return;
-      tail.read();
-      tail.stop();
-      // What the group still holds (a worker, a step) must not outlive its listener.
-      killGroup(note.pid);
-      rmSync(noteFile(options), { force: true });
-      handlers.onExit(exit);
-    });
-  });
-  return {
-    runner: note.runner,
-    interrupt: () => {
-      if (isAlive(note)) signal(note.pid, 'SIGINT');
-    },
-    kill: () => {
-      if (isAlive(note)) killGroup(note.pid);
-    },
-    release() {
-      released = true;
-      tail.stop();
-    },
-  };
-}
-
-/** A runner without its note goes on, and is found by its program: no job ends for want of space. */
-function writeNote(options: ListenerOptions, note: RunnerNote): void {
-  try {
-    writeFileDurably(noteFile(options), `${JSON.stringify(note)}\n`);
-  } catch (error) {
-    if (!isSystemError(error)) throw error;
-    options.onNoteRefused(error.message);
+function findLeft(options: ListenerOptions): { note: RunnerNote; earlier: Earlier } | undefined {
+  const found = readNote(options.stateDirectory);
+  if (found.kind === 'note' && isAlive(found.note)) return { note: found.note, earlier: 'noted' };
+  const unnoted = findUnnoted(options, found);
+  if (unnoted !== undefined) return unnoted;
+  if (found.kind === 'note') return { note: found.note, earlier: 'noted' };
+  if (found.kind === 'torn') {
+    options.logger.error(
+      { file: 'runner.json' },
+      'the note of the runner cannot be read, and no runner is running: it is dropped',
+    );
+    removeNote(options.stateDirectory);
   }
+  return undefined;
 }
 
 /** A running listener of this folder that no note tells of (Linux: by /proc). */
-function findUnnoted(options: ListenerOptions, noted: RunnerNote | undefined): RunnerNote | undefined {
-  const pid = findProcess(options.directory.listener);
+function findUnnoted(
+  options: ListenerOptions,
+  found: FoundNote,
+): { note: RunnerNote; earlier: Earlier } | undefined {
+  const noted = found.kind === 'torn' && found.process !== undefined && isAlive(found.process);
+  const pid = noted ? found.process?.pid : findProcess(options.directory.listener, 'run', TREE_MARK);
   if (pid === undefined) return undefined;
-  const runner = noted?.runner ?? { name: options.directory.registeredName(), labels: [] };
-  return { ...identify(pid), runner, told: 0 };
-}
-
-function readNote(file: string): RunnerNote | undefined {
-  try {
-    const note = JSON.parse(readFileSync(file, 'utf8')) as Partial<RunnerNote>;
-    if (typeof note.pid !== 'number' || typeof note.startedAt !== 'string' || note.runner === undefined)
-      return undefined;
-    return { pid: note.pid, startedAt: note.startedAt, runner: note.runner, told: note.told ?? 0 };
-  } catch {
-    return undefined;
+  if (found.kind === 'torn') {
+    options.logger.error(
+      { file: 'runner.json', pid },
+      'the note of the runner cannot be read: the runner is found by its process, and its job is let run',
+    );
   }
+  const runner =
+    found.kind === 'note' ? found.note.runner : { name: options.directory.registeredName(), labels: [] };
+  const head = { bytes: 0, sha256: '' };
+  const note: RunnerNote = { ...identify(pid), tree: undefined, runner, offset: 0, head, state: NEW_WATCH };
+  return { note, earlier: found.kind === 'torn' ? 'lost' : 'none' };
 }

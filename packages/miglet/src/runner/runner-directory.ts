@@ -3,7 +3,7 @@ import { accessSync, constants, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
 /** Written by a registration; `config.sh remove --local` deletes the same (actions/runner, HostContext.GetConfigFile). */
-const REGISTRATION_FILES = [
+export const REGISTRATION_FILES = [
   '.runner',
   '.credentials',
   '.credentials_rsaparams',
@@ -15,8 +15,12 @@ export interface RunnerDirectory {
   readonly path: string;
   readonly configScript: string;
   readonly listener: string;
-  /** What is missing, for a person; undefined if nothing is. */
-  missing(): string | undefined;
+  /**
+   * What is missing, for a person; undefined if nothing is.
+   *
+   * @param forJit a runner with a JIT config needs no config.sh; default false
+   */
+  missing(forJit?: boolean): string | undefined;
   /** The name that an earlier registration left here; empty if none did. */
   registeredName(): string;
   /** Forgets an earlier registration, which would make config.sh refuse. */
@@ -30,8 +34,8 @@ export function runnerDirectory(directory: string): RunnerDirectory {
     path: directory,
     configScript,
     listener,
-    missing() {
-      for (const file of [configScript, listener]) {
+    missing(forJit = false) {
+      for (const file of forJit ? [listener] : [configScript, listener]) {
         try {
           accessSync(file, constants.X_OK);
         } catch {

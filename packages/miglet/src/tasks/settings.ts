@@ -7,10 +7,6 @@ const flag = () => z.boolean('expected true or false').default(false);
 export const tasksSettings = z
   .strictObject({
     enabled: flag().describe('take tasks (shell commands, Docker operations) from the controller'),
-    token_file: z
-      .string()
-      .default('')
-      .describe('file with the token of this agent; empty = none; read at every connection'),
     working_dir: z
       .string()
       .default('')

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { until } from '@mig/testkit/github/until';
@@ -47,6 +47,7 @@ function start(cmd: string, options: Partial<ShellOptions> = {}, env: readonly s
       taskId: 'task-1',
       env: taskEnvironment({ ...process.env, SECRET: 'of the MIGlet' }, folder),
       workingDir: folder,
+      closedDir: path.join(folder, 'runner'),
       graceMs: 300,
       rawOutput: false,
       output,
@@ -98,6 +99,21 @@ describe('a command that runs to its end', () => {
     expect(message).toContain('nowhere');
   });
 
+  it("in the runner's folder is refused, also by another name for it", async () => {
+    const inside = path.join(folder, 'runner', '_work');
+    mkdirSync(inside, { recursive: true });
+    symlinkSync(inside, path.join(folder, 'alias'));
+    for (const workingDir of [path.dirname(inside), inside, path.join(folder, 'alias')]) {
+      const { output, result } = start('echo ran', { workingDir });
+      expect(await result).toMatchObject({ success: false, message: expect.stringContaining('runner') });
+      expect(output.stdout()).toBe('');
+    }
+    mkdirSync(path.join(folder, 'runner-up'));
+    expect(await start('true', { workingDir: path.join(folder, 'runner-up') }).result).toMatchObject({
+      success: true,
+    });
+  });
+
   it('leaves no process behind, though it put one in the background that left its group', async () => {
     const { result } = start(
       'setsid sh -c "echo \\$\\$ > away; exec sleep 600" >/dev/null 2>&1 & while [ ! -s away ]; do sleep 0.05; done; sleep 600 & echo $! > left; exit 0',
@@ -147,6 +163,7 @@ describe('a command that is cancelled', () => {
         taskId: 'task-1',
         env: taskEnvironment(process.env, folder),
         workingDir: folder,
+        closedDir: path.join(folder, 'runner'),
         graceMs: 100,
         rawOutput: false,
         output: {

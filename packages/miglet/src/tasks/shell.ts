@@ -6,8 +6,9 @@
  */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import os from 'node:os';
+import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { errorMessage } from '@mig/common/errors';
 import type { ShellWork } from '@mig/common/domain/task';
@@ -22,6 +23,8 @@ export interface ShellOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Where a task runs that names no directory. */
   readonly workingDir: string;
+  /** Where no task runs: the runner's folder. What works there is taken for a process of the runner, and ended with its job. */
+  readonly closedDir: string;
   /** Between SIGTERM and SIGKILL. */
   readonly graceMs: number;
   /** Output goes on as it is, also where it is no UTF-8. */
@@ -41,7 +44,7 @@ type Child = ChildProcessByStdio<null, Readable, Readable>;
 /** Never rejects: what cannot be started has failed. */
 export async function runShell(work: ShellWork, options: ShellOptions): Promise<TaskResult> {
   const workingDir = work.workingDir || options.workingDir;
-  const fault = directoryFault(workingDir);
+  const fault = directoryFault(workingDir, options.closedDir);
   if (fault !== undefined) return failed(fault);
   const mark = `${options.taskId}:${randomUUID()}`;
   let child: Child;
@@ -133,12 +136,27 @@ const exitOf = (child: Child): Promise<Exit> =>
   });
 
 /** A spawn in a folder that is not there says that the program is not there. */
-function directoryFault(directory: string): string | undefined {
+function directoryFault(directory: string, closedDir: string): string | undefined {
   try {
-    return statSync(directory).isDirectory() ? undefined : `working_dir ${directory} is no folder`;
+    if (!statSync(directory).isDirectory()) return `working_dir ${directory} is no folder`;
+    if (isWithin(realpathSync(directory), closedDir))
+      return `working_dir ${directory} is in the runner's folder, where no task runs: name another`;
+    return undefined;
   } catch (error) {
     return `working_dir ${directory} cannot be used: ${errorMessage(error)}`;
   }
+}
+
+function isWithin(directory: string, folder: string): boolean {
+  let real: string;
+  try {
+    real = realpathSync(folder);
+  } catch {
+    // There is no runner yet.
+    return false;
+  }
+  const relative = path.relative(real, directory);
+  return relative === '' || !(relative === '..' || relative.startsWith(`..${path.sep}`));
 }
 
 function parseEnvironment(entries: readonly string[]): Record<string, string> {

@@ -1,13 +1,5 @@
 /** The stream of `TaskService`: opened, kept, and opened again when it breaks. A connection of its own, beside that of the commands. */
-import {
-  ChannelCredentials,
-  ClientError,
-  Metadata,
-  Status,
-  createChannel,
-  createClient,
-  type Client,
-} from 'nice-grpc';
+import { ClientError, Metadata, Status, createChannel, createClient, type Client } from 'nice-grpc';
 import { backoffDelayMs } from '@mig/common/backoff';
 import type { Clock } from '@mig/common/clock';
 import { AGENT_FEATURES, type TaskRequest, type TaskResponse } from '@mig/common/domain/task-messages';
@@ -15,15 +7,14 @@ import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { MAX_MESSAGE_BYTES } from '@mig/common/wire/command-service';
 import { taskServiceDefinition } from '@mig/common/wire/task-service';
+import { noteRefusal, tokenOf, type ControllerAccess } from '../controller-link/access.js';
 import { closeChannel } from '../controller-link/close-channel.js';
+import { channelTarget } from '../controller-link/link-tls.js';
 import type { ResponseQueue } from './response-queue.js';
 
 export interface TaskLinkOptions {
   readonly agentId: string;
-  /** Read at every connection: it may have changed. */
-  readonly token: () => string;
-  /** HOST:PORT; empty = not known yet. */
-  readonly endpoint: () => string;
+  readonly access: ControllerAccess;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
   readonly reconnect: { readonly firstMs: number; readonly maxMs: number; readonly minimumUptimeMs: number };
@@ -48,6 +39,7 @@ const CLOSE_MS = 2_000;
 
 export function openTaskLink(deps: TaskLinkDeps, options: TaskLinkOptions): TaskLink {
   const { queue, clock, logger } = deps;
+  const { access } = options;
   let closing = false;
   let abort = new AbortController();
   let wake = (): void => undefined;
@@ -65,7 +57,17 @@ export function openTaskLink(deps: TaskLinkDeps, options: TaskLinkOptions): Task
 
   /** @returns why it ended */
   async function session(endpoint: string): Promise<string> {
-    const channel = createChannel(`http://${endpoint}`, ChannelCredentials.createInsecure(), {
+    abort = new AbortController();
+    let token: string | undefined;
+    let target: ReturnType<typeof channelTarget>;
+    try {
+      token = await tokenOf(access, abort.signal);
+      target = channelTarget(endpoint, access.tls());
+    } catch (error) {
+      return errorMessage(error);
+    }
+    if (closing) return 'the MIGlet ends';
+    const channel = createChannel(...target, {
       'grpc.keepalive_time_ms': options.keepaliveMs,
       'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -76,7 +78,6 @@ export function openTaskLink(deps: TaskLinkDeps, options: TaskLinkOptions): Task
       'grpc.use_local_subchannel_pool': 1,
     });
     const client: Client<typeof taskServiceDefinition> = createClient(taskServiceDefinition, channel);
-    abort = new AbortController();
     let up = false;
     let over = false;
     const goUp = (): void => {
@@ -90,7 +91,7 @@ export function openTaskLink(deps: TaskLinkDeps, options: TaskLinkOptions): Task
     try {
       const metadata = Metadata({
         agent_id: options.agentId,
-        agent_token: options.token(),
+        ...(token === undefined ? {} : { agent_token: token }),
         agent_features: AGENT_FEATURES.join(','),
       });
       const requests = client.streamTasks(
@@ -104,6 +105,7 @@ export function openTaskLink(deps: TaskLinkDeps, options: TaskLinkOptions): Task
       }
       return 'the controller ended the stream';
     } catch (error) {
+      noteRefusal(access, error, token);
       return error instanceof ClientError ? `${Status[error.code]}: ${error.details}` : errorMessage(error);
     } finally {
       over = true;
@@ -125,9 +127,9 @@ export function openTaskLink(deps: TaskLinkDeps, options: TaskLinkOptions): Task
   async function keepOpen(): Promise<void> {
     let failures = 0;
     while (!closing) {
-      const endpoint = options.endpoint();
+      const endpoint = access.endpoint();
       const startedAtMs = clock.monotonicMs();
-      const reason = endpoint === '' ? 'the controller is not known yet' : await session(endpoint);
+      const reason = await session(endpoint);
       if (closing) return;
       const uptimeMs = clock.monotonicMs() - startedAtMs;
       failures = uptimeMs >= options.reconnect.minimumUptimeMs ? 0 : failures;

@@ -1,10 +1,10 @@
 /** Tasks on this VM: the executors, the desk that runs them, and the stream to the controller. */
-import { readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import type { MigletConfig } from '../config.js';
+import type { ControllerAccess } from '../controller-link/access.js';
 import { createEngine } from './docker/engine.js';
 import { runDocker } from './docker/operations.js';
 import { taskEnvironment } from './environment.js';
@@ -16,8 +16,7 @@ import { openTaskLink } from './task-link.js';
 
 /** What the MIGlet gives to its tasks. */
 export interface TasksContext {
-  /** HOST:PORT of the controller; empty = not known yet. */
-  readonly endpoint: () => string;
+  readonly access: ControllerAccess;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
@@ -38,20 +37,29 @@ export interface Executors {
   close(): Promise<void>;
 }
 
-/** What runs the work of tasks and of jobs. @param owner the state folder: it marks the processes */
+/** What runs the work of tasks and of jobs. The state folder marks the processes; the runner's folder is closed to them. */
 export function createExecutors(
-  config: MigletConfig['tasks'],
+  { tasks: config, state_dir, runner }: Pick<MigletConfig, 'tasks' | 'state_dir' | 'runner'>,
   env: Readonly<Record<string, string | undefined>>,
-  owner: string,
 ): Executors {
   const engine = createEngine(config.docker_socket);
-  const environment = taskEnvironment(env, owner);
+  const environment = taskEnvironment(env, path.resolve(state_dir));
   const workingDir = path.resolve(config.working_dir || os.tmpdir());
+  const closedDir = path.resolve(runner.dir);
   return {
     run(request, { graceMs, output, signal }) {
       const { taskId, work, rawOutput } = request;
       return work.kind === 'shell'
-        ? runShell(work, { taskId, env: environment, workingDir, graceMs, rawOutput, output, signal })
+        ? runShell(work, {
+            taskId,
+            env: environment,
+            workingDir,
+            closedDir,
+            graceMs,
+            rawOutput,
+            output,
+            signal,
+          })
         : runDocker(work.operation, { engine, graceMs, rawOutput, output, signal });
     },
     close: () => engine.close(),
@@ -70,10 +78,10 @@ export function endOrphans(owner: string, logger: Logger): void {
 }
 
 /** Begins at once: tasks run beside whatever the VM does. */
-export function startTasks({ config, endpoint, env, clock, logger, random }: TasksDeps): Tasks {
+export function startTasks({ config, access, env, clock, logger, random }: TasksDeps): Tasks {
   const owner = path.resolve(config.state_dir);
   endOrphans(owner, logger);
-  const executors = createExecutors(config.tasks, env, owner);
+  const executors = createExecutors(config, env);
   const queue = createResponseQueue();
   const desk = createTaskDesk(
     { queue, run: executors.run, clock, logger },
@@ -96,9 +104,7 @@ export function startTasks({ config, endpoint, env, clock, logger, random }: Tas
     },
     {
       agentId: config.vm_id,
-      token: () =>
-        config.tasks.token_file === '' ? '' : readFileSync(config.tasks.token_file, 'utf8').trim(),
-      endpoint,
+      access,
       keepaliveMs: config.controller.keepalive,
       keepaliveTimeoutMs: config.controller.keepalive_timeout,
       reconnect: {

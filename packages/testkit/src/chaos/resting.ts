@@ -8,7 +8,7 @@ import type { World } from './world.js';
 
 /** What the store keeps for good, within its retention. */
 const RECORD =
-  /(^|\/)(vm\.json|commands\/[^/]+\.json|\.drains\/[^/]+\.json|[^/]*(event|heartbeat)-[^/]+\.json)$/;
+  /(^|\/)(vm\.json|commands\/[^/]+\.json|\.(drains|workflow-jobs|documents)\/[^/]+\.json|[^/]*(event|heartbeat)-[^/]+\.json)$/;
 
 /** Undefined while no controller runs. */
 export function readResting(world: World, commandCount: number): Resting | undefined {

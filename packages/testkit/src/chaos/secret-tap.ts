@@ -1,6 +1,6 @@
 /**
- * Every secret that passes between GitHub and those who talk to it, read off the wire: registration tokens and the credentials
- * of runners. None of them may be found anywhere else afterwards (I8).
+ * Every secret that passes between GitHub and those who talk to it, read off the wire: tokens, JIT configurations, credentials
+ * of runners and of requests. None of them may be found anywhere else afterwards (I8).
  */
 import { randomBytes } from 'node:crypto';
 
@@ -14,10 +14,12 @@ export interface SecretTap {
 }
 
 /** An answer may come in two pieces: so much of what passed is looked at again. */
-const OVERLAP = 200;
+const OVERLAP = 8_192;
 const PATTERNS = [
-  { what: 'registration token', pattern: /"token":"([^"]+)"/g },
+  { what: 'token', pattern: /"token":"([^"]+)"/g },
   { what: 'credential of a runner', pattern: /"credential":"([^"]+)"/g },
+  { what: 'JIT configuration', pattern: /"encoded_jit_config":"([^"]+)"/g },
+  { what: 'credential of a request', pattern: /\r\nauthorization: (?:bearer|token|remoteauth) (\S+)\r\n/gi },
 ] as const;
 
 export function createSecretTap(): SecretTap {
@@ -27,7 +29,8 @@ export function createSecretTap(): SecretTap {
     onData(chunk) {
       const text = before + chunk.toString('latin1');
       for (const { what, pattern } of PATTERNS)
-        for (const [, secret] of text.matchAll(pattern)) if (secret !== undefined) secrets.set(secret, what);
+        for (const [, secret] of text.matchAll(pattern))
+          if (secret !== undefined && !secrets.has(secret)) secrets.set(secret, what);
       before = text.slice(-OVERLAP);
     },
     invent() {

@@ -131,7 +131,7 @@ describe('secrets on the wire', () => {
     tap.onData(Buffer.from('HTTP/1.1 201 Created\r\n\r\n{"token":"AB'));
     tap.onData(Buffer.from('12","expires_at":"…"}'));
     tap.onData(Buffer.from('{"agent_id":1,"credential":"xyz"}'));
-    expect([...tap.list().values()]).toEqual(['registration token', 'credential of a runner']);
+    expect([...tap.list().values()]).toEqual(['token', 'credential of a runner']);
     expect(tap.list().has('AB12')).toBe(true);
     const own = tap.invent();
     expect(tap.list().get(own)).toBe('token of the REST API');

@@ -1,26 +1,21 @@
 /**
  * The main job, whole, on one machine: a controller, a stand-in GitHub, MIGlets with stand-in runners, each a process of its
- * own, as they would be on their machines. What dies is started again, as an init system would; what ends by itself is not.
+ * own, as they would be on their machines. The controller is signed in as a GitHub App and gets its webhooks. What dies is
+ * started again, as an init system would; what ends by itself is not.
  */
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatDuration } from '@mig/common/config/duration';
-import { MigError } from '@mig/common/errors';
 import { installStandInRunner } from '../runner/install.js';
 import type { ChildExit } from '../system/child-process.js';
+import { prepareData } from './data.js';
+import { DemoFailedError } from './demo-failed.js';
 import { createLedger } from './ledger.js';
-import { describeControllerLog, describeMigletLog, type Narrator } from './narrator.js';
+import { createMigletStory, describeControllerLog, type Narrator } from './narrator.js';
 import type { DemoOptions } from './options.js';
 import { supervise, type Supervised } from './supervised.js';
-
-/** A part of the demo did not come up; the message is the one line that says why. */
-export class DemoFailedError extends MigError {
-  constructor(message: string) {
-    super('demo-failed', message);
-  }
-}
 
 export interface Demo {
   /** Resolves when the controller has ended although nobody asked it to. */
@@ -36,10 +31,15 @@ const PROGRAMS = {
   controller: path.join(PACKAGES, 'controller', 'bundle', 'controller.mjs'),
   miglet: path.join(PACKAGES, 'miglet', 'bundle', 'miglet.mjs'),
   github: path.join(PACKAGES, 'testkit', 'dist', 'github', 'main.js'),
+  migctl: path.join(PACKAGES, 'cli', 'bin', 'migctl.js'),
 };
 const ORGANIZATION = 'demo-org';
+/** As the stand-in GitHub has it. */
+const APP_ID = '4711';
 const RESTART_DELAY_MS = 1_000;
 const JOB_SECONDS = '4..10';
+/** As migctl calls this controller while the demo runs. */
+const CONTEXT = 'demo';
 
 /** @throws DemoFailedError */
 export async function startDemo(
@@ -54,6 +54,8 @@ export async function startDemo(
   if (leftovers > 0)
     narrator.print(`  Ended ${leftovers} processes that an earlier start left behind when it was killed.`);
   const children: Supervised[] = [];
+  /** Of the controller, once it listens. */
+  let webhookUrl: string | undefined;
   let stopping = false;
   const stopAll = (): void => {
     for (const child of children) {
@@ -65,10 +67,12 @@ export async function startDemo(
   try {
     const github = await startGitHub();
     const controller = await startController(github.url);
+    await openWebhook(github.url, controller.http);
     const miglets = Array.from({ length: options.vmCount }, (_, index) =>
       startMiglet(`demo-vm-${index + 1}`, controller.http, controller.grpc),
     );
-    printHints(controller.http);
+    const login = logIn(controller.http);
+    printHints(serverFlag(controller.http), login);
     return makeDemo(github.process, controller.process, miglets);
   } catch (error) {
     stopAll();
@@ -92,13 +96,16 @@ export async function startDemo(
             ...[
               '--port',
               port,
-              '--token-file',
-              files.token,
+              '--app-key-file',
+              files.appKey,
+              '--webhook-secret-file',
+              files.webhookSecret,
               '--org',
               ORGANIZATION,
               '--job-seconds',
               JOB_SECONDS,
             ],
+            ...(webhookUrl === undefined ? [] : ['--webhook-url', webhookUrl]),
             ...(options.jobsEveryMs > 0 ? ['--jobs-every', formatDuration(options.jobsEveryMs)] : []),
             ...['--exit-with-parent', String(process.pid)],
           ],
@@ -114,6 +121,18 @@ export async function startDemo(
     const url = await firstOf(listening.promise, process_, 'the stand-in GitHub');
     narrator.say('github', `a stand-in for GitHub listens on ${url} (nothing here talks to the real one)`);
     return { process: process_, url };
+  }
+
+  /** From here on the App's webhook leads to the controller, also that of a stand-in that is started again. */
+  async function openWebhook(githubUrl: string, controllerUrl: string): Promise<void> {
+    webhookUrl = `${controllerUrl}/webhooks/github`;
+    const response = await fetch(`${githubUrl}/_stand-in/admin/webhook`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ url: webhookUrl, secret: readFileSync(files.webhookSecret, 'utf8').trim() }),
+    });
+    if (!response.ok)
+      throw new DemoFailedError(`the stand-in GitHub did not take the webhook (${response.status})`);
   }
 
   async function startController(
@@ -136,12 +155,16 @@ export async function startDemo(
             CONTROLLER_DATA_DIR: files.controller,
             CONTROLLER_HTTP_PORT: String(ports.http),
             CONTROLLER_GRPC_PORT: String(ports.grpc),
-            CONTROLLER_GITHUB_AUTH: 'token',
+            CONTROLLER_GITHUB_AUTH: 'app',
+            CONTROLLER_GITHUB_APP_ID: APP_ID,
+            CONTROLLER_GITHUB_PRIVATE_KEY_FILE: files.appKey,
+            CONTROLLER_GITHUB_WEBHOOK_SECRET_FILE: files.webhookSecret,
             CONTROLLER_GITHUB_API_URL: githubUrl,
             CONTROLLER_GITHUB_WEB_URL: githubUrl,
-            CONTROLLER_GITHUB_TOKEN_FILE: files.token,
             CONTROLLER_GITHUB_ORG: ORGANIZATION,
             CONTROLLER_POOLS: '{ demo: { labels: [self-hosted, linux, demo] } }',
+            CONTROLLER_AUTH_JOIN_TOKEN_FILE: files.joinToken,
+            CONTROLLER_INSECURE: String(options.insecure),
           },
           onLog(entry) {
             const said = describeControllerLog(entry);
@@ -163,6 +186,7 @@ export async function startDemo(
     const folder = path.join(data, 'vms', vmId);
     const runner = path.join(folder, 'actions-runner');
     installStandInRunner(runner);
+    const describe = createMigletStory();
     const miglet: Supervised = add(
       supervise({
         name: vmId,
@@ -181,11 +205,12 @@ export async function startDemo(
             MIGLET_STATE_DIR: path.join(folder, 'state'),
             MIGLET_CONTROLLER_ENDPOINT: http,
             MIGLET_CONTROLLER_GRPC_ENDPOINT: grpc,
+            MIGLET_CONTROLLER_JOIN_TOKEN_FILE: files.joinToken,
             MIGLET_RUNNER_DIR: runner,
             ...(process.getuid?.() === 0 ? { MIGLET_RUNNER_ALLOW_ROOT: 'true' } : {}),
           },
           onLog(entry) {
-            const said = describeMigletLog(entry);
+            const said = describe(entry);
             if (said !== undefined) narrator.say(vmId, said);
             // It died while everything ends: the one in its place has a runner to take out of service first.
             if (stopping && entry['event'] === 'starting') miglet.signal('SIGTERM');
@@ -201,13 +226,28 @@ export async function startDemo(
     return child;
   }
 
-  function printHints(http: string): void {
-    const server = http === 'http://127.0.0.1:8080' ? '' : ` --server ${http}`;
+  /** So that migctl works in another terminal without a word; what went wrong with it, or nothing. */
+  function logIn(http: string): string {
+    const said = runMigctl(['login', '--server', http, '--token-file', files.adminToken, '--name', CONTEXT]);
+    return said.status === 0 ? '' : said.stderr.trim();
+  }
+
+  function runMigctl(args: readonly string[]): { status: number | null; stderr: string } {
+    return spawnSync(process.execPath, [PROGRAMS.migctl, ...args], { env, encoding: 'utf8' });
+  }
+
+  /** @param failure why migctl is not logged in; empty = it is */
+  function printHints(server: string, failure: string): void {
+    if (failure !== '') {
+      narrator.print(`  migctl is not logged in (${failure})`);
+      narrator.print(`  Add --token-file ${files.adminToken}`);
+    }
     const vm = options.vmCount > 0 ? 'demo-vm-1' : 'VM';
     narrator.print('');
     narrator.print('  Try, in another terminal in this folder:');
     narrator.print(`    npx migctl get vms${server}`);
     narrator.print(`    npx migctl describe vm ${vm}${server}`);
+    narrator.print(`    npx migctl get workflow-jobs${server}`);
     narrator.print(`    npx migctl events -f${server}`);
     narrator.print(`    npx migctl drain ${vm} --wait${server}`);
     narrator.print(`    npx migctl shutdown ${vm} --wait${server}`);
@@ -226,6 +266,7 @@ export async function startDemo(
         child.signal('SIGTERM');
         await child.ended;
       }
+      runMigctl(['context', 'remove', CONTEXT]);
       ledger.clear();
     }
     return {
@@ -254,21 +295,8 @@ async function firstOf<T>(value: Promise<T>, child: Supervised, what: string): P
 
 const how = (exit: ChildExit): string => exit.signal ?? `exit code ${exit.code ?? 'unknown'}`;
 
-/** Folders and the token of the stand-in GitHub; what an earlier start left is used again. */
-function prepareData(data: string): { controller: string; token: string; ledger: string } {
-  const token = path.join(data, 'github-token');
-  try {
-    mkdirSync(data, { recursive: true, mode: 0o700 });
-    if (!existsSync(token) || readFileSync(token, 'utf8').trim() === '') {
-      writeFileSync(token, `stand-in-${randomBytes(16).toString('hex')}\n`, { mode: 0o600 });
-    }
-  } catch (error) {
-    throw new DemoFailedError(
-      `the data directory ${data} cannot be used (${(error as Error).message}): give this user the right to write there, or choose another with --data-dir`,
-    );
-  }
-  return { controller: path.join(data, 'controller_data'), token, ledger: path.join(data, 'processes.json') };
-}
+/** What a hint needs to lead to this controller, where migctl is not logged in there. */
+const serverFlag = (http: string): string => (http === 'http://127.0.0.1:8080' ? '' : ` --server ${http}`);
 
 function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve: (value: T) => void = () => undefined;

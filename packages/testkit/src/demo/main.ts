@@ -1,6 +1,7 @@
 /** `npm start`. Exit codes: 0 ended by a signal, 1 could not start or the controller ended, 2 wrong flags. */
 import { errorMessage } from '@mig/common/errors';
-import { DemoFailedError, startDemo, type Demo } from './demo.js';
+import { startDemo, type Demo } from './demo.js';
+import { DemoFailedError } from './demo-failed.js';
 import { createNarrator } from './narrator.js';
 import { DEMO_HELP, readDemoOptions } from './options.js';
 

@@ -25,7 +25,7 @@ const text = (value: unknown): string =>
 const STATES: Readonly<Record<string, string>> = {
   booting: 'booting: announces itself to the controller',
   'registering.awaitingCommand': 'registering: waits for the controller to say as what',
-  'registering.configuring': 'registering: config.sh of the stand-in runner',
+  'registering.configuring': 'registering: prepares the stand-in runner',
   'registering.starting': 'registering: starts the stand-in runner',
   'registering.clearing.finishingJob': 'registering: lets the job of the runner before end first',
   'ready.idle': pc.green('ready: waits for a job'),
@@ -37,8 +37,28 @@ const STATES: Readonly<Record<string, string>> = {
   'shutdown.flushing': 'shutting down',
 };
 
-/** What a log line of a MIGlet says, or undefined for one that is of no interest here. */
-export function describeMigletLog(entry: Entry): string | undefined {
+/**
+ * What the log of one MIGlet says, line by line: undefined for a line that is of no interest. A runner has one job, and is
+ * registered anew for the next: how that goes is told once.
+ */
+export function createMigletStory(): (entry: Entry) => string | undefined {
+  let wasReady = false;
+  let had = '';
+  return (entry) => {
+    if (entry['event'] !== 'state') return describeMigletLog(entry);
+    const to = text(entry['to']);
+    const from = had;
+    had = to;
+    // When its job is done the runner ends, and is registered anew before it waits for another.
+    if (wasReady && (ROUTINE.test(to) || (to === 'ready.idle' && from === 'ready.busy'))) return undefined;
+    wasReady ||= to === 'ready.idle';
+    return describeMigletLog(entry);
+  };
+}
+
+const ROUTINE = /^registering\.(awaitingCommand|configuring|starting)$/;
+
+function describeMigletLog(entry: Entry): string | undefined {
   switch (entry['event']) {
     case 'state':
       return STATES[text(entry['to'])];

@@ -1,6 +1,7 @@
 /**
  * A simulated fleet as a process: `node packages/testkit/dist/fleet/main.js --count 200 --endpoint http://127.0.0.1:8080`.
- * Prints a JSON line with the states of the VMs whenever they change; SIGTERM or SIGINT ends all VMs.
+ * Prints a JSON line with the states of the VMs whenever they change, and one at the moment at which a VM ends; SIGTERM or
+ * SIGINT ends all VMs.
  *
  * Exit codes: 0 ended by a signal, or every VM has ended; 1 its parent is gone, or its folders cannot be used; 2 wrong
  * command line.
@@ -12,6 +13,7 @@ import { createLogger } from '@mig/common/logger';
 import { identify, isAlive } from '@mig/common/process-identity';
 import { openJsonLines } from '../system/json-lines.js';
 import { createSeededRandom } from '../system/seeded-random.js';
+import { createConnectedRunner } from './connected-runner.js';
 import { startFleet, type SimulatedFleet } from './fleet.js';
 import { giveJobs } from './job-giver.js';
 import { FLEET_HELP, readFleetOptions, type FleetMainOptions } from './options.js';
@@ -19,6 +21,9 @@ import type { WitnessedFact } from './witness.js';
 
 /** How often it is looked whether the states have changed. */
 const WATCH_MS = 500;
+const EAGER_REGISTRATION = { first: '200ms', max: '2s', failures: 1_000 };
+
+const print = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 
 async function main(): Promise<number> {
   const reading = readFleetOptions(process.argv.slice(2));
@@ -47,19 +52,28 @@ async function run(options: FleetMainOptions): Promise<number> {
     clock: systemClock,
     logger: createLogger({ name: 'fleet', level: 'warn' }),
     random,
+    registration: options.connected ? EAGER_REGISTRATION : undefined,
+    onEnded: (vmId, { outcome }) => print({ event: 'ended', vm_id: vmId, outcome }),
     ofVm: (vmId) => {
       const lines =
         witnessDirectory && openJsonLines<WitnessedFact>(path.join(witnessDirectory, `${vmId}.jsonl`));
       return {
+        ...(options.connected
+          ? { labels: [vmId], runner: createConnectedRunner({ clock: systemClock, random }) }
+          : {}),
         ...(stateDirectory === undefined ? {} : { stateDirectory: path.join(stateDirectory, vmId) }),
         ...(lines ? { witness: (fact) => lines.write({ at: systemClock.now(), ...fact }) } : {}),
       };
     },
   });
-  if (options.jobs !== undefined) {
-    const stopGiving = giveJobs(fleet.vms, { clock: systemClock, random }, options.jobs);
-    process.on('SIGUSR2', stopGiving);
-  }
+  const stopGiving =
+    options.jobs === undefined
+      ? undefined
+      : giveJobs(fleet.vms, { clock: systemClock, random }, options.jobs);
+  process.on('SIGUSR2', () => {
+    stopGiving?.();
+    fleet.stopRestarting();
+  });
   if (options.parentPid !== undefined) endWithParent(options.parentPid);
   const timer = watchStates(fleet);
   await Promise.race([
@@ -67,7 +81,7 @@ async function run(options: FleetMainOptions): Promise<number> {
       process.once('SIGTERM', resolve);
       process.once('SIGINT', resolve);
     }),
-    Promise.all(fleet.vms.map((vm) => vm.ended)),
+    fleet.ended,
   ]);
   await fleet.stop();
   clearInterval(timer);
@@ -78,7 +92,7 @@ function watchStates(fleet: SimulatedFleet): NodeJS.Timeout {
   let last = '';
   return setInterval(() => {
     const states = JSON.stringify(fleet.states());
-    if (states !== last) process.stdout.write(`{"event":"states","states":${states}}\n`);
+    if (states !== last) print({ event: 'states', states: JSON.parse(states) as unknown });
     last = states;
   }, WATCH_MS);
 }

@@ -21,6 +21,13 @@ describe('the fleet’s command line', () => {
     });
   });
 
+  it('connects runners to GitHub, and starts VMs again, only if it is told to', () => {
+    expect(readFleetOptions([])).toMatchObject({ options: { connected: false, restartAfterMs: undefined } });
+    expect(readFleetOptions(['--connected', '--restart-after', '1s..2s'])).toMatchObject({
+      options: { connected: true, restartAfterMs: { min: 1_000, max: 2_000 } },
+    });
+  });
+
   it('names every fault at once, with the flag, the value and what is allowed', () => {
     expect(readFleetOptions(['--count', '0', '--jobs', '5s..1s'])).toEqual({
       kind: 'refused',

@@ -19,6 +19,10 @@ Simulates many VMs in one process against a controller: the real MIGlet in each,
                         where it was (default: in memory)
   --witness-dir DIR     what each VM does is written into DIR/NAME-N.jsonl (default: nowhere)
   --jobs MIN..MAX       VMs that wait get jobs of this length (default: none); SIGUSR2 ends the giving
+  --connected           runners are registered at the stand-in GitHub and get their jobs there; beside the labels of its pool
+                        each has its VM's name; what fails is tried again soon, and any number of times (default: runners
+                        that GitHub does not know)
+  --restart-after MIN..MAX  a VM that has ended begins another boot after this; SIGUSR2 ends that, too (default: never)
   --seed N              the same seed gives the same chances (default: others with every start)
   --exit-with-parent PID  end at once when the process PID is gone
 `;
@@ -35,6 +39,8 @@ export interface FleetMainOptions {
   readonly stateDirectory: string | undefined;
   readonly witnessDirectory: string | undefined;
   readonly jobs: { readonly minMs: number; readonly maxMs: number } | undefined;
+  readonly connected: boolean;
+  readonly restartAfterMs: { readonly min: number; readonly max: number } | undefined;
   readonly seed: number | undefined;
   readonly parentPid: number | undefined;
 }
@@ -65,7 +71,7 @@ export function readFleetOptions(args: readonly string[]): FleetOptionsReading {
       ? Number(value)
       : refuse(flag, value, `a whole number from 1 to ${max}`);
   };
-  const range = (flag: 'jobs' | 'reconnect'): { from: string; to: string } | undefined => {
+  const range = (flag: 'jobs' | 'reconnect' | 'restart-after'): { from: string; to: string } | undefined => {
     const value = flags[flag];
     if (value === undefined) return undefined;
     const [from = '', to = '', ...rest] = value.split('..');
@@ -76,6 +82,7 @@ export function readFleetOptions(args: readonly string[]): FleetOptionsReading {
   };
   const jobs = range('jobs');
   const reconnect = range('reconnect');
+  const restartAfter = range('restart-after');
   const options: FleetMainOptions = {
     count: whole('count', 100_000) ?? 0,
     first: whole('first', 1_000_000) ?? 0,
@@ -88,6 +95,11 @@ export function readFleetOptions(args: readonly string[]): FleetOptionsReading {
     stateDirectory: flags['state-dir'],
     witnessDirectory: flags['witness-dir'],
     jobs: jobs && { minMs: parseDuration(jobs.from) ?? 0, maxMs: parseDuration(jobs.to) ?? 0 },
+    connected: flags.connected,
+    restartAfterMs: restartAfter && {
+      min: parseDuration(restartAfter.from) ?? 0,
+      max: parseDuration(restartAfter.to) ?? 0,
+    },
     seed: whole('seed', 2 ** 32 - 1),
     parentPid: whole('exit-with-parent', 2 ** 31 - 1),
   };
@@ -109,6 +121,8 @@ function parseFlags(args: readonly string[]) {
       'state-dir': { type: 'string' },
       'witness-dir': { type: 'string' },
       jobs: { type: 'string' },
+      connected: { type: 'boolean', default: false },
+      'restart-after': { type: 'string' },
       seed: { type: 'string' },
       'exit-with-parent': { type: 'string' },
       help: { type: 'boolean', default: false },

@@ -18,6 +18,7 @@ import { createEventJournal } from '@mig/miglet/journal/event-journal';
 import type { ConfigureOutcome, Ending, Registration } from '@mig/miglet/machine/types';
 import type { MigletStatus } from '@mig/miglet/machine/status';
 import { startMiglet, type MigletHost } from '@mig/miglet/miglet';
+import type { ConnectedRunner } from './connected-runner.js';
 import { createSimulatedRunner } from './simulated-runner.js';
 import { witnessHost, witnessLogger, type Witness } from './witness.js';
 
@@ -38,8 +39,15 @@ export interface SimulatedVmOptions {
   readonly stateDirectory?: string | undefined;
   /** Bounds of the waits before it connects again, as in a configuration file. Default `500ms` and `5s`. */
   readonly reconnect?: { readonly first: string; readonly max: string } | undefined;
+  /** How long it waits after a failed registration, and how many in a row it takes. Default: as a MIGlet has it. */
+  readonly registration?:
+    { readonly first: string; readonly max: string; readonly failures: number } | undefined;
   /** Is told what it does. */
   readonly witness?: Witness | undefined;
+  /** Labels of its own, beside those of its pool. Default none. */
+  readonly labels?: readonly string[];
+  /** In place of the runner that `startJob` and `endJob` drive: one that gets its jobs elsewhere. */
+  readonly runner?: ConnectedRunner | undefined;
 }
 
 export interface SimulatedVm {
@@ -70,7 +78,7 @@ const HEALTH: VmHealth = {
 
 /** @throws the file system's error if the state folder cannot be used */
 export function startSimulatedVm(options: SimulatedVmOptions): SimulatedVm {
-  const { clock, stateDirectory } = options;
+  const { clock, stateDirectory, registration } = options;
   const witness = options.witness ?? (() => undefined);
   const logger = options.witness === undefined ? options.logger : witnessLogger(options.logger, witness);
   const config = migletConfigSchema(options.vmId).parse({
@@ -84,18 +92,30 @@ export function startSimulatedVm(options: SimulatedVmOptions): SimulatedVm {
       reconnect_max: options.reconnect?.max ?? '5s',
     },
     heartbeat: { interval: options.heartbeatInterval },
+    runner: { labels: options.labels ?? [] },
+    ...(registration === undefined
+      ? {}
+      : {
+          registration: {
+            retry_first: registration.first,
+            retry_max: registration.max,
+            max_failures: registration.failures,
+          },
+        }),
   });
-  const kept =
-    stateDirectory === undefined ? createMemory() : createHost({ config, env: process.env, logger });
+  const onDisk = stateDirectory === undefined ? undefined : createHost({ config, env: process.env, logger });
+  const kept = onDisk ?? createMemory();
   const file = stateDirectory === undefined ? undefined : path.join(stateDirectory, 'simulated-runner.json');
   const runner = createSimulatedRunner({ clock, file, witness });
   const host: MigletHost = {
     ...kept,
-    runner: runner.logic,
-    configureRunner: fromPromise<ConfigureOutcome, { registration: Registration }>(({ input }) => {
-      witness({ kind: 'configured', commandId: input.registration.commandId });
-      return Promise.resolve({ kind: 'ok', value: undefined });
-    }),
+    runner: options.runner?.logic ?? runner.logic,
+    configureRunner:
+      options.runner?.configure ??
+      fromPromise<ConfigureOutcome, { registration: Registration }>(({ input }) => {
+        witness({ kind: 'configured', commandId: input.registration.commandId });
+        return Promise.resolve({ kind: 'ok', value: undefined });
+      }),
     sampleHealth: () => Promise.resolve(HEALTH),
     powerOff: () => Promise.resolve(),
   };
@@ -115,14 +135,18 @@ export function startSimulatedVm(options: SimulatedVmOptions): SimulatedVm {
       return runner.jobsKilled;
     },
     shutdown: (reason, force) => miglet.shutdown(reason, force),
-    ended: miglet.ended,
+    ended: miglet.ended.then((ending) => {
+      onDisk?.release();
+      return ending;
+    }),
   };
 }
 
 const createMemory = (): Pick<MigletHost, 'boot' | 'events' | 'commands'> => ({
   boot: {
-    boot: { bootId: randomUUID(), drained: false, resumed: false },
+    boot: { bootId: randomUUID(), drained: false, registeredAs: [], resumed: false },
     rememberDrained: () => undefined,
+    rememberRegistered: () => undefined,
     rememberEnded: () => undefined,
     retry: () => true,
   },

@@ -9,7 +9,8 @@ import type { StandInGitHubOptions } from './stand-in-github.js';
 export const USAGE = `The stand-in GitHub: GitHub's REST API of self-hosted runners, on 127.0.0.1.
 
   --port N              default 0, any that is free
-  --token-file FILE     the token that the REST API accepts; otherwise the variable STAND_IN_GITHUB_TOKEN
+  --token-file FILE     the token that the REST API accepts; otherwise the variable STAND_IN_GITHUB_TOKEN; with an App none
+                        is needed
   --org NAME            the one organization that exists (default acme)
   --jobs-every 3s       queue a random job this often (default: never)
   --job-seconds 2..8    how long random jobs take
@@ -70,7 +71,8 @@ export function readMainOptions(args: readonly string[], env: NodeJS.ProcessEnv)
     const name = flags[flag];
     return name === undefined ? undefined : readSecret(flag, name, faults);
   };
-  const token = readToken(flags['token-file'], env, faults);
+  const hasApp = flags['app-key-file'] !== undefined;
+  const token = readToken(flags['token-file'], env, faults, hasApp);
   const appKey = file('app-key-file');
   if (appKey !== undefined && appKey !== '' && !isKey(appKey))
     refuse('app-key-file', flags['app-key-file'] ?? '', 'a file that holds an RSA key in PEM');
@@ -89,7 +91,7 @@ export function readMainOptions(args: readonly string[], env: NodeJS.ProcessEnv)
   if (!(min <= max)) refuse('job-seconds', flags['job-seconds'] ?? '', 'MIN..MAX in seconds, such as 2..8');
 
   const github: StandInGitHubOptions = {
-    tokens: [token],
+    tokens: token === '' ? [] : [token],
     jobDurationMs: { min: min * 1000, max: max * 1000 },
     ...given('port', integer('port', 65_535)),
     ...given('organization', flags.org),
@@ -135,11 +137,18 @@ function parseFlags(args: readonly string[]) {
   }).values;
 }
 
-function readToken(file: string | undefined, env: NodeJS.ProcessEnv, faults: string[]): string {
+function readToken(
+  file: string | undefined,
+  env: NodeJS.ProcessEnv,
+  faults: string[],
+  hasApp: boolean,
+): string {
   const fromEnv = env['STAND_IN_GITHUB_TOKEN'] ?? '';
   if (file === undefined) {
-    if (fromEnv === '')
-      faults.push('There is no API token: use --token-file FILE or the variable STAND_IN_GITHUB_TOKEN');
+    if (fromEnv === '' && !hasApp)
+      faults.push(
+        'There is no API token: use --token-file FILE or the variable STAND_IN_GITHUB_TOKEN, or an App with --app-key-file',
+      );
     return fromEnv;
   }
   return readSecret('token-file', file, faults);

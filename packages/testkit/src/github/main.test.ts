@@ -75,7 +75,7 @@ describe('command line', () => {
       {
         kind: 'refused',
         faults: [
-          'There is no API token: use --token-file FILE or the variable STAND_IN_GITHUB_TOKEN',
+          'There is no API token: use --token-file FILE or the variable STAND_IN_GITHUB_TOKEN, or an App with --app-key-file',
           '--job-seconds "8..2" is not valid: use MIN..MAX in seconds, such as 2..8',
           '--port "99999" is not valid: use a number up to 65535',
           '--jobs-every "soon" is not valid: use a duration such as 3s',
@@ -109,6 +109,7 @@ describe('command line', () => {
         },
       },
     });
+    expect(readMainOptions(args, {})).toMatchObject({ kind: 'ok', options: { github: { tokens: [] } } });
     const wrong = ['--app-key-file', write('none', 'x'), '--webhook-url', 'here', '--api-prefix', 'api'];
     const refused = readMainOptions(wrong, ENV);
     rmSync(folder, { recursive: true });

@@ -23,7 +23,10 @@ export const effectsPart: Part = {
 };
 
 async function run(ground: Ground, options: ReliabilityOptions): Promise<PartResult> {
-  const control = await ground.startControl();
+  const control = await ground.startControl({
+    // The effect that is looked at is that of config.sh.
+    env: { CONTROLLER_GITHUB_REGISTRATION: 'token' },
+  });
   let kills = 0;
   let between = 0;
   const startedAt = performance.now();

@@ -6,7 +6,11 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createStandInGitHub, type StandInGitHub } from '../github/stand-in-github.js';
+import {
+  createStandInGitHub,
+  type StandInGitHub,
+  type StandInGitHubOptions,
+} from '../github/stand-in-github.js';
 import type { StandInEvent } from '../github/events.js';
 import { startChild, type Child, type ChildOptions } from '../system/child-process.js';
 import { startControllerProcess, type ControllerProcess } from '../system/controller-process.js';
@@ -38,6 +42,14 @@ export interface Ground {
 export interface ControlOptions {
   /** Settings of the controller beside its defaults: `CONTROLLER_…`. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Of the stand-in GitHub, beside what all parts have. */
+  readonly github?: Partial<Omit<StandInGitHubOptions, 'organization' | 'onEvent'>>;
+  /** Of the REST API; in a file, for the controller. Default one that everybody knows. */
+  readonly token?: string;
+  /** Of the controller's data, in the folder. Default `controller_data`. */
+  readonly dataName?: string;
+  /** Makes the address at which the controller and the runners are to find the stand-in. Default its own. */
+  readonly via?: (port: number) => Promise<string>;
   readonly onControllerLog?: (entry: Readonly<Record<string, unknown>>) => void;
   readonly onGitHubEvent?: (event: StandInEvent) => void;
 }
@@ -62,6 +74,10 @@ export interface FleetProcessOptions {
   readonly jobs?: string;
   /** Bounds of the waits before a VM connects again, `MIN..MAX`. Default: as a MIGlet has it. */
   readonly reconnect?: string;
+  /** Runners are registered at the stand-in GitHub, and get their jobs there. Default: GitHub does not know them. */
+  readonly connected?: boolean;
+  /** A VM that has ended begins another boot after this, `MIN..MAX`. Default: it does not. */
+  readonly restartAfter?: string;
   readonly onLog?: ChildOptions['onLog'];
 }
 
@@ -131,11 +147,15 @@ export function createGround(options: GroundOptions): OwnedGround {
   const controllers: ControllerProcess[] = [];
   const githubs: StandInGitHub[] = [];
   const tasks: (() => void)[] = [];
+  let startCount = 0;
+  mkdirSync(path.join(folder, 'logs'));
 
   function start(
     child: Omit<ChildOptions, 'env'> & { readonly env?: Readonly<Record<string, string>> },
   ): Child {
-    const started = startChild({ ...child, env: { ...BASE_ENV, ...child.env } });
+    startCount += 1;
+    const logFile = path.join(folder, 'logs', `process-${startCount}.log`);
+    const started = startChild({ logFile, ...child, env: { ...BASE_ENV, ...child.env } });
     children.add(started);
     void started.exited.then(() => children.delete(started));
     return started;
@@ -149,28 +169,37 @@ export function createGround(options: GroundOptions): OwnedGround {
     say,
     start,
     async startControl(control = {}) {
+      const token = control.token ?? TOKEN;
       const github = await createStandInGitHub({
-        tokens: [TOKEN],
+        tokens: [token],
         organization: ORGANIZATION,
         // The measured load is that of hours in minutes.
         rateLimit: { limit: 1_000_000 },
+        ...control.github,
         ...(control.onGitHubEvent === undefined ? {} : { onEvent: control.onGitHubEvent }),
       });
       githubs.push(github);
+      const address = (await control.via?.(github.port)) ?? github.url;
       const tokenFile = path.join(folder, 'github-token');
-      writeFileSync(tokenFile, TOKEN, { mode: 0o600 });
+      writeFileSync(tokenFile, token, { mode: 0o600 });
       const crashes: string[] = [];
       const controller = await startControllerProcess({
         program: programs.controller,
-        dataDirectory: path.join(folder, 'controller_data'),
+        dataDirectory: path.join(folder, control.dataName ?? 'controller_data'),
+        logFile: path.join(folder, 'logs', 'controller.log'),
         env: {
           ...BASE_ENV,
+          CONTROLLER_INSECURE: 'true',
           CONTROLLER_GITHUB_AUTH: 'token',
-          CONTROLLER_GITHUB_API_URL: github.url,
-          CONTROLLER_GITHUB_WEB_URL: github.url,
+          CONTROLLER_GITHUB_API_URL: address,
+          CONTROLLER_GITHUB_WEB_URL: address,
           CONTROLLER_GITHUB_TOKEN_FILE: tokenFile,
           CONTROLLER_GITHUB_ORG: ORGANIZATION,
           CONTROLLER_POOLS: `{ ${POOL}: { labels: [self-hosted, ${POOL}] } }`,
+          // Simulated runners are not at GitHub: one token serves them all, and nobody looks for them there.
+          CONTROLLER_GITHUB_REGISTRATION: 'token',
+          CONTROLLER_GITHUB_WRITES_PER_SECOND: '50',
+          CONTROLLER_GITHUB_RECONCILIATION_GRACE: '24h',
           ...control.env,
         },
         ...(control.onControllerLog === undefined ? {} : { onLog: control.onControllerLog }),
@@ -196,6 +225,8 @@ export function createGround(options: GroundOptions): OwnedGround {
             ? ['--state-dir', path.join(folder, 'vms'), '--witness-dir', path.join(folder, 'witness')]
             : []),
           ...(fleet.jobs === undefined ? [] : ['--jobs', fleet.jobs]),
+          ...(fleet.connected === true ? ['--connected'] : []),
+          ...(fleet.restartAfter === undefined ? [] : ['--restart-after', fleet.restartAfter]),
         ],
         onLog: fleet.onLog ?? (() => undefined),
       });

@@ -23,12 +23,12 @@ export interface PartResult {
   readonly verdicts: readonly Verdict[];
 }
 
-export interface Part {
+export interface Part<Options = ReliabilityOptions> {
   readonly name: string;
   readonly title: string;
   /** It is ended, and has failed, when it takes longer; milliseconds. */
-  readonly boundMs: (options: ReliabilityOptions) => number;
-  readonly run: (ground: Ground, options: ReliabilityOptions) => Promise<PartResult>;
+  readonly boundMs: (options: Options) => number;
+  readonly run: (ground: Ground, options: Options) => Promise<PartResult>;
 }
 
 /** Most faults that are shown of one kind. */

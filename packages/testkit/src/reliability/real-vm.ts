@@ -23,6 +23,8 @@ export interface RealVm {
   ended(): Promise<ChildExit>;
   /** SIGKILL to the MIGlet alone: its runner goes on. Resolves when it is gone. */
   kill(): Promise<void>;
+  /** To the process that runs now, if there is one. */
+  signal(name: NodeJS.Signals): void;
   /** Lines of its log, over all its processes. */
   readonly log: readonly Readonly<Record<string, unknown>>[];
   journal(): JournalLine[];
@@ -85,6 +87,7 @@ export function createRealVm(ground: Ground, control: Control, options: RealVmOp
       ending?.signal('SIGKILL');
       await ending?.exited;
     },
+    signal: (name) => child?.signal(name),
     journal: () => readJsonLines<JournalLine>(path.join(stateDirectory, 'commands.jsonl')),
   };
 }

@@ -1,6 +1,5 @@
 /** The table at the end, and the same as JSON. */
 import type { PartResult } from './part.js';
-import type { ReliabilityOptions } from './options.js';
 
 export interface PartReport extends PartResult {
   readonly name: string;
@@ -11,7 +10,8 @@ export interface PartReport extends PartResult {
 export interface Report {
   readonly startedAt: string;
   readonly machine: string;
-  readonly options: ReliabilityOptions;
+  /** As they were given. */
+  readonly options: { readonly seed: number };
   readonly parts: readonly PartReport[];
   readonly durationMs: number;
   /** Why it was ended before all was measured; undefined = it was not. */

@@ -5,6 +5,10 @@ export const EXIT = {
   terminated: 1,
   /** Any other exception. */
   retryable: 2,
+  /** Another version is being put in its place: to be started again when `update.finished` is there. */
+  updating: 3,
+  /** … of a runner that runs one job. */
+  runOnceUpdating: 4,
   sessionConflict: 5,
   versionDeprecated: 7,
 } as const;

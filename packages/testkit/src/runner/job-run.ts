@@ -100,6 +100,7 @@ export function createJobRun(deps: JobRunDeps, jobId: number): JobRun {
       serverUrl: deps.settings.serverUrl,
       workFolder: path.resolve(deps.root, deps.settings.workFolder),
       lingers,
+      outlives: switches.takeFault('worker-outlives') !== undefined,
     } satisfies WorkerRequest);
     if (cancelled) cancel();
     child.on('message', (message: WorkerReport) => {

@@ -8,6 +8,7 @@
  * - SIGINT and SIGTERM cancel the running job at once and end the listener when the worker has ended.
  * - An ephemeral runner ends after its job; one whose registration was deleted ends at its next poll. Both delete the
  *   files of their configuration.
+ * - One that GitHub has put another version in its own place lets its job end first, and keeps its configuration.
  */
 import type { RunnerMessage } from '../github/runner-protocol.js';
 import { EXIT, toExitCode, type JobResult } from './exit-codes.js';
@@ -17,6 +18,7 @@ import type { RunnerFiles } from './runner-files.js';
 import { createServiceClient } from './service-client.js';
 import { openSession } from './session.js';
 import { createPause } from './pause.js';
+import { beginSelfUpdate, type SelfUpdate } from './self-update.js';
 import type { Switches } from './switches.js';
 import type { Terminal } from './terminal.js';
 
@@ -74,6 +76,15 @@ export async function runListener(deps: ListenerDeps): Promise<number> {
   });
   let lastResult: JobResult | undefined;
   let reconnecting = false;
+  let staysDeregistered: boolean | undefined;
+  let update = selfUpdateOn('update');
+  if (update !== undefined) stopPolling.abort();
+  const lostMs = switches.takeFault('disconnect');
+  if (lostMs !== undefined) {
+    connectError('No route to host');
+    await pause(lostMs);
+    reconnected();
+  }
 
   while (!stopPolling.signal.aborted) {
     const reply = await client.send({
@@ -85,15 +96,17 @@ export async function runListener(deps: ListenerDeps): Promise<number> {
     });
     if (reply.kind === 'aborted') break;
     if (reply.kind === 'unreachable') {
-      if (!reconnecting)
-        terminal.stamped(`Runner connect error: ${reply.reason}. Retrying until reconnected.`);
-      reconnecting = true;
+      connectError(reply.reason);
       await pause(switches.retryMs);
       continue;
     }
-    if (reconnecting) terminal.stamped('Runner reconnected.');
-    reconnecting = false;
-    if (reply.status === 404) return await endWithoutRegistration();
+    reconnected();
+    if (reply.status === 404) {
+      staysDeregistered ??= switches.takeFault('stays-deregistered') !== undefined;
+      if (!staysDeregistered) return await endWithoutRegistration();
+      await pause(switches.retryMs);
+      continue;
+    }
     if (reply.status !== 200) {
       terminal.trace('MessageListener', `The session expired (${reply.status}); opening another`);
       const again = await open();
@@ -110,7 +123,9 @@ export async function runListener(deps: ListenerDeps): Promise<number> {
     await current?.done; // the server may hand out the next job before we know that the last one is over
     current = createJobRun({ ...deps, client, authorization, settings, pause }, message.job_id);
     crashAfter(switches.takeFault('crash-in-job'));
+    update = selfUpdateOn('update-in-job');
     void current.done.then((result) => {
+      if (update !== undefined) stopPolling.abort();
       if (result === undefined || !runOnce) return;
       lastResult = result;
       stopPolling.abort();
@@ -121,6 +136,10 @@ export async function runListener(deps: ListenerDeps): Promise<number> {
   await current?.done;
   await client.send({ method: 'DELETE', path: `sessions/${sessionId}`, authorization, timeoutMs: 2_000 });
   if (settings.ephemeral && lastResult !== undefined) cleanUp();
+  else if (update !== undefined && !shutdown.aborted) {
+    update.finish();
+    return runOnce ? EXIT.runOnceUpdating : EXIT.updating;
+  }
   return returnsResult && lastResult !== undefined ? toExitCode(lastResult) : EXIT.success;
 
   async function endWithoutRegistration(): Promise<number> {
@@ -129,6 +148,21 @@ export async function runListener(deps: ListenerDeps): Promise<number> {
     await current?.done;
     cleanUp();
     return EXIT.success;
+  }
+
+  function connectError(reason: string): void {
+    if (!reconnecting) terminal.stamped(`Runner connect error: ${reason}. Retrying until reconnected.`);
+    reconnecting = true;
+  }
+
+  function reconnected(): void {
+    if (reconnecting) terminal.stamped('Runner reconnected.');
+    reconnecting = false;
+  }
+
+  function selfUpdateOn(fault: 'update' | 'update-in-job'): SelfUpdate | undefined {
+    const takesMs = switches.takeFault(fault);
+    return takesMs === undefined ? undefined : beginSelfUpdate(deps, takesMs);
   }
 
   function cleanUp(): void {

@@ -9,6 +9,7 @@ import {
 } from '../github/stand-in-github.js';
 import { until } from '../github/until.js';
 import { installStandInRunner, type InstalledRunner } from './install.js';
+import { daemonStep, HOSTILE_JOB_NAMES } from './job-steps.js';
 import { startObserved, type ObservedProcess } from './observed-process.js';
 
 const STAMP = String.raw`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ: `;
@@ -370,6 +371,7 @@ describe('faults', () => {
     ['crash-after-listening:10', { code: null, signal: 'SIGKILL' }],
     ['exit:7', { code: 7, signal: null }],
     ['exit-after-listening:2', { code: 2, signal: null }],
+    ['exit-after-listening:5', { code: 5, signal: null }],
     ['version-deprecated', { code: 1, signal: null }],
   ];
   it.each(outcomes)('%s ends the listener with %j', async (fault, exit) => {
@@ -416,6 +418,97 @@ describe('faults', () => {
     await until('completed', () => github.jobs()[0]?.status === 'completed');
     expect(processesOf(runner.worker)).toHaveLength(1);
     expect(child.lines.some((line) => line.includes('completed with result'))).toBe(false);
+  });
+});
+
+describe('updates', () => {
+  const updated = () => until('the script is done', () => existsSync(file('update.finished')));
+
+  it.each([
+    ['of one job exits with 4', () => configureByJit(), 4],
+    ['of many exits with 3', () => configured().then(() => ({})), 3],
+  ] as const)(
+    'a runner %s, its update is finished later, and it can be started again',
+    async (_, prepare, code) => {
+      const env = { ...(await prepare()), STAND_IN_RUNNER_FAULT: 'once:update:150' };
+      const child = listen(env);
+      expect(await child.exited).toEqual({ code, signal: null });
+      await child.waitForLine(/^Runner update in progress, do not shutdown runner\.$/);
+      expect(existsSync(file('update.finished'))).toBe(false);
+      await updated();
+      const again = listen({ STAND_IN_RUNNER_FAULT: 'once:update:150' });
+      await again.waitForLine(LISTENING);
+      expect(github.runners()).toMatchObject([{ status: 'online' }]);
+    },
+  );
+
+  it('a job that runs ends before the update', async () => {
+    await configured();
+    const child = listen({ STAND_IN_RUNNER_FAULT: 'once:update-in-job:1' });
+    github.queueJob({ name: 'undisturbed', durationMs: 150 });
+    expect((await child.exited).code).toBe(3);
+    await child.waitForLine(/Job undisturbed completed with result: Succeeded$/);
+    expect(github.jobsKilled()).toEqual([]);
+    await updated();
+  });
+});
+
+describe('what a supervisor has to notice by itself', () => {
+  it('a listener that stays although its registration is gone', async () => {
+    const child = listen({ ...(await configureByJit()), STAND_IN_RUNNER_FAULT: 'once:stays-deregistered' });
+    await child.waitForLine(LISTENING);
+    const headers = { authorization: 'Bearer secret' };
+    await fetch(`${github.url}/orgs/acme/actions/runners/1`, { method: 'DELETE', headers });
+    const refused = () => github.requests().filter(({ route, status }) => route === 'poll' && status === 404);
+    await until('it polled again', () => refused().length > 2);
+    expect(child.lines.at(-1)).toMatch(LISTENING);
+    child.kill('SIGINT');
+    expect(await child.exited).toEqual(CLEAN);
+  });
+
+  it('a listener that loses GitHub for a while', async () => {
+    const child = listen({ ...(await configureByJit()), STAND_IN_RUNNER_FAULT: 'once:disconnect:50' });
+    await child.waitForLine(new RegExp(`${STAMP}Runner connect error: .*\\. Retrying until reconnected\\.$`));
+    await child.waitForLine(new RegExp(`${STAMP}Runner reconnected\\.$`));
+    github.queueJob({ durationMs: 1 });
+    expect(await child.exited).toEqual(CLEAN);
+    expect(github.jobs()).toMatchObject([{ result: 'Succeeded' }]);
+  });
+
+  it('a worker that goes on when its listener is gone', async () => {
+    const env = { ...(await configureByJit()), STAND_IN_RUNNER_FAULT: 'worker-outlives,worker-lingers' };
+    const child = listen(env);
+    const steps = [{ name: 'step', run: `touch '${folder}/begun'; sleep 0.3; touch '${folder}/ended'` }];
+    github.queueJob({ durationMs: 1, steps });
+    await until('the step runs', () => existsSync(path.join(folder, 'begun')));
+    child.kill('SIGKILL');
+    await child.exited;
+    await until('the step has ended', () => existsSync(path.join(folder, 'ended')));
+    const [worker] = processesOf(runner.worker);
+    expect(worker).toBeDefined();
+    process.kill(worker?.pid ?? 0, 'SIGKILL');
+  });
+
+  it('a daemon that a step leaves', async () => {
+    const marker = path.join(folder, 'daemon');
+    const child = listen(await configureByJit());
+    github.queueJob({ durationMs: 1, steps: [daemonStep(marker)] });
+    expect(await child.exited).toEqual(CLEAN);
+    await until('the daemon is there', () => processesOf(marker).length > 0);
+    for (const { pid } of processesOf(marker)) process.kill(pid, 'SIGKILL');
+  });
+
+  it('jobs whose names read like lines of the listener', async () => {
+    await configured();
+    const child = listen();
+    for (const name of HOSTILE_JOB_NAMES) github.queueJob({ name, durationMs: 1 });
+    await until('all have ended', () => github.jobs().every(({ result }) => result === 'Succeeded'));
+    await until(
+      'all are told',
+      () => child.lines.filter((line) => RUNNING.test(line)).length === HOSTILE_JOB_NAMES.length,
+    );
+    const imitations = child.lines.filter((line) => LISTENING.test(line));
+    expect(imitations.length).toBeGreaterThan(1);
   });
 });
 

@@ -15,7 +15,13 @@
  *   exit-without-job           is handed a job and exits with 0 without running it (actions/runner #4598)
  *   worker-lingers             the job completes, its worker never ends, the listener waits for it (actions/runner #4418)
  *   worker-crash:MS            the worker dies by SIGKILL MS after it began
+ *   worker-outlives            its listener dies, the worker goes on with the job, and with `worker-lingers` never ends
  *   version-deprecated         GitHub refuses the version: exit code 7 or 1 (github-facts 1.4)
+ *   stays-deregistered         passes over that its registration is gone: alive, listening, no runner (actions/runner #4617)
+ *   update:MS                  GitHub asks for another version as soon as it listens: exit code 3, or 4 of a runner that runs
+ *                              one job; MS after its end `update.finished` is in its folder (github-facts 1.8)
+ *   update-in-job:MS           … as soon as it runs a job, which ends first; a runner of one job then ends as always
+ *   disconnect:MS              loses GitHub as soon as it listens, and has it again MS later
  *
  * STAND_IN_RUNNER_RETRY_MS: the pause before GitHub is asked again when it cannot be reached. Default 1000; the real
  * runner waits 15 to 60 s.
@@ -37,7 +43,12 @@ const FAULTS = [
   'exit-without-job',
   'worker-lingers',
   'worker-crash',
+  'worker-outlives',
   'version-deprecated',
+  'stays-deregistered',
+  'update',
+  'update-in-job',
+  'disconnect',
 ] as const;
 
 export type FaultName = (typeof FAULTS)[number];

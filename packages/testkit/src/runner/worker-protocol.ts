@@ -12,6 +12,8 @@ export type WorkerRequest =
       readonly workFolder: string;
       /** The fault `worker-lingers`: do not end. */
       readonly lingers: boolean;
+      /** The fault `worker-outlives`: the end of the listener is no reason to end. */
+      readonly outlives: boolean;
     }
   | { readonly type: 'cancel' };
 

@@ -1,5 +1,6 @@
 /** A process that this one starts: in a group of its own, so that Ctrl-C reaches this one alone, and read line by line. */
 import { spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 export interface ChildExit {
@@ -20,6 +21,8 @@ export interface ChildOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** One JSON object per line of standard output; other lines are passed over. */
   readonly onLog: (entry: Readonly<Record<string, unknown>>) => void;
+  /** Everything that it writes is appended there, too. Default nowhere. */
+  readonly logFile?: string;
 }
 
 /** As Node prints an error that ends the process, before its stack. */
@@ -31,6 +34,13 @@ export function startChild(options: ChildOptions): Child {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
+  const log = options.logFile === undefined ? undefined : createWriteStream(options.logFile, { flags: 'a' });
+  if (log !== undefined) {
+    // A folder that is gone meanwhile is no reason to end.
+    log.on('error', () => undefined);
+    for (const stream of [child.stdout, child.stderr]) stream.pipe(log, { end: false });
+    child.once('close', () => log.end());
+  }
   let lastError = '';
   createInterface({ input: child.stdout }).on('line', (line) => {
     const entry = parseLine(line);

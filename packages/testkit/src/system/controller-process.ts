@@ -13,6 +13,8 @@ export interface ControllerProcessOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Every line of its log. */
   readonly onLog?: (entry: Readonly<Record<string, unknown>>) => void;
+  /** Everything that it writes is appended there, over all its processes. Default nowhere. */
+  readonly logFile?: string;
   /** It has ended although nobody here asked it to. */
   readonly onUnexpectedEnd: (exit: ChildExit) => void;
 }
@@ -52,6 +54,7 @@ export async function startControllerProcess(options: ControllerProcessOptions):
         CONTROLLER_HTTP_PORT: ports.http,
         CONTROLLER_GRPC_PORT: ports.grpc,
       },
+      ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
       onLog(entry) {
         options.onLog?.(entry);
         if (entry['event'] !== 'listening') return;

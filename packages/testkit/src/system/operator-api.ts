@@ -7,7 +7,6 @@ import type { CommandResource } from '@mig/common/api/command-resource';
 import type { CreateDrainBody, DrainResource } from '@mig/common/api/drain-resource';
 import type { EventResource } from '@mig/common/api/history-resource';
 import type { VmResource } from '@mig/common/api/vm-resource';
-import { errorMessage } from '@mig/common/errors';
 
 export interface CommandOrder {
   readonly type: string;
@@ -24,6 +23,8 @@ export interface OperatorApi {
   /** @throws ApiRefusalError also if an earlier try, whose answer was lost, was the one that ended it */
   undrain(drainId: string): Promise<DrainResource>;
   drain(drainId: string): Promise<DrainResource>;
+  /** The VM takes no new jobs, or may again. */
+  setCordon(vmId: string, cordoned: boolean): Promise<VmResource>;
   vms(filter?: { readonly pool_id?: string }): Promise<VmResource[]>;
   vm(vmId: string): Promise<VmResource>;
   command(commandId: string): Promise<CommandResource>;
@@ -80,7 +81,6 @@ export function createOperatorApi(
       } catch (error) {
         signal.throwIfAborted();
         if (error instanceof ApiRefusalError) throw error;
-        if (!(error instanceof Error)) throw new Error(errorMessage(error), { cause: error });
         retryCount += 1;
         const delayMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** retry) * (0.5 + random());
         await pause(delayMs, undefined, { signal });
@@ -116,6 +116,12 @@ export function createOperatorApi(
     cancel: (commandId) => ask(`commands/${commandId}`, { method: 'DELETE' }),
     undrain: (drainId) => ask(`drains/${drainId}`, { method: 'DELETE' }),
     createDrain: (body, key) => post('drains', body, key),
+    setCordon: (vmId, cordoned) =>
+      ask(`vms/${vmId}/${cordoned ? 'cordon' : 'uncordon'}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(cordoned ? { reason: 'by the harness' } : {}),
+      }),
     drain: (drainId) => ask(`drains/${drainId}`),
     vms: (filter = {}) => pages('vms', 'vms', { ...filter }),
     vm: (vmId) => ask(`vms/${vmId}`),

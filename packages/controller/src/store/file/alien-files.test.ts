@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { commandRecord, drainRecord, vmRecord } from '../samples.contract.js';
+import { toWorkflowJobRecordResource } from '@mig/common/api/workflow-job-resource';
+import { commandRecord, drainRecord, vmRecord, workflowJob } from '../samples.contract.js';
 import { nodeFiles } from './node-files.js';
 import { createStoreOnDisk, type StoreOnDisk } from './store-on-disk.contract.js';
 
@@ -73,6 +74,26 @@ describe('what is in the data directory and should not be', () => {
       expect(disk.store.loadedDrains()).toEqual([drainRecord()]);
       expect(await disk.store.events('vm-1', { limit: 9 })).toHaveLength(2);
       await disk.store.saveVm(vmRecord());
+    });
+
+    it('a workflow job and a document', async () => {
+      await open();
+      await disk.store.saveWorkflowJob(workflowJob());
+      await disk.store.saveDocument('cursor', { at: 1 });
+      await disk.store.close();
+      await writeFile(path.join(disk.directory, '.workflow-jobs', '7-1.json'), '{"id": "7", "run_');
+      const other = JSON.stringify(toWorkflowJobRecordResource(workflowJob({ id: '8' })));
+      await writeFile(path.join(disk.directory, '.workflow-jobs', '9-1.json'), other);
+      await writeFile(path.join(disk.directory, '.documents', 'other.json'), '[]');
+      await open();
+      expect(listed().map(([vmId, file]) => [vmId, file])).toEqual([
+        [undefined, '.documents/other.json'],
+        [undefined, '.workflow-jobs/7-1.json'],
+        [undefined, '.workflow-jobs/9-1.json'],
+      ]);
+      expect(disk.store.loadedWorkflowJobs()).toEqual([workflowJob()]);
+      expect(disk.store.document('cursor')).toEqual({ at: 1 });
+      expect(disk.store.document('other')).toBeUndefined();
     });
 
     it('a folder, a link and a pipe of the name of a record', async () => {
@@ -201,7 +222,7 @@ describe('what is in the data directory and should not be', () => {
           ? Promise.reject(Object.assign(new Error(`${code}: scandir`), { code }))
           : operation(at);
 
-    it.each(['', '.wal', '.drains', 'vm-1', 'vm-1/commands'])(
+    it.each(['', '.wal', '.drains', '.workflow-jobs', '.documents', 'vm-1', 'vm-1/commands'])(
       '(%j) stops the opening with its path and the remedy: accepted commands may be in it (I1)',
       async (denied) => {
         const opened = disk.openOn({ list: refuse(denied, nodeFiles.list) });

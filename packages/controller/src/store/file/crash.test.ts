@@ -113,6 +113,8 @@ const SCRIPT: readonly Action[] = [
   { kind: 'settle' },
   { kind: 'saveCommand', vmId: 'vm-1', commandId: 'cmd-1' },
   { kind: 'saveDrain', drainId: 'drain-1' },
+  { kind: 'saveWorkflowJob', jobId: '1' },
+  { kind: 'saveDocument' },
   { kind: 'appendEvent', vmId: 'vm-1' },
   { kind: 'turns', count: 6 },
   { kind: 'saveCommand', vmId: 'vm-1', commandId: 'cmd-1' },
@@ -128,6 +130,8 @@ const SCRIPT: readonly Action[] = [
   { kind: 'deleteVm', vmId: 'vm-1' },
   { kind: 'appendEvent', vmId: 'vm-1' },
   { kind: 'deleteDrain', drainId: 'drain-1' },
+  { kind: 'deleteWorkflowJob', jobId: '1' },
+  { kind: 'saveDocument' },
 ];
 
 async function operationsOfScript(): Promise<number> {

@@ -4,6 +4,8 @@
  *   {data_dir}/.controller.lock
  *   {data_dir}/.wal/{number}.log                    what was written last; see write-ahead-log.ts
  *   {data_dir}/.drains/{drain_id}.json
+ *   {data_dir}/.workflow-jobs/{job_id}-{run_attempt}.json
+ *   {data_dir}/.documents/{name}.json
  *   {data_dir}/{vm_id}/vm.json
  *   {data_dir}/{vm_id}/commands/{command_id}.json
  *   {data_dir}/{vm_id}/[grpc-|controller-]event-{type}-{stamp}.json, grpc-heartbeat-{stamp}.json
@@ -18,13 +20,16 @@ import type { Logger } from '@mig/common/logger';
 import { toCommandRecordResource } from '@mig/common/api/command-resource';
 import { toDrainRecordResource } from '@mig/common/api/drain-resource';
 import { toVmRecordResource } from '@mig/common/api/vm-resource';
+import { toWorkflowJobRecordResource } from '@mig/common/api/workflow-job-resource';
+import { assertId } from '@mig/common/domain/ids';
+import { workflowJobKey, type WorkflowJobKey } from '@mig/common/domain/workflow-job';
 import type { Store } from '../store.js';
 import { createMoves } from '../moves.js';
 import { openDurableFiles } from './durable-files.js';
 import type { FileOperations } from './file-operations.js';
 import { createHistories } from './histories.js';
 import type { Retention } from './history.js';
-import { DRAIN_FOLDER, loadRecords } from './load-records.js';
+import { DOCUMENT_FOLDER, DRAIN_FOLDER, loadRecords, WORKFLOW_JOB_FOLDER } from './load-records.js';
 import { nodeFiles } from './node-files.js';
 import { createRecordReader } from './read-records.js';
 import { createSetAside } from './set-aside.js';
@@ -97,6 +102,8 @@ export async function openStoreOn(
   const commandFile = (vmId: string, commandId: string): string =>
     path.join(directory, vmId, 'commands', `${commandId}.json`);
   const drainFile = (drainId: string): string => path.join(directory, DRAIN_FOLDER, `${drainId}.json`);
+  const workflowJobFile = (job: WorkflowJobKey): string =>
+    path.join(directory, WORKFLOW_JOB_FOLDER, `${workflowJobKey(job)}.json`);
 
   const save = (what: string, file: string, content: () => string): Promise<void> =>
     guard.run(what, () => durable.write(file, content, true));
@@ -112,6 +119,7 @@ export async function openStoreOn(
     loadedVms: () => loaded.vms,
     loadedCommands: () => loaded.commands,
     loadedDrains: () => loaded.drains,
+    loadedWorkflowJobs: () => loaded.workflowJobs,
     setAside: setAside.list,
 
     async saveVm(record) {
@@ -150,6 +158,27 @@ export async function openStoreOn(
     async deleteDrain(drainId) {
       moves.forgetDrain(drainId);
       await guard.run(`the removal of drain ${drainId}`, () => durable.remove(drainFile(drainId)));
+    },
+
+    async saveWorkflowJob(job) {
+      const takeBack = moves.workflowJob(job); // I6
+      const content = () => toJson(toWorkflowJobRecordResource(job));
+      await orElse(save(`workflow job ${workflowJobKey(job)}`, workflowJobFile(job), content), takeBack);
+    },
+
+    async deleteWorkflowJob(job) {
+      moves.forgetWorkflowJob(job);
+      const what = `the removal of workflow job ${workflowJobKey(job)}`;
+      await guard.run(what, () => durable.remove(workflowJobFile(job)));
+    },
+
+    document: (name) => loaded.documents.get(name),
+
+    async saveDocument(name, value) {
+      assertId('the name of a document', name);
+      const content = toJson({ value });
+      await save(`document ${name}`, path.join(directory, DOCUMENT_FOLDER, `${name}.json`), () => content);
+      loaded.documents.set(name, (JSON.parse(content) as { value: unknown }).value);
     },
 
     appendEvent: (event, via) =>

@@ -9,11 +9,18 @@ import {
 } from '@mig/common/api/command-resource';
 import { drainRecordSchema, fromDrainRecordResource } from '@mig/common/api/drain-resource';
 import { fromVmRecordResource, vmRecordSchema } from '@mig/common/api/vm-resource';
+import {
+  fromWorkflowJobRecordResource,
+  workflowJobRecordSchema,
+  type WorkflowJobRecordResource,
+} from '@mig/common/api/workflow-job-resource';
 import type { CommandRecord } from '@mig/common/domain/command';
 import type { DrainRecord } from '@mig/common/domain/drain';
 import { isValidId } from '@mig/common/domain/ids';
 import { phaseOf } from '@mig/common/domain/vm-state';
 import type { VmRecord } from '@mig/common/domain/vm';
+import type { WorkflowJob } from '@mig/common/domain/workflow-job';
+import * as z from 'zod';
 import type { DirectoryEntry, FileOperations } from './file-operations.js';
 import { forEach } from './for-each.js';
 import type { Histories } from './histories.js';
@@ -22,13 +29,20 @@ import { listDirectory } from './unreadable.js';
 
 /** The folder of the drains in the data directory. */
 export const DRAIN_FOLDER = '.drains';
+export const WORKFLOW_JOB_FOLDER = '.workflow-jobs';
+export const DOCUMENT_FOLDER = '.documents';
 /** VMs that are read at a time. */
 const PARALLEL_VMS = 16;
+/** There may be 70,000 of them. */
+const PARALLEL_WORKFLOW_JOBS = 32;
 
 export interface LoadedRecords {
   readonly vms: readonly VmRecord[];
   readonly commands: readonly CommandRecord[];
   readonly drains: readonly DrainRecord[];
+  readonly workflowJobs: readonly WorkflowJob[];
+  /** By their names. */
+  readonly documents: Map<string, unknown>;
 }
 
 export interface LoadDeps {
@@ -47,6 +61,8 @@ export async function loadRecords(deps: LoadDeps, root: string): Promise<LoadedR
   const vms: VmRecord[] = [];
   const commands: CommandRecord[] = [];
   const drains: DrainRecord[] = [];
+  const workflowJobs: WorkflowJob[] = [];
+  const documents = new Map<string, unknown>();
 
   /** The `.json` files of a folder, after what a crash left behind is removed. */
   async function recordFiles(directory: string, vmId: string | undefined): Promise<RecordFile[]> {
@@ -100,7 +116,23 @@ export async function loadRecords(deps: LoadDeps, root: string): Promise<LoadedR
     );
     if (drain !== undefined) drains.push(fromDrainRecordResource(drain));
   }
-  return { vms, commands, drains };
+  const jobFiles = await recordFiles(path.join(root, WORKFLOW_JOB_FOLDER), undefined);
+  await forEach(pLimit(PARALLEL_WORKFLOW_JOBS), jobFiles, async (file) => {
+    const job = await reader.read<WorkflowJobRecordResource>(file, workflowJobRecordSchema, (record) =>
+      `${record.id}-${record.run_attempt}` === idOf(file)
+        ? undefined
+        : `it is attempt ${record.run_attempt} of workflow job ${record.id}, and does not belong here`,
+    );
+    if (job !== undefined) workflowJobs.push(fromWorkflowJobRecordResource(job));
+  });
+  for (const file of await recordFiles(path.join(root, DOCUMENT_FOLDER), undefined)) {
+    const document = await reader.read(file, documentSchema, () => undefined);
+    if (document !== undefined) documents.set(idOf(file), document.value);
+  }
+  return { vms, commands, drains, workflowJobs, documents };
 }
+
+/** What a document's file holds. Whoever saved the value checks it when it is read. */
+const documentSchema = z.object({ value: z.unknown() });
 
 const idOf = (file: RecordFile): string => path.basename(file.path, '.json');

@@ -1,19 +1,22 @@
 /** Random use of a store: what a controller asks of it, many things at once, noted in a ledger. */
 import fc from 'fast-check';
 import type { ManualClock } from '../../../../common/src/manual-clock.contract.js';
-import { commandRecord, drainRecord, vmEvent, vmRecord, vmReport } from '../samples.contract.js';
+import { commandRecord, drainRecord, vmEvent, vmRecord, vmReport, workflowJob } from '../samples.contract.js';
 import type { Store } from '../store.js';
 import type { CommandRecord } from '@mig/common/domain/command';
-import { commandKey, type Ledger } from './store-ledger.contract.js';
+import { commandKey, DOCUMENT, type Ledger } from './store-ledger.contract.js';
 
 const VMS = ['vm-1', 'vm-2', 'vm-3'];
 const COMMANDS = ['cmd-1', 'cmd-2', 'cmd-3'];
 const DRAINS = ['drain-1', 'drain-2'];
+const JOBS = ['1', '2'];
 
 export type Action =
   | { readonly kind: 'saveVm' | 'deleteVm' | 'appendEvent' | 'keepHeartbeat'; readonly vmId: string }
   | { readonly kind: 'saveCommand' | 'deleteCommand'; readonly vmId: string; readonly commandId: string }
   | { readonly kind: 'saveDrain' | 'deleteDrain'; readonly drainId: string }
+  | { readonly kind: 'saveWorkflowJob' | 'deleteWorkflowJob'; readonly jobId: string }
+  | { readonly kind: 'saveDocument' }
   /** Time passes: timers fire. */
   | { readonly kind: 'time'; readonly durationMs: number }
   /** The disk does some of what waits. */
@@ -32,6 +35,18 @@ export const actionArbitrary: fc.Arbitrary<Action> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('saveDrain' as const), drainId: fc.constantFrom(...DRAINS) }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('saveWorkflowJob' as const), jobId: fc.constantFrom(...JOBS) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('deleteWorkflowJob' as const),
+      jobId: fc.constantFrom(...JOBS),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ kind: 'saveDocument' as const }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('keepHeartbeat' as const), vmId }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('deleteVm' as const), vmId }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('deleteCommand' as const), vmId, commandId }) },
@@ -119,6 +134,22 @@ export function createDriver(
       case 'deleteDrain':
         ledger.record(`drain ${action.drainId}`, undefined, store.deleteDrain(action.drainId));
         return;
+      case 'saveWorkflowJob': {
+        const key = `workflow job ${action.jobId}`;
+        const job = workflowJob({ id: action.jobId, name: ledger.nextMarker() });
+        ledger.record(key, job, store.saveWorkflowJob(job));
+        return;
+      }
+      case 'deleteWorkflowJob': {
+        const removed = store.deleteWorkflowJob({ id: action.jobId, runAttempt: 1 });
+        ledger.record(`workflow job ${action.jobId}`, undefined, removed);
+        return;
+      }
+      case 'saveDocument': {
+        const value = { marker: ledger.nextMarker() };
+        ledger.record(DOCUMENT, value, store.saveDocument(DOCUMENT, value));
+        return;
+      }
       case 'appendEvent': {
         const tail = eventTails.get(action.vmId) ?? Promise.resolve();
         eventTails.set(

@@ -135,6 +135,8 @@ export function createLedger(): Ledger {
         ...store.loadedVms().map((vm) => [`vm ${vm.vmId}`, vm] as const),
         ...store.loadedCommands().map((command) => [commandKey(command.vmId, command.id), command] as const),
         ...store.loadedDrains().map((drain) => [`drain ${drain.id}`, drain] as const),
+        ...store.loadedWorkflowJobs().map((job) => [`workflow job ${job.id}`, job] as const),
+        [DOCUMENT, store.document(DOCUMENT)] as const,
       ]);
       for (const key of new Set([...records.keys(), ...found.keys()])) expectRecord(key, found.get(key));
       for (const vmId of events.keys()) {
@@ -158,5 +160,8 @@ export function createLedger(): Ledger {
     refusals,
   };
 }
+
+/** The one document that is saved; its own key. */
+export const DOCUMENT = 'document';
 
 export const commandKey = (vmId: string, commandId: string): string => `command ${vmId} ${commandId}`;

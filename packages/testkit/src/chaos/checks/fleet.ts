@@ -1,6 +1,7 @@
 /** What was promised of VMs and their runners. */
 import type { RunnerResource } from '../../github/runner-resource.js';
 import { violations, type Evidence, type Violation } from '../evidence.js';
+import { isOfBoot, parseRunnerName } from '../../system/runner-name.js';
 import type { VmHistory } from '../vm-history.js';
 
 type FleetEvidence = Pick<Evidence, 'vms' | 'sightings' | 'runners' | 'histories'>;
@@ -42,17 +43,21 @@ const unlike = (counts: ReadonlyMap<string, number>, what: string): string[] =>
 
 /**
  * A registration of a boot that has ended, that nobody was there to delete: GitHub or the controller was away when the VM asked
- * for it, or the MIGlet died while config.sh went on. Only a reconciliation of GitHub's list with ours can delete it later.
+ * for it, or the MIGlet died while it registered. Only a reconciliation of GitHub's list with ours can delete it later.
  */
-export const isLeftBehind = ({ name, status }: RunnerResource, histories: readonly VmHistory[]): boolean =>
-  status === 'offline' &&
-  histories.some(({ vmId, lives }) => {
+export function isLeftBehind({ name, status }: RunnerResource, histories: readonly VmHistory[]): boolean {
+  const runner = parseRunnerName(name);
+  if (runner === undefined || status !== 'offline') return false;
+  return histories.some(({ vmId, lives }) => {
     const [current] = lives.slice(-1);
-    return lives.some(
-      (life) =>
-        (life.askedInVain || life.registers) &&
-        life.bootId !== '' &&
-        name === `${vmId}-${life.bootId.replaceAll('-', '').slice(0, 8)}` &&
-        (current?.bootId !== life.bootId || current.events.at(-1)?.type === 'vm_shutting_down'),
+    return (
+      vmId === runner.vmId &&
+      lives.some(
+        (life) =>
+          (life.askedInVain || life.registers) &&
+          isOfBoot(runner, life.bootId) &&
+          (current?.bootId !== life.bootId || current.events.at(-1)?.type === 'vm_shutting_down'),
+      )
     );
   });
+}

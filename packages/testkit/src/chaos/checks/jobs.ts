@@ -2,6 +2,7 @@
 import type { CommandResource } from '@mig/common/api/command-resource';
 import { violations, type Evidence, type Violation } from '../evidence.js';
 import type { Job } from '../../github/job.js';
+import { isOfBoot, parseRunnerName } from '../../system/runner-name.js';
 import type { VmHistory } from '../vm-history.js';
 
 type JobEvidence = Pick<Evidence, 'jobs' | 'queuedJobs' | 'commands' | 'histories' | 'events'>;
@@ -42,12 +43,13 @@ export function isLicensed(
   commands: readonly CommandResource[],
   histories: ReadonlyMap<string, VmHistory>,
 ): boolean {
-  const vmId = job.runner_name?.replace(/-[0-9a-f]{8}$/, '') ?? '';
-  const history = histories.get(vmId);
+  const runner = parseRunnerName(job.runner_name ?? '');
+  const history = histories.get(runner?.vmId ?? '');
   const endedAt = Date.parse(job.completed_at ?? '');
-  if (history === undefined) return false;
+  if (runner === undefined || history === undefined) return false;
   return commands.some((command) => {
-    if (command.vm_id !== vmId || (command.type !== 'drain' && command.type !== 'shutdown')) return false;
+    if (command.vm_id !== runner.vmId || (command.type !== 'drain' && command.type !== 'shutdown'))
+      return false;
     if (!history.taken.includes(command.id)) return false;
     const deadlineMs = Number(command.parameters['deadline_ms'] ?? 0);
     const graceMs = command.parameters['force'] === true ? 0 : deadlineMs;
@@ -59,15 +61,10 @@ export function isLicensed(
     return (
       takenAt + graceMs - TOLERANCE_MS <= endedAt &&
       endedAt <= answeredAt + knownLateMs + TOLERANCE_MS &&
-      isSameBoot(job, history)
+      // A runner's name ends with the beginning of its boot.
+      history.lives.some(({ bootId }) => isOfBoot(runner, bootId))
     );
   });
-}
-
-/** A runner's name ends with the beginning of its boot. */
-function isSameBoot(job: Job, history: VmHistory): boolean {
-  const boot = job.runner_name?.slice(-8) ?? '';
-  return history.lives.some(({ bootId }) => bootId.startsWith(boot));
 }
 
 function checkTold(jobs: readonly Job[], events: JobEvidence['events']): Violation[] {

@@ -12,7 +12,7 @@ import type { VmHistory, VmLife } from '../vm-history.js';
 
 export const BOOT = '11111111-aaaa-4aaa-8aaa-aaaaaaaaaaaa';
 export const VM = 'vm-1';
-export const RUNNER = 'vm-1-11111111';
+export const RUNNER = 'mig-c4fe-vm-1-11111111';
 /** A moment in the run, so many seconds after its beginning. */
 export const at = (seconds: number): number => Date.UTC(2026, 10, 21, 12, 0, seconds);
 const iso = (seconds: number): string => new Date(at(seconds)).toISOString();
@@ -139,7 +139,7 @@ export const vm = (vmId: string, fields: Partial<VmResource> = {}): VmResource =
   version: '1',
   state: 'ready.idle',
   health: null,
-  runner: { state: 'idle', configured: true, runner_name: `${vmId}-11111111`, labels: [] },
+  runner: { state: 'idle', configured: true, runner_name: `mig-c4fe-${vmId}-11111111`, labels: [] },
   current_job: null,
   labels: [],
   first_seen_at: iso(0),

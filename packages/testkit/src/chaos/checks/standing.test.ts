@@ -28,7 +28,10 @@ describe('the fleet', () => {
     expect(names(checkFleet(evidence(good), two))).toEqual(['a VM has one stream']);
     const none = { ...standing, listeners: new Map([[VM, 0]]) };
     expect(names(checkFleet(evidence(good), none))).toEqual(['a VM has one runner process']);
-    const ghost = { ...good, runners: [runner(RUNNER), runner('vm-1-22222222', { status: 'offline' })] };
+    const ghost = {
+      ...good,
+      runners: [runner(RUNNER), runner('mig-c4fe-vm-1-22222222', { status: 'offline' })],
+    };
     expect(names(checkFleet(evidence(ghost), standing))).toEqual([
       'no registration is left of a VM that has ended',
     ]);
@@ -39,7 +42,10 @@ describe('the fleet', () => {
 
   test('a registration is left behind by a boot that asked in vain or died while it registered, and by no other', () => {
     const before = { bootId: '22222222-aaaa' };
-    const ghost = { ...good, runners: [runner(RUNNER), runner('vm-1-22222222', { status: 'offline' })] };
+    const ghost = {
+      ...good,
+      runners: [runner(RUNNER), runner('mig-c4fe-vm-1-22222222', { status: 'offline' })],
+    };
     const left = (fields: object): Violation[] => {
       const histories = [history({ lives: [vmLife({ ...before, ...fields }), vmLife()] })];
       return checkFleet(evidence({ ...ghost, histories }), standing);
