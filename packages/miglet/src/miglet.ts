@@ -166,7 +166,12 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
       (type, data) => link.emitEvent(type, data),
       () => host.readDiag?.(),
     ),
-    settleCommand: (commandId, result) => link.settleCommand(commandId, result),
+    settleCommand: (commandId, result) => {
+      const settle = (): void => link.settleCommand(commandId, result);
+      // A drain has not ended while a job of the queue runs (I5).
+      if (jobs === undefined) settle();
+      else jobs.whenDrained(commandId, settle);
+    },
     sendHeartbeat: beat,
     rememberDrained: (drained) => {
       host.boot.rememberDrained(drained);

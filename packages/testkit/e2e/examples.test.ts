@@ -60,8 +60,8 @@ beforeAll(async () => {
   engine = await startStandInEngine(path.join(folder, 'docker.sock'));
   vm = createMigletFolder({
     MIGLET_VM_ID: 'demo-vm-1',
-    MIGLET_CONTROLLER_ENDPOINT: controller.http,
-    MIGLET_CONTROLLER_GRPC_ENDPOINT: controller.grpc,
+    MIGLET_POOL_ID: 'demo',
+    ...controller.member,
     MIGLET_TASKS_ENABLED: 'true',
     MIGLET_TASKS_DOCKER_SOCKET: engine.socketPath,
     MIGLET_JOBS_ENABLED: 'true',
@@ -98,7 +98,7 @@ function shell(command: string): Promise<Finished> {
     env: {
       ...variables,
       PATH: `${path.join(folder, 'bin')}:${process.env['PATH'] ?? ''}`,
-      MIGCTL_SERVER: controller.http,
+      ...controller.operator,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

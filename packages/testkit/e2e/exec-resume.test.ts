@@ -21,8 +21,7 @@ beforeAll(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'mig-resume-'));
   controller = await startControllerProcess(path.join(folder, 'data'));
   vm = createMigletFolder({
-    MIGLET_CONTROLLER_ENDPOINT: controller.http,
-    MIGLET_CONTROLLER_GRPC_ENDPOINT: controller.grpc,
+    ...controller.member,
     MIGLET_TASKS_ENABLED: 'true',
     MIGLET_TASKS_GRACE: '500ms',
     MIGLET_CONTROLLER_RECONNECT_MAX: '1s',
@@ -39,7 +38,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 30_000);
 
-const exec = (...args: string[]) => run(MIGCTL, ['--server', controller.http, 'exec', 'vm-1', ...args]);
+const exec = (...args: string[]) => run(MIGCTL, ['exec', 'vm-1', ...args], controller.operator);
 
 describe('a controller that is killed while a command runs', () => {
   test('with --resume, the command goes on, and its output arrives whole and in order', async () => {

@@ -11,15 +11,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startStandInEngine, type StandInEngine } from '@mig/testkit/docker/stand-in-engine';
 import { until } from '@mig/testkit/github/until';
 import { processesOf } from '@mig/testkit/system/processes-of';
+import { startControllerProcess, type ControllerProcess } from './controller-process.js';
 import { createMigletFolder, type MigletFolder, type MigletProcess } from './miglet-process.js';
 import { ROOT, run, type Running } from './system.js';
 
-const CONTROLLER = path.join(ROOT, 'packages', 'controller', 'bundle', 'controller.mjs');
 const MIGCTL = path.join(ROOT, 'packages', 'cli', 'bin', 'migctl.js');
 
 let folder = '';
-let controller: Running;
-let http = '';
+let controller: ControllerProcess;
 let vm: MigletFolder;
 let miglet: MigletProcess;
 let engine: StandInEngine;
@@ -27,23 +26,10 @@ let pids: { readonly controller: number; miglet: number };
 
 beforeAll(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'mig-exec-'));
-  const flags = ['--data-dir', path.join(folder, 'data'), '--http-port', '0', '--grpc-port', '0'];
-  controller = run(CONTROLLER, flags);
-  const listening = await until(
-    'the controller listens',
-    () =>
-      controller
-        .output()
-        .split('\n')
-        .find((line) => line.includes('"listening"')),
-    20_000,
-  );
-  const { http: url, grpc } = JSON.parse(listening) as { http: string; grpc: string };
-  http = url;
+  controller = await startControllerProcess(path.join(folder, 'data'));
   engine = await startStandInEngine(path.join(folder, 'docker.sock'), ['alpine']);
   vm = createMigletFolder({
-    MIGLET_CONTROLLER_ENDPOINT: http,
-    MIGLET_CONTROLLER_GRPC_ENDPOINT: grpc,
+    ...controller.member,
     MIGLET_TASKS_ENABLED: 'true',
     MIGLET_TASKS_GRACE: '1s',
     MIGLET_TASKS_DOCKER_SOCKET: engine.socketPath,
@@ -58,13 +44,11 @@ afterAll(async () => {
   await miglet.exited;
   vm.cleanUp();
   await engine.close();
-  controller.signal('SIGTERM');
-  await controller.finished;
+  await controller.stop();
   rmSync(folder, { recursive: true, force: true });
 }, 30_000);
 
-const migctl = (...args: string[]): Running => run(MIGCTL, [...args, '--server', http]);
-const server = (...args: string[]): Running => run(MIGCTL, ['--server', http, ...args]);
+const migctl = (...args: string[]): Running => run(MIGCTL, args, controller.operator);
 /** Processes of tasks that live on the VM. */
 const tasksOnVm = (text: string): number[] =>
   processesOf(vm.stateDirectory, text).filter((pid) => pid !== pids.miglet);
@@ -73,19 +57,31 @@ const rssOf = (pid: number): number =>
 
 describe('migctl exec', () => {
   test('output comes on its own stream, and the exit code is passed on', async () => {
-    const ran = await server('exec', 'vm-1', '-e', 'NAME=a b', '--', 'echo "$NAME"; echo oh >&2; exit 7')
+    const ran = await migctl('exec', 'vm-1', '-e', 'NAME=a b', '--', 'echo "$NAME"; echo oh >&2; exit 7')
       .finished;
     expect(ran).toEqual({ code: 7, stdout: 'a b\n', stderr: 'oh\n' });
   });
 
   test('words are passed on as they stand, and a signal as 128 and its number', async () => {
-    const words = await server('exec', 'vm-1', '--', 'printf', '[%s]', "it's", '$HOME', 'a  b').finished;
+    const words = await migctl('exec', 'vm-1', '--', 'printf', '[%s]', "it's", '$HOME', 'a  b').finished;
     expect(words.stdout).toBe("[it's][$HOME][a  b]");
-    expect((await server('exec', 'vm-1', '--', 'kill -KILL $$').finished).code).toBe(137);
+    expect((await migctl('exec', 'vm-1', '--', 'kill -KILL $$').finished).code).toBe(137);
+  });
+
+  test('a command has an environment of its own, outside of the folders of the MIGlet and its runner', async () => {
+    const { stdout } = await migctl('exec', 'vm-1', '--', 'env; pwd').finished;
+    expect(stdout).toContain('PATH=');
+    expect(stdout).not.toMatch(/^(MIGLET_|ACTIONS_|RUNNER_|MIG_RUNNER_TREE)/m);
+    expect(stdout).not.toContain('join');
+    expect(stdout.trimEnd().split('\n').at(-1)).not.toContain(vm.directory);
+    const inside = ['--workdir', path.join(vm.directory, 'runner'), 'vm-1', '--', 'ls'];
+    const refused = await migctl('exec', ...inside).finished;
+    expect(refused.code).toBe(255);
+    expect(refused.stderr).toContain("runner's folder");
   });
 
   test('output comes while the command runs', async () => {
-    const running = server('exec', 'vm-1', '--', 'echo now; sleep 600');
+    const running = migctl('exec', 'vm-1', '--', 'echo now; sleep 600');
     await until('the first line', () => running.output().includes('now'), 10_000);
     expect(tasksOnVm('sleep').length).toBeGreaterThan(0);
     running.signal('SIGINT');
@@ -93,7 +89,7 @@ describe('migctl exec', () => {
   });
 
   test('Ctrl-C leaves no process on the VM, whatever the command started', async () => {
-    const running = server(
+    const running = migctl(
       'exec',
       'vm-1',
       '--',
@@ -109,13 +105,13 @@ describe('migctl exec', () => {
   });
 
   test('a command whose time runs out is ended: 124', async () => {
-    const ran = await server('exec', 'vm-1', '--timeout', '300ms', '--', 'sleep', '600').finished;
+    const ran = await migctl('exec', 'vm-1', '--timeout', '300ms', '--', 'sleep', '600').finished;
     expect(ran.code).toBe(124);
     expect(tasksOnVm('sleep')).toEqual([]);
   });
 
   test('a pool: each line with the name of its VM, a summary, and exit code 1 if one failed', async () => {
-    const ran = await server('exec', '--pool', 'default', '--', 'echo one; echo two; exit 3').finished;
+    const ran = await migctl('exec', '--pool', 'default', '--', 'echo one; echo two; exit 3').finished;
     expect(ran.code).toBe(1);
     expect(ran.stdout).toBe('vm-1 | one\nvm-1 | two\n');
     expect(ran.stderr).toBe('1 VM: 0 ok, 1 not\n  exit code 3: vm-1\n');
@@ -132,10 +128,8 @@ describe('migctl exec', () => {
     let bytes = 0;
     const child = spawn(
       process.execPath,
-      [MIGCTL, '--server', http, 'exec', 'vm-1', '--', 'sh', '-c', 'yes 0123456789 | head -c 200M'],
-      {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      },
+      [MIGCTL, 'exec', 'vm-1', '--', 'sh', '-c', 'yes 0123456789 | head -c 200M'],
+      { env: { ...process.env, ...controller.operator }, stdio: ['ignore', 'pipe', 'inherit'] },
     );
     for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
       digest.update(chunk);
@@ -153,11 +147,12 @@ describe('migctl exec', () => {
   }, 180_000);
 
   test('a reader that stops reading holds the command up, not the memory; another task goes on meanwhile', async () => {
-    const child = spawn(process.execPath, [MIGCTL, '--server', http, 'exec', 'vm-1', '--', 'yes'], {
+    const child = spawn(process.execPath, [MIGCTL, 'exec', 'vm-1', '--', 'yes'], {
+      env: { ...process.env, ...controller.operator },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     await until('it has filled all on its way', () => tasksOnVm('yes').length > 0, 10_000);
-    const other = await server('exec', 'vm-1', '--', 'echo', 'through').finished;
+    const other = await migctl('exec', 'vm-1', '--', 'echo', 'through').finished;
     expect(other.stdout).toBe('through\n');
     child.kill('SIGINT');
     child.stdout.resume();
@@ -168,7 +163,7 @@ describe('migctl exec', () => {
 
 describe('migctl docker', () => {
   test('a container is run, listed, followed, stopped and removed', async () => {
-    const ran = await server(
+    const ran = await migctl(
       'docker',
       'run',
       '--rm',
@@ -182,7 +177,7 @@ describe('migctl docker', () => {
       'echo $A; exit 4',
     ).finished;
     expect(ran).toMatchObject({ code: 4, stdout: '1\n' });
-    const started = await server(
+    const started = await migctl(
       'docker',
       'run',
       '-d',
@@ -218,7 +213,7 @@ describe('migctl docker', () => {
 
 describe('what there is of tasks', () => {
   test('is listed, and one that runs is cancelled by its id', async () => {
-    const started = await server('exec', '-d', 'vm-1', '--', 'sleep', '604').finished;
+    const started = await migctl('exec', '-d', 'vm-1', '--', 'sleep', '604').finished;
     const id = started.stdout.trim();
     expect((await migctl('get', 'tasks', '--state', 'in_progress').finished).stdout).toContain(id);
     expect((await migctl('cancel', 'task', id).finished).code).toBe(0);
@@ -231,7 +226,7 @@ describe('what there is of tasks', () => {
   });
 
   test('a MIGlet that is killed leaves tasks behind, and the next one ends them', async () => {
-    const running = server('exec', 'vm-1', '--', 'echo up; exec sleep 605');
+    const running = migctl('exec', 'vm-1', '--', 'echo up; exec sleep 605');
     await until('it runs', () => running.output().includes('up'), 10_000);
     miglet.signal('SIGKILL');
     await miglet.exited;

@@ -42,8 +42,7 @@ function createRandom(seed: number): () => number {
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function listJobs(): Promise<JobResource[]> {
-  const response = await fetch(`${controller.http}/api/v1/jobs?limit=10000`);
-  return ((await response.json()) as { jobs: JobResource[] }).jobs;
+  return (await controller.call<{ jobs: JobResource[] }>('GET', 'jobs?limit=10000')).jobs;
 }
 
 interface Witness {
@@ -109,12 +108,19 @@ describe('500 jobs and 50 nodes, killed at random', () => {
     'each job completes exactly once, none is lost, and none is had twice at a time',
     async () => {
       const random = createRandom(20_261_121);
+      const { token: joinToken } = await controller.call<{ token: string }>('POST', 'tokens', {
+        kind: 'join',
+        name: 'nodes',
+        pool_id: 'linux',
+        expires_in_ms: 3_600_000,
+      });
       const ids: string[] = [];
       const submit = async (at: number): Promise<void> => {
         const response = await fetch(`${controller.http}/api/v1/jobs`, {
           method: 'POST',
           headers: {
             'content-type': 'application/json',
+            authorization: `Bearer ${controller.operator.MIGCTL_TOKEN}`,
             'idempotency-key': `k${at}`,
             'x-submitter': `s${at % 5}`,
           },
@@ -140,7 +146,7 @@ describe('500 jobs and 50 nodes, killed at random', () => {
         for (let life = 0; !isOver(); life += 1) {
           // A machine that comes back has another name half of the time; with the same one it was silent long enough.
           const name = random() < 0.5 ? `node-${at}` : `node-${at}-${life}`;
-          const node = connectForeignNode(controller.grpc, name);
+          const node = connectForeignNode(controller.grpc, name, joinToken);
           await liveOn(node, ids, witness, random, isOver);
           node.close();
           if (!isOver()) kills += 1;

@@ -21,8 +21,7 @@ beforeAll(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'mig-jobs-'));
   controller = await startControllerProcess(path.join(folder, 'data'));
   vm = createMigletFolder({
-    MIGLET_CONTROLLER_ENDPOINT: controller.http,
-    MIGLET_CONTROLLER_GRPC_ENDPOINT: controller.grpc,
+    ...controller.member,
     MIGLET_JOBS_ENABLED: 'true',
     MIGLET_JOBS_POLL: '100ms',
     MIGLET_JOBS_HEARTBEAT: '200ms',
@@ -41,10 +40,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 30_000);
 
-const start = (...args: string[]) => run(MIGCTL, ['--server', controller.http, ...args]);
+const start = (...args: string[]) => run(MIGCTL, args, controller.operator);
 const migctl = (...args: string[]): Promise<Finished> => start(...args).finished;
-const get = async <T>(route: string): Promise<T> =>
-  (await (await fetch(`${controller.http}/api/v1/${route}`)).json()) as T;
+const get = <T>(route: string): Promise<T> => controller.call('GET', route);
 const nodes = async (): Promise<NodeResource[]> => (await get<{ nodes: NodeResource[] }>('nodes')).nodes;
 const job = (id: string): Promise<JobResource> => get(`jobs/${id}`);
 

@@ -106,6 +106,8 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
   const offered = new Map<string, { readonly nodeId: string; readonly untilMs: number }>();
   const waiting = new Set<string>();
   const templates = new Set<string>();
+  /** What was said before is not known any more. */
+  const managedSince = clock.now();
   /** When a node last said something of a job that it has. */
   const heardAt = new Map<string, number>();
   /** Jobs of a system job, by node. */
@@ -260,7 +262,7 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
 
   /** Since when its node has said nothing of it. */
   const silentMs = ({ id, claimedAt = 0, startedAt = 0 }: JobRecord): number =>
-    clock.now() - Math.max(claimedAt, startedAt, heardAt.get(id) ?? 0);
+    clock.now() - Math.max(claimedAt, startedAt, heardAt.get(id) ?? managedSince);
 
   function lookAtClaimed(node: Node): void {
     for (const id of [...node.jobIds]) {

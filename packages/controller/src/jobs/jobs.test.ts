@@ -191,6 +191,40 @@ describe('a job that comes to nothing', () => {
     expect(await get(test, job.id)).toMatchObject({ state: 'completed', attempt: 1 });
   });
 
+  it('because its node has forgotten it is tried again a day after the last word of it, also over a restart', async () => {
+    const clock = createManualClock();
+    const test = await start({ clock });
+    const job = await submit(test, { retry: { backoff: '0s' } });
+    let n1 = await node(test, 'n1');
+    await n1.claimJob(job.id);
+    await n1.updateStatus(job.id, 'running');
+    const HOUR_MS = 3_600_000;
+    // It is heard of now and then, and so is its job once.
+    const pass = async (hours: number): Promise<void> => {
+      for (let left = hours * 60; left > 0; left -= 0.5) {
+        clock.advance(HOUR_MS / 120);
+        await n1.heartbeat();
+      }
+    };
+    await pass(12);
+    expect(await n1.updateStatus(job.id, 'running')).toMatchObject({ ok: true });
+    await pass(20);
+    expect((await get(test, job.id)).state).toBe('running');
+    // What it said before is not known any more, so it has the whole time again.
+    await test.restart();
+    n1 = await node(test, 'n1');
+    await pass(20);
+    expect((await get(test, job.id)).state).toBe('running');
+    await pass(5);
+    await test.eventually<JobResource>(
+      'it is tried again',
+      `/api/v1/jobs/${job.id}`,
+      ({ state }) => state === 'queued',
+    );
+    expect(await n1.updateStatus(job.id, 'completed')).toMatchObject({ ok: false });
+    expect(await offered(n1)).toBe(job.id);
+  }, 60_000);
+
   it('because its deadline has passed is taken from its node', async () => {
     const clock = createManualClock();
     const test = await start({ clock });

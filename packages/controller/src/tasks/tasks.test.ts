@@ -1,6 +1,6 @@
 /** Tasks at a real controller, with an agent that was written from the original contract alone. */
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { TaskResource } from '@mig/common/api/task-resource';
 import { until } from '@mig/testkit/github/until';

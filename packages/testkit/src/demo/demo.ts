@@ -207,6 +207,9 @@ export async function startDemo(
             MIGLET_CONTROLLER_GRPC_ENDPOINT: grpc,
             MIGLET_CONTROLLER_JOIN_TOKEN_FILE: files.joinToken,
             MIGLET_RUNNER_DIR: runner,
+            MIGLET_TASKS_ENABLED: 'true',
+            MIGLET_JOBS_ENABLED: 'true',
+            MIGLET_JOBS_DATACENTER: 'dc1',
             ...(process.getuid?.() === 0 ? { MIGLET_RUNNER_ALLOW_ROOT: 'true' } : {}),
           },
           onLog(entry) {
