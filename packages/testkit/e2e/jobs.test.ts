@@ -168,6 +168,20 @@ describe('a specification that is wrong', () => {
     expect((await get<{ jobs: JobResource[] }>('jobs')).jobs.length).toBe(before);
   });
 
+  test('that depends on a job that is not there is one, too; one that is submitted with it is there', async () => {
+    const before = (await get<{ jobs: JobResource[] }>('jobs')).jobs.length;
+    const tasks = 'tasks: [{name: t, driver: exec, config: {command: ls}}]\n';
+    const first = write('first.yaml', `name: first\n${tasks}`);
+    const second = write('second.yaml', `name: second\ndepends_on:\n  - first\n${tasks}`);
+    const ghost = write('ghost.yaml', `name: g\ndepends_on:\n  - first\n  - ghost\n${tasks}`);
+    const { code, stderr } = await migctl('submit', first, second, ghost);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`${ghost}:4: depends_on[1]: there is no job with the id or the name ghost`);
+    expect(stderr).toContain('1 fault; nothing was submitted');
+    expect((await get<{ jobs: JobResource[] }>('jobs')).jobs.length).toBe(before);
+    expect((await migctl('submit', first, second)).code).toBe(0);
+  });
+
   test('the example is one that can be submitted', async () => {
     const { stdout } = await migctl('example', 'job');
     const { code } = await migctl('submit', write('example.yaml', stdout));

@@ -1,5 +1,6 @@
 /** The calls about jobs and nodes. */
 import {
+  checkedJobSchema,
   jobListSchema,
   jobSchema,
   nodeListSchema,
@@ -31,6 +32,20 @@ export const submitJob = (
     body: spec,
     headers: { 'idempotency-key': key, ...(submitter === undefined ? {} : { 'x-submitter': submitter }) },
   });
+
+/** Every fault that the controller finds. */
+export const checkJob = async (
+  client: Client,
+  spec: unknown,
+): Promise<readonly { readonly path: string; readonly message: string }[]> =>
+  (
+    await client.ask(checkedJobSchema, {
+      method: 'POST',
+      path: '/api/v1/jobs/check',
+      body: spec,
+      repeatable: true,
+    })
+  ).errors;
 
 /** All pages, in the order of their submission. */
 export const listJobs = (client: Client, { parentId, ...filter }: JobFilter): Promise<JobResource[]> =>

@@ -55,7 +55,7 @@ describe('what is offered', () => {
     ['get vms v', ['vm-1', 'vm-2', ':4']],
     ['get vm _', ['vm-1', 'vm-2', 'gpu-1', ':4']],
     ['describe vm g', ['gpu-1', ':4']],
-    ['describe _', ['vm', 'drain', 'github', ':4']],
+    ['describe _', ['vm', 'drain', 'github', 'job', ':4']],
     ['describe github _', [':4']],
     ['get runners --vm g', ['gpu-1', ':4']],
     ['get runners --f', ['--findings', ':4']],

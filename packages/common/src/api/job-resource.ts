@@ -51,6 +51,11 @@ const specShownSchema = z
 export const jobSchema = z.object({ ...shared, spec: specShownSchema });
 export const jobListSchema = z.object({ jobs: z.array(jobSchema), next_cursor: z.string().optional() });
 
+/** What is wrong with a specification; nothing, if it can be submitted. */
+export const checkedJobSchema = z.object({
+  errors: z.array(z.object({ path: z.string(), message: z.string() })),
+});
+
 export type JobResource = z.infer<typeof jobSchema>;
 export type JobRecordResource = z.output<typeof jobRecordSchema>;
 

@@ -1,8 +1,8 @@
 /** A job's specification as a file: every fault with its path and its line. YAML; JSON is YAML too. */
 import { LineCounter, isNode, isPair, parseDocument, type Document } from 'yaml';
-import type * as z from 'zod';
 import { errorMessage } from '../errors.js';
-import { jobSpecSchema, type JobSpecResource } from './job-spec.js';
+import { checkJobSpec, formatPath } from './job-spec-faults.js';
+import type { JobSpecResource } from './job-spec.js';
 
 export interface SpecFault {
   /** `tasks[0].config.command`; empty for the whole. */
@@ -13,7 +13,13 @@ export interface SpecFault {
 }
 
 export type ReadSpec =
-  | { readonly kind: 'ok'; readonly spec: JobSpecResource; readonly value: unknown }
+  | {
+      readonly kind: 'ok';
+      readonly spec: JobSpecResource;
+      readonly value: unknown;
+      /** Of a path as faults name it. */
+      lineOf(path: string): number;
+    }
   | { readonly kind: 'faulty'; readonly faults: readonly SpecFault[] };
 
 export function readJobSpec(text: string): ReadSpec {
@@ -36,33 +42,22 @@ export function readJobSpec(text: string): ReadSpec {
   }
   if (value === null || value === undefined)
     return { kind: 'faulty', faults: [{ path: '', line: 1, message: 'it is empty' }] };
-  const parsed = jobSpecSchema.safeParse(value);
-  if (parsed.success) return { kind: 'ok', spec: parsed.data, value };
-  const faults = parsed.error.issues.flatMap((issue) => toFaults(issue, document, lines));
-  return { kind: 'faulty', faults: [...faults].sort((a, b) => a.line - b.line) };
+  const line = (path: readonly (string | number)[]): number => lineOf(document, path, lines);
+  const checked = checkJobSpec(value);
+  if (checked.kind === 'ok')
+    return { kind: 'ok', spec: checked.spec, value, lineOf: (path) => line(parsePath(path)) };
+  const faults = checked.faults.map(({ path, message }) => ({
+    path: formatPath(path),
+    line: line(path),
+    message,
+  }));
+  return { kind: 'faulty', faults: faults.sort((one, other) => one.line - other.line) };
 }
 
-function toFaults(issue: z.core.$ZodIssue, document: Document, lines: LineCounter): SpecFault[] {
-  const path = issue.path.filter((key) => typeof key !== 'symbol');
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
-      path: formatPath([...path, key]),
-      line: lineOf(document, [...path, key], lines),
-      message: 'there is no such field',
-    }));
-  }
-  return [{ path: formatPath(path), line: lineOf(document, path, lines), message: messageOf(issue) }];
-}
-
-function messageOf(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_type' && issue.input === undefined) return `it is missing (${issue.message})`;
-  return issue.message;
-}
-
-export const formatPath = (path: readonly (string | number)[]): string =>
-  path.reduce<string>(
-    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? key : `${text}.${key}`),
-    '',
+/** The other way round of `formatPath`. */
+const parsePath = (path: string): (string | number)[] =>
+  [...path.matchAll(/\[(\d+)\]|[^.[\]]+/g)].map(([key, index]) =>
+    index === undefined ? key : Number(index),
   );
 
 /** The line of the value, or of the nearest thing around it that is there. */

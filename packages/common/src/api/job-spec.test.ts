@@ -104,6 +104,41 @@ tasks:
     );
   });
 
+  it('that is wrong in one field hides no fault of another, nor says that what is there is missing', () => {
+    const faults = faultsOf(`name: ok
+type: system
+datacenters: dc1
+depends_on: [a]
+schedule: {cron: "61 * * * *", time_zone: Mars/Base}
+retry: {max_retries: many}
+tasks:
+  - {name: t, driver: exec, config: {}}
+  - {name: t, driver: exec, config: {command: ls}}
+`);
+    expect(faults).toEqual([
+      '3 datacenters: expected a list',
+      '4 depends_on: a system job waits for no other',
+      '5 schedule.time_zone: Mars/Base is no time zone: write one such as Europe/Berlin',
+      expect.stringMatching(/^5 schedule\.cron: ./),
+      '5 schedule: a system job has none: it runs once on every node',
+      '6 retry.max_retries: expected a whole number',
+      '8 tasks[0].config.command: it is missing (expected a text)',
+      '9 tasks[1].name: t is the name of an earlier task',
+    ]);
+  });
+
+  it('that is right knows the line of every field', () => {
+    const read = readJobSpec(FULL);
+    if (read.kind !== 'ok') throw new Error('it is right');
+    for (const [path, line] of [
+      ['depends_on[0]', 9],
+      ['tasks[1].config.image', 22],
+      ['constraints[1].value', 8],
+      ['', 1],
+    ] as const)
+      expect({ path, line: read.lineOf(path) }).toEqual({ path, line });
+  });
+
   it('that is no YAML, or empty, or JSON with a fault, says so with its line', () => {
     expect(faultsOf('a: [1\nb: 2')[0]).toMatch(/^[12] /);
     expect(faultsOf('')).toEqual(['1 : it is empty']);

@@ -95,15 +95,15 @@ export const jobSpecSchema = z
     schedule: z
       .strictObject({ cron: text(256), time_zone: text(64).default('UTC') })
       .superRefine(({ cron, time_zone }, context) => {
-        if (cronFault('0 0 * * *', time_zone) !== undefined) {
+        const isZone = cronFault('0 0 * * *', time_zone) === undefined;
+        if (!isZone) {
           context.addIssue({
             code: 'custom',
             path: ['time_zone'],
             message: `${time_zone} is no time zone: write one such as Europe/Berlin`,
           });
-          return;
         }
-        const fault = cronFault(cron, time_zone);
+        const fault = cronFault(cron, isZone ? time_zone : 'UTC');
         if (fault !== undefined) context.addIssue({ code: 'custom', path: ['cron'], message: fault });
       })
       .optional(),
@@ -118,20 +118,29 @@ export const jobSpecSchema = z
     meta: z.record(text(256), scalar).default({}),
   })
   .superRefine((spec, context) => {
-    const fault = (path: (string | number)[], message: string): void =>
-      context.addIssue({ code: 'custom', path, message });
-    if (spec.type === 'system' && spec.schedule !== undefined)
-      fault(['schedule'], 'a system job has none: it runs once on every node');
-    if (spec.type === 'system' && spec.depends_on.length > 0)
-      fault(['depends_on'], 'a system job waits for no other');
-    if (spec.type === 'service' && spec.schedule !== undefined)
-      fault(['schedule'], 'a service runs on, and has no schedule');
-    const names = new Set<string>();
-    for (const [at, task] of spec.tasks.entries()) {
-      if (names.has(task.name)) fault(['tasks', at, 'name'], `${task.name} is the name of an earlier task`);
-      names.add(task.name);
-    }
+    for (const { path, message } of crossFaults(spec)) context.addIssue({ code: 'custom', path, message });
   });
+
+/** Faults that concern several fields. @param value a specification, or what is to become one: any of it may be wrong */
+export function crossFaults(value: unknown): { path: (string | number)[]; message: string }[] {
+  const { type, schedule, depends_on: dependsOn, tasks } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  const faults: { path: (string | number)[]; message: string }[] = [];
+  const fault = (path: (string | number)[], message: string): void => void faults.push({ path, message });
+  if (type === 'system' && schedule !== undefined)
+    fault(['schedule'], 'a system job has none: it runs once on every node');
+  if (type === 'system' && Array.isArray(dependsOn) && dependsOn.length > 0)
+    fault(['depends_on'], 'a system job waits for no other');
+  if (type === 'service' && schedule !== undefined)
+    fault(['schedule'], 'a service runs on, and has no schedule');
+  const names = new Set<string>();
+  for (const [at, task] of (Array.isArray(tasks) ? (tasks as unknown[]) : []).entries()) {
+    const taskName = (task as { name?: unknown } | null)?.name;
+    if (typeof taskName !== 'string') continue;
+    if (names.has(taskName)) fault(['tasks', at, 'name'], `${taskName} is the name of an earlier task`);
+    names.add(taskName);
+  }
+  return faults;
+}
 
 export type JobSpecResource = z.infer<typeof jobSpecSchema>;
 

@@ -126,6 +126,7 @@ export const ROUTE_RIGHTS: Readonly<Record<string, Right>> = {
   'DELETE /api/v1/tasks/:id': operator('task', 'task.cancel'),
   // The route itself lets a job run only in the pools in which its submitter is an operator.
   'POST /api/v1/jobs': operator('own', 'job.submit', only('name', 'type')),
+  'POST /api/v1/jobs/check': { who: 'operator', role: 'operator', over: 'own' },
   'DELETE /api/v1/jobs/:id': operator('job', 'job.cancel'),
 
   'POST /api/v1/tokens': admin('given', {

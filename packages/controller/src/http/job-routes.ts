@@ -1,6 +1,7 @@
 /** The job queue: submit, follow, cancel; and the nodes that take jobs from it. */
 import * as z from 'zod';
 import {
+  checkedJobSchema,
   jobListSchema,
   jobSchema,
   nodeListSchema,
@@ -8,8 +9,9 @@ import {
   whySchema,
   type NodeResource,
 } from '@mig/common/api/job-resource';
-import { fromJobSpecResource, jobSpecSchema, type JobSpecResource } from '@mig/common/api/job-spec';
-import { formatPath, readJobSpec } from '@mig/common/api/job-spec-text';
+import { fromJobSpecResource, type JobSpecResource } from '@mig/common/api/job-spec';
+import { checkJobSpec, formatPath } from '@mig/common/api/job-spec-faults';
+import { readJobSpec } from '@mig/common/api/job-spec-text';
 import { toTime } from '@mig/common/api/time';
 import { idSchema } from '@mig/common/api/vm-resource';
 import { JOB_STATES, isJobFinal } from '@mig/common/domain/job-state';
@@ -44,16 +46,9 @@ function parseSpec(body: unknown): JobSpecResource {
       read.faults.map(({ path, line, message }) => ({ path, message: `line ${line}: ${message}` })),
     );
   }
-  const parsed = jobSpecSchema.safeParse(body ?? {});
-  if (parsed.success) return parsed.data;
-  throw new BadJobError(
-    parsed.error.issues.flatMap((issue) => {
-      const path = issue.path.filter((key) => typeof key !== 'symbol');
-      return issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => ({ path: formatPath([...path, key]), message: 'there is no such field' }))
-        : [{ path: formatPath(path), message: issue.message }];
-    }),
-  );
+  const checked = checkJobSpec(body ?? {});
+  if (checked.kind === 'ok') return checked.spec;
+  throw new BadJobError(checked.faults.map(({ path, message }) => ({ path: formatPath(path), message })));
 }
 
 const toResources = ({ ramMb, cpuPercent, diskMb }: Resources) => ({
@@ -111,6 +106,26 @@ export function jobRoutes(app: App, { jobs, stopping }: JobRoutesDeps): void {
         idempotencyKey: request.headers['idempotency-key'],
       });
       return reply.code(202).header('location', `/api/v1/jobs/${job.id}`).send(toJobResource(job));
+    },
+  );
+
+  app.post(
+    '/api/v1/jobs/check',
+    {
+      schema: {
+        summary: 'Every fault of a job, as JSON or YAML; nothing is queued',
+        body: z.unknown(),
+        response: { 200: checkedJobSchema },
+      },
+    },
+    (request) => {
+      try {
+        const spec = fromJobSpecResource(parseSpec(request.body));
+        return { errors: jobs.faultsOf(spec, poolsOf(request, 'operator')) };
+      } catch (error) {
+        if (error instanceof BadJobError) return { errors: [...error.faults] };
+        throw error;
+      }
     },
   );
 

@@ -229,6 +229,7 @@ describe('the controller itself', () => {
       'GET /readyz',
       'POST /api/v1/drains',
       'POST /api/v1/jobs',
+      'POST /api/v1/jobs/check',
       'POST /api/v1/tasks',
       'POST /api/v1/tokens',
       'POST /api/v1/vms/{vm_id}/commands',

@@ -45,6 +45,8 @@ export interface NewJob {
 export interface JobManager {
   /** Durable when it resolves (I1). @throws BadJobError, TooManyJobsError, StoreUnavailableError */
   submit(job: NewJob): Promise<JobRecord>;
+  /** What keeps it from being submitted, beyond what the specification says by itself. */
+  faultsOf(spec: JobSpec, pools: readonly string[] | undefined): { path: string; message: string }[];
   get(id: string): JobRecord;
   list(filter: JobFilter): JobRecord[];
   /** Those that it made are cancelled with it. @throws UnknownJobError, JobEndedError */
@@ -341,6 +343,7 @@ export function createJobManager(deps: JobManagerDeps, options: JobManagerOption
       return book.get(record.id);
     },
 
+    faultsOf: (spec, pools) => dependencies.resolve(spec, pools).faults,
     get: book.get,
     list: book.list,
     nodes: nodes.all,

@@ -254,6 +254,7 @@ export async function startDemo(
     narrator.print(`    npx migctl events -f${server}`);
     narrator.print(`    npx migctl drain ${vm} --wait${server}`);
     narrator.print(`    npx migctl shutdown ${vm} --wait${server}`);
+    narrator.print(`    npx migctl exec ${vm}${server} -- uname -a`);
     narrator.print('  Ctrl-C drains the VMs and ends everything.');
     narrator.print('');
   }
