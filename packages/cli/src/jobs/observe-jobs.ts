@@ -6,9 +6,7 @@ import { cancelJob, getJob, listJobs, listNodes, whyJob, type JobFilter } from '
 import { mapConcurrently } from '../concurrency.js';
 import { CliError, EXIT, UsageError, type ExitCode } from '../errors.js';
 import { printListing, printResults, type Format, type FormatOptions } from '../output/format.js';
-import { renderTable } from '../output/table.js';
-import { keyValues, safe } from '../output/text.js';
-import { formatTime, timeAndAge } from '../output/time.js';
+import { safe } from '../output/text.js';
 import type { Session } from '../session.js';
 import { directSink } from '../tasks/exec.js';
 import { jobListing, nodeListing } from './job-columns.js';
@@ -62,51 +60,6 @@ export async function getNodes(
   const nodes = names.length === 0 ? all : all.filter(({ node_id }) => names.includes(node_id));
   if (nodes.length === 0) session.io.stderr.write('No node has sent a heartbeat yet.\n');
   await printListing(session.io.stdout, nodeListing(session, nodes, names.length === 1), options);
-  return EXIT.done;
-}
-
-/** `describe job ID...`: what it is, what it waits for, and what happened to it. */
-export async function describeJobs(session: Session, ids: readonly string[]): Promise<ExitCode> {
-  assertIds('job', ids);
-  const { client, io, colours } = session;
-  for (const id of ids) {
-    const job = await getJob(client, id);
-    const { summary } = await whyJob(client, id);
-    const nowMs = io.clock.now();
-    const { tasks, ...spec } = job.spec as { tasks?: unknown[] } & Record<string, unknown>;
-    const lines: [string, string | undefined][] = [
-      ['Job', job.id],
-      ['Name', job.spec.name],
-      ['State', `${job.state}: ${summary}`],
-      ['Submitter', job.submitter],
-      ['Submitted', timeAndAge(job.created_at, nowMs)],
-      ['Node', job.node_id],
-      ['Try', job.attempt === 0 ? undefined : String(job.attempt)],
-      ['Exit code', job.exit_code?.toString()],
-      ['Message', job.message],
-      ['Made by', job.parent_id],
-      ['Next run', job.next_run_at === undefined ? undefined : formatTime(job.next_run_at)],
-    ];
-    for (const [title, text] of lines)
-      if (text !== undefined) io.stdout.write(`${`${title}:`.padEnd(12)}${safe(text)}\n`);
-    io.stdout.write(`\n${colours.bold('Specification')}\n`);
-    for (const [key, value] of Object.entries(spec))
-      io.stdout.write(`  ${safe(key)}: ${safe(JSON.stringify(value))}\n`);
-    for (const task of tasks ?? [])
-      io.stdout.write(`  task: ${safe(keyValues(task as Record<string, unknown>))}\n`);
-    io.stdout.write(`\n${colours.bold('Events')}\n`);
-    io.stdout.write(
-      renderTable(
-        [
-          { title: 'TIME', text: ({ at }) => formatTime(at) },
-          { title: 'EVENT', text: ({ type }) => type },
-          { title: 'NODE', text: ({ node_id }) => node_id },
-          { title: 'MESSAGE', text: ({ message }) => message },
-        ],
-        job.events,
-      ),
-    );
-  }
   return EXIT.done;
 }
 

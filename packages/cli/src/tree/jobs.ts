@@ -8,9 +8,11 @@ import {
   formatOption,
   idArgument,
   noHeadersOption,
+  pageFormatOption,
   withExamples,
   type Act,
   type ListOptions,
+  type PageOptions,
 } from './options.js';
 
 export function addJobs(program: Command, act: Act): void {
@@ -89,10 +91,11 @@ function addLooks(program: Command, act: Act): void {
     .alias('jobs')
     .description('what a job is, what it waits for, and what happened to it')
     .argument('<job-id...>', 'ids of jobs; see `migctl get jobs`')
-    .action((ids: string[], _options: unknown, command: Command) =>
+    .addOption(pageFormatOption())
+    .action((ids: string[], { output }: PageOptions, command: Command) =>
       act(command, async (session) => {
-        const { describeJobs } = await import('../jobs/observe-jobs.js');
-        return describeJobs(session, ids);
+        const { describeJobs } = await import('../jobs/describe-job.js');
+        return describeJobs(session, ids, output);
       }),
     );
   withExamples(describe, ['migctl describe job job-01h2x3']);

@@ -4,6 +4,7 @@ import { auditPageSchema } from '@mig/common/api/auth-resource';
 import type { App } from '../http/app.js';
 import { limitSchema } from '../http/paging.js';
 import type { AuditLog } from './audit-log.js';
+import { query } from '../http/query.js';
 
 const MAX_SEQ_DIGITS = 15;
 
@@ -13,7 +14,7 @@ export function auditRoutes(app: App, { auditLog }: { readonly auditLog: AuditLo
     {
       schema: {
         summary: 'Entries of the audit log, oldest first',
-        querystring: z.object({
+        querystring: query({
           cursor: z
             .string()
             .regex(new RegExp(`^\\d{1,${MAX_SEQ_DIGITS}}$`), 'expected the number of an entry')

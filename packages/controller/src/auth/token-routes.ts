@@ -15,6 +15,7 @@ import { cursorSchema, limitSchema, page } from '../http/paging.js';
 import { UnauthenticatedError } from './errors.js';
 import { callerName, maySee } from './http-guard.js';
 import type { TokenBook, TokenRecord } from './token-book.js';
+import { query } from '../http/query.js';
 
 export interface TokenRoutesDeps {
   readonly book: TokenBook;
@@ -77,7 +78,7 @@ export function tokenRoutes(app: App, { book, now }: TokenRoutesDeps): void {
     {
       schema: {
         summary: 'List tokens, without their secrets, in the order in which they were made',
-        querystring: z.object({ limit: limitSchema(500), cursor: cursorSchema }),
+        querystring: query({ limit: limitSchema(500), cursor: cursorSchema }),
         response: { 200: tokenListSchema },
       },
     },

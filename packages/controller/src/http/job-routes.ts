@@ -26,6 +26,7 @@ import type { App } from './app.js';
 import { lastEventId, openEventStream } from './event-stream.js';
 import { outputQuery, sendOutput } from './output-events.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
+import { query } from './query.js';
 import { parseOffset } from './task-routes.js';
 
 export interface JobRoutesDeps {
@@ -134,7 +135,7 @@ export function jobRoutes(app: App, { jobs, stopping }: JobRoutesDeps): void {
     {
       schema: {
         summary: 'List jobs, in the order of their submission',
-        querystring: z.object({
+        querystring: query({
           state: z.enum(JOB_STATES).optional(),
           submitter: z.string().max(200).optional(),
           name: idSchema.optional(),
@@ -232,7 +233,7 @@ export function jobRoutes(app: App, { jobs, stopping }: JobRoutesDeps): void {
     {
       schema: {
         summary: 'List the nodes that take jobs, by name',
-        querystring: z.object({ limit: limitSchema(500), cursor: cursorSchema }),
+        querystring: query({ limit: limitSchema(500), cursor: cursorSchema }),
         response: { 200: nodeListSchema },
       },
     },

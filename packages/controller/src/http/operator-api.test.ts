@@ -69,6 +69,14 @@ describe('VMs', () => {
     expect(await list('?limit=3')).toEqual({ ids: ['vm-a', 'vm-b', 'vm-c'], cursor: undefined });
   });
 
+  it('are not filtered by a parameter that there is not: it is named', async () => {
+    const { status, json } = await test.call<{ detail: string }>('GET', '/api/v1/vms?pool=pool-b&limit=2');
+    expect(status).toBe(400);
+    expect(json.detail).toBe(
+      'querystring: no parameter "pool" here: there are pool_id, state, liveness, eligible, limit, cursor',
+    );
+  });
+
   it('one is shown with its link, its liveness and its last event', async () => {
     const { json } = await test.call<VmResource>('GET', '/api/v1/vms/vm-c');
     expect(vmSchema.parse(json)).toEqual(json);

@@ -4,6 +4,7 @@ import * as z from 'zod';
 import type { OutputReader } from '../tasks/output-flow.js';
 import type { StoredChunk } from '../tasks/output-store.js';
 import type { EventStream } from './event-stream.js';
+import { query } from './query.js';
 
 /**
  * Sends until all is sent or nobody reads any more. Each event's id is where to resume after it.
@@ -36,7 +37,7 @@ const toEvent = ({ stream, data }: StoredChunk): unknown =>
   isUtf8(data) ? { stream, text: data.toString() } : { stream, base64: data.toString('base64') };
 
 /** The parameters of every route of output. */
-export const outputQuery = z.object({
+export const outputQuery = query({
   after: z.string().max(32).optional().describe('as Last-Event-ID'),
   follow: z
     .enum(['true', 'false'])

@@ -73,7 +73,7 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
 export function toProblem(error: unknown): Problem {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.map((issue) => ({
-      path: `${error.validationContext ?? 'request'}${issue.instancePath.replaceAll('/', '.')}`,
+      path: `${error.validationContext ?? 'request'}${issue.instancePath.replace(/\/$/, '').replaceAll('/', '.')}`,
       message: issue.message ?? 'is not valid',
     }));
     const detail = errors.map(({ path, message }) => `${path}: ${message}`).join('; ');

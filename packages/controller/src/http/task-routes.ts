@@ -15,6 +15,7 @@ import type { App } from './app.js';
 import { lastEventId, openEventStream } from './event-stream.js';
 import { outputQuery, sendOutput } from './output-events.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
+import { query } from './query.js';
 import { BadRequestError } from './problems.js';
 
 export interface TaskRoutesDeps {
@@ -73,7 +74,7 @@ export function taskRoutes(app: App, { tasks, stopping }: TaskRoutesDeps): void 
     {
       schema: {
         summary: 'List tasks, in the order of their submission',
-        querystring: z.object({
+        querystring: query({
           vm_id: idSchema.optional(),
           state: z.enum(TASK_STATES).optional(),
           limit: limitSchema(500),
