@@ -39,7 +39,7 @@ module.exports = {
         path: [
           SOURCE('common') + 'domain/',
           SOURCE('miglet') + 'machine/',
-          SOURCE('controller') + '(fleet|commands)/',
+          SOURCE('controller') + '(fleet|commands|tasks|jobs)/',
         ],
         pathNot: TESTS,
       },
@@ -54,7 +54,7 @@ module.exports = {
     {
       name: 'the-domain-knows-no-adapter',
       severity: 'error',
-      from: { path: SOURCE('controller') + '(fleet|commands)/', pathNot: TESTS },
+      from: { path: SOURCE('controller') + '(fleet|commands|tasks|jobs)/', pathNot: TESTS },
       to: { path: SOURCE('controller') + '(services|http|github|store/file)/' },
     },
     {

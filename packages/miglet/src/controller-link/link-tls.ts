@@ -5,6 +5,7 @@
  */
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { ChannelCredentials } from 'nice-grpc';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { MigError, errorMessage } from '@mig/common/errors';
 import { parseCertificates } from '@mig/common/pem';
@@ -82,6 +83,20 @@ function parse<T>(key: keyof TlsConfig, file: string, make: () => T): T {
   } catch (error) {
     throw error instanceof LinkTlsError ? error : new LinkTlsError(key, file, errorMessage(error));
   }
+}
+
+/**
+ * Where a gRPC channel goes, and how.
+ *
+ * @param endpoint HOST:PORT @param tls undefined = plain text
+ * @throws if the certificates are none
+ */
+export function channelTarget(endpoint: string, tls: LinkTls | undefined): [string, ChannelCredentials] {
+  if (tls === undefined) return [`http://${endpoint}`, ChannelCredentials.createInsecure()];
+  return [
+    `https://${endpoint}`,
+    ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null),
+  ];
 }
 
 /** For HTTP; undefined = nothing of its own is configured. */
