@@ -60,7 +60,10 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
 
   try {
     await rest(timing.settleMs);
-    const empty = { rss: residentBytes(server.pid) ?? 0, heap: (await server.probe('collectGarbage')).heapBytes };
+    const empty = {
+      rss: residentBytes(server.pid) ?? 0,
+      heap: (await server.probe('collectGarbage')).heapBytes,
+    };
     const perVm = (bytes: number, base: number): number => (bytes - base) / vms / KB;
 
     options.onPart('connect');

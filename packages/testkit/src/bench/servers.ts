@@ -24,11 +24,31 @@ interface ServerSpec {
 
 const COMMON: readonly PartName[] = ['connect', 'memory', 'steady', 'heartbeats', 'restart'];
 export const SERVER_SPECS: Readonly<Record<ServerName, ServerSpec>> = {
-  controller: { title: 'controller', yardstick: undefined, dialect: 'contract', parts: [...COMMON, 'commands', 'drain'] },
-  'nice-grpc': { title: 'bare nice-grpc', yardstick: ['nice-grpc'], dialect: 'contract', parts: [...COMMON, 'commands', 'drain'] },
+  controller: {
+    title: 'controller',
+    yardstick: undefined,
+    dialect: 'contract',
+    parts: [...COMMON, 'commands', 'drain'],
+  },
+  'nice-grpc': {
+    title: 'bare nice-grpc',
+    yardstick: ['nice-grpc'],
+    dialect: 'contract',
+    parts: [...COMMON, 'commands', 'drain'],
+  },
   // What heartbeats cost a bare server that acknowledges none of them, as the controller does not.
-  'nice-grpc-quiet': { title: 'nice-grpc, no acks', yardstick: ['nice-grpc', 'quiet'], dialect: 'contract', parts: ['heartbeats'] },
-  'grpc-js': { title: 'bare grpc-js', yardstick: ['grpc-js'], dialect: 'contract', parts: [...COMMON, 'commands', 'drain'] },
+  'nice-grpc-quiet': {
+    title: 'nice-grpc, no acks',
+    yardstick: ['nice-grpc', 'quiet'],
+    dialect: 'contract',
+    parts: ['heartbeats'],
+  },
+  'grpc-js': {
+    title: 'bare grpc-js',
+    yardstick: ['grpc-js'],
+    dialect: 'contract',
+    parts: [...COMMON, 'commands', 'drain'],
+  },
   http2: { title: 'http2 echo', yardstick: ['http2'], dialect: 'echo', parts: COMMON },
 };
 
@@ -108,7 +128,8 @@ export function createServerPlace(options: ServerPlaceOptions): ServerPlace {
       await Promise.race([
         waitUntil(
           `${SERVER_SPECS[name].title} listens`,
-          () => (listening = findListening(readFileSync(logFile).subarray(logBytes).toString())) !== undefined,
+          () =>
+            (listening = findListening(readFileSync(logFile).subarray(logBytes).toString())) !== undefined,
           { deadlineMs: START_DEADLINE_MS, everyMs: 5, signal },
         ),
         // Rejects if it ends before.

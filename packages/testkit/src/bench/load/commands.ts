@@ -1,6 +1,6 @@
 /** Commands of an operator: one at a time to one VM, and one order to all. Each counts when its result is recorded. */
 import type { Fleet } from './fleet.js';
-import type { HttpCaller } from './http-caller.js';
+import type { Operator } from './operator.js';
 import type { LoadAnswers } from './protocol.js';
 import type { UseMeter } from './use-meter.js';
 
@@ -10,7 +10,7 @@ const PATIENCE_MS = 120_000;
 /** From the request of an operator to the word that the result of the VM is recorded. */
 export async function roundTrips(
   fleet: Fleet,
-  operator: HttpCaller,
+  operator: Operator,
   count: number,
 ): Promise<LoadAnswers['roundTrips']> {
   const timesMs: number[] = [];
@@ -47,7 +47,7 @@ export async function roundTrips(
 /** From the request of an operator until the results of all VMs are recorded. */
 export async function drainAll(
   fleet: Fleet,
-  operator: HttpCaller,
+  operator: Operator,
   useMeter: UseMeter,
 ): Promise<LoadAnswers['drain']> {
   const done = new Set<string>();

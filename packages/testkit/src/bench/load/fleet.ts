@@ -4,7 +4,7 @@ import { readAnswer, type Answer } from '../wire/answer.js';
 import { ackFrames, connectFrame, vmName, type VmName } from '../wire/vm-messages.js';
 import { VERSION } from '@mig/common/version';
 import { COMMAND_SERVICE_NAME } from '@mig/common/wire/command-service';
-import { createHttpCaller } from './http-caller.js';
+import { postOnce } from './post-once.js';
 import type { Target } from './protocol.js';
 import { openVmStream, type VmStream } from './vm-stream.js';
 
@@ -104,11 +104,11 @@ export function createFleet({ target: first, vms: count, boot, onBroken }: Fleet
     vms,
 
     async announce() {
-      const { http: endpoint, ca, joinToken: token } = target;
-      const caller = createHttpCaller({ endpoint, ca, token, keepsConnection: false });
+      const { ca, joinToken: token } = target;
+      const options = { endpoint: new URL(target.http), ca, token };
       await forEach(vms, async (vm) => {
         const { vmId, poolId, orgId, bootId } = vm.name;
-        const answer = await caller.post(`/api/v1/vms/${vmId}/events`, {
+        const answer = await postOnce(options, `/api/v1/vms/${vmId}/events`, {
           type: 'vm_started',
           vm_id: vmId,
           pool_id: poolId,
@@ -120,7 +120,6 @@ export function createFleet({ target: first, vms: count, boot, onBroken }: Fleet
         });
         vm.sessionToken = typeof answer['session_token'] === 'string' ? answer['session_token'] : undefined;
       });
-      caller.close();
     },
 
     async connect() {

@@ -3,14 +3,14 @@ import { errorMessage } from '@mig/common/errors';
 import { startBeating, type Beating } from './beating.js';
 import { drainAll, roundTrips } from './commands.js';
 import { createFleet, type Fleet } from './fleet.js';
-import { createHttpCaller, type HttpCaller } from './http-caller.js';
+import { createOperator, type Operator } from './operator.js';
 import type { LoadAnswers, LoadReply, LoadRequest, Target } from './protocol.js';
 import { saturate } from './saturation.js';
 import { createUseMeter, type UseMeter } from './use-meter.js';
 
 interface Load {
   readonly fleet: Fleet;
-  readonly operator: HttpCaller;
+  readonly operator: Operator;
   readonly useMeter: UseMeter;
   beating: Beating | undefined;
 }
@@ -56,7 +56,7 @@ async function reconnect(target: Target): Promise<LoadAnswers['reconnect']> {
 }
 
 const serverOf = ({ http: endpoint, ca, operatorToken: token, pid }: Target) => ({
-  operator: createHttpCaller({ endpoint, ca, token, keepsConnection: true }),
+  operator: createOperator({ endpoint, ca, token }),
   useMeter: createUseMeter(pid),
 });
 

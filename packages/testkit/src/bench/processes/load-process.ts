@@ -13,7 +13,10 @@ const PROGRAM = fileURLToPath(new URL('../load/main.js', import.meta.url));
 /** Young objects of a load that sends as fast as it can live for a moment. */
 const SEMI_SPACE_MIB = 64;
 
-export function startLoad(options: { readonly core: number | undefined; readonly logFile: string }): LoadProcess {
+export function startLoad(options: {
+  readonly core: number | undefined;
+  readonly logFile: string;
+}): LoadProcess {
   const worker = startWorker({
     name: 'the load',
     args: [`--max-semi-space-size=${SEMI_SPACE_MIB}`, PROGRAM],

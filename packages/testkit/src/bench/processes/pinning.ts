@@ -12,19 +12,23 @@ export interface Pinning {
 
 export function findPinning(): Pinning {
   const none = (why: string): Pinning => ({ serverCore: undefined, loadCore: undefined, why });
-  if (spawnSync('taskset', ['--version'], { stdio: 'ignore' }).status !== 0) return none('there is no taskset');
+  if (spawnSync('taskset', ['--version'], { stdio: 'ignore' }).status !== 0)
+    return none('there is no taskset');
   const [serverCore, loadCore] = allowedCores();
   if (serverCore === undefined || loadCore === undefined) return none('there is only one core');
   return { serverCore, loadCore, why: '' };
 }
 
 /** The command that runs the program on that core alone; the program itself, if nothing is pinned. */
-export const pinned = (core: number | undefined, command: readonly [string, ...string[]]): [string, ...string[]] =>
-  core === undefined ? [...command] : ['taskset', '-c', String(core), ...command];
+export const pinned = (
+  core: number | undefined,
+  command: readonly [string, ...string[]],
+): [string, ...string[]] => (core === undefined ? [...command] : ['taskset', '-c', String(core), ...command]);
 
 function allowedCores(): number[] {
   try {
-    const [, list = ''] = /^Cpus_allowed_list:\s+(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+    const [, list = ''] =
+      /^Cpus_allowed_list:\s+(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
     return parseCores(list);
   } catch {
     return [];

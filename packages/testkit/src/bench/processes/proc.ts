@@ -9,7 +9,9 @@ export function cpuMs(pid: number): number | undefined {
   const text = read(`/proc/${pid}/stat`);
   // The name in parentheses may hold blanks: what follows it does not.
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
-  return fields === undefined ? undefined : ((Number(fields[11]) + Number(fields[12])) * 1_000) / TICKS_PER_SECOND;
+  return fields === undefined
+    ? undefined
+    : ((Number(fields[11]) + Number(fields[12])) * 1_000) / TICKS_PER_SECOND;
 }
 
 /** Memory that is in use, shared with others or not. */

@@ -2,34 +2,40 @@
 import { FLAG, FRAME_HEADER_BYTES } from './http2-frames.js';
 
 /** Called with the bytes of one thing; they are only valid during the call. */
-export type FrameHandler = (
-  type: number,
-  flags: number,
-  bytes: Buffer,
-  start: number,
-  end: number,
-) => void;
+export type FrameHandler = (type: number, flags: number, bytes: Buffer, start: number, end: number) => void;
 export type MessageHandler = (bytes: Buffer, start: number, end: number) => void;
 
 const MESSAGE_PREFIX_BYTES = 5;
 
 /** Takes pieces as they come. The streams are not told apart: there is one. */
 export function createFrameReader(handle: FrameHandler): (chunk: Buffer, length: number) => void {
-  return inPieces(FRAME_HEADER_BYTES, (bytes, at) => bytes.readUIntBE(at, 3), (bytes, start, end) =>
-    handle(bytes[start + 3] ?? 0, bytes[start + 4] ?? 0, bytes, start + FRAME_HEADER_BYTES, end),
+  return inPieces(
+    FRAME_HEADER_BYTES,
+    (bytes, at) => bytes.readUIntBE(at, 3),
+    (bytes, start, end) =>
+      handle(bytes[start + 3] ?? 0, bytes[start + 4] ?? 0, bytes, start + FRAME_HEADER_BYTES, end),
   );
 }
 
 /** Takes the payloads of DATA frames. */
-export function createMessageReader(handle: MessageHandler): (chunk: Buffer, start: number, end: number) => void {
-  const take = inPieces(MESSAGE_PREFIX_BYTES, (bytes, at) => bytes.readUInt32BE(at + 1), (bytes, start, end) =>
-    handle(bytes, start + MESSAGE_PREFIX_BYTES, end),
+export function createMessageReader(
+  handle: MessageHandler,
+): (chunk: Buffer, start: number, end: number) => void {
+  const take = inPieces(
+    MESSAGE_PREFIX_BYTES,
+    (bytes, at) => bytes.readUInt32BE(at + 1),
+    (bytes, start, end) => handle(bytes, start + MESSAGE_PREFIX_BYTES, end),
   );
   return (chunk, start, end) => take(chunk, end, start);
 }
 
 /** Where the data of a DATA frame begins and ends, without its padding. */
-export function dataRange(flags: number, bytes: Buffer, start: number, end: number): readonly [number, number] {
+export function dataRange(
+  flags: number,
+  bytes: Buffer,
+  start: number,
+  end: number,
+): readonly [number, number] {
   return (flags & FLAG.padded) === 0 ? [start, end] : [start + 1, end - (bytes[start] ?? 0)];
 }
 

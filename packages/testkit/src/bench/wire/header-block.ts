@@ -1,7 +1,15 @@
 /** A header block of HPACK (RFC 7541) without Huffman codes and without the dynamic table: the same bytes on every connection. */
 
 /** Indexes in the static table, appendix A. */
-const STATIC = { authority: 1, methodPost: 3, path: 4, schemeHttp: 6, schemeHttps: 7, authorization: 23, contentType: 31 };
+const STATIC = {
+  authority: 1,
+  methodPost: 3,
+  path: 4,
+  schemeHttp: 6,
+  schemeHttps: 7,
+  authorization: 23,
+  contentType: 31,
+};
 const INDEXED = 0x80;
 const NEVER_INDEXED = 0x10;
 
@@ -22,7 +30,9 @@ export function headerBlock({ scheme, authority, path, token }: RequestHead): Bu
     literal(integer(STATIC.path, 4, 0), path),
     literal(integer(STATIC.contentType, 4, 0), 'application/grpc'),
     literal(Buffer.concat([Buffer.of(0), text('te')]), 'trailers'),
-    ...(token === undefined ? [] : [literal(integer(STATIC.authorization, 4, NEVER_INDEXED), `Bearer ${token}`)]),
+    ...(token === undefined
+      ? []
+      : [literal(integer(STATIC.authorization, 4, NEVER_INDEXED), `Bearer ${token}`)]),
   ]);
 }
 

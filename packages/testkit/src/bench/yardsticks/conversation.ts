@@ -20,7 +20,8 @@ export function createConversation({ quiet }: { readonly quiet: boolean }): Conv
   let heartbeats = 0;
   let commands = 0;
 
-  const answer = (peer: Peer, message: NonNullable<ControllerMessage['message']>): void => peer.push({ message });
+  const answer = (peer: Peer, message: NonNullable<ControllerMessage['message']>): void =>
+    peer.push({ message });
 
   return {
     take({ message }, peer) {
@@ -49,7 +50,11 @@ export function createConversation({ quiet }: { readonly quiet: boolean }): Conv
         case 'deregisterRequest':
           answer(peer, {
             $case: 'deregisterResult',
-            value: { requestId: message.value.requestId, outcome: DeregisterResultOutcome.OUTCOME_NOT_MANAGED, message: '' },
+            value: {
+              requestId: message.value.requestId,
+              outcome: DeregisterResultOutcome.OUTCOME_NOT_MANAGED,
+              message: '',
+            },
           });
           return;
         case 'commandAck':

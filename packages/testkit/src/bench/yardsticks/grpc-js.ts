@@ -15,7 +15,8 @@ export async function listenWithGrpcJs(host: string, conversation: Conversation)
         responseStream: true,
         requestSerialize: (message: MIGletMessage) => Buffer.from(MIGletMessage.encode(message).finish()),
         requestDeserialize: (bytes: Buffer) => MIGletMessage.decode(bytes),
-        responseSerialize: (message: ControllerMessage) => Buffer.from(ControllerMessage.encode(message).finish()),
+        responseSerialize: (message: ControllerMessage) =>
+          Buffer.from(ControllerMessage.encode(message).finish()),
         responseDeserialize: (bytes: Buffer) => ControllerMessage.decode(bytes),
       },
     },

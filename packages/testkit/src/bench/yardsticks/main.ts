@@ -14,7 +14,8 @@ const LISTENERS: Readonly<Record<string, (host: string, conversation: Conversati
 
 const [kind = '', quiet] = process.argv.slice(2);
 const listen = LISTENERS[kind];
-if (listen === undefined) throw new Error(`there is no yardstick "${kind}": use ${Object.keys(LISTENERS).join(', ')}`);
+if (listen === undefined)
+  throw new Error(`there is no yardstick "${kind}": use ${Object.keys(LISTENERS).join(', ')}`);
 const conversation = createConversation({ quiet: quiet === 'quiet' });
 const grpcPort = await listen(HOST, conversation);
 const httpPort = await listenWithHttp(HOST, conversation);

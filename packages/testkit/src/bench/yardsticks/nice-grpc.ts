@@ -19,7 +19,10 @@ export async function listenWithNiceGrpc(host: string, conversation: Conversatio
 }
 
 /** What is to be sent, as cheap as an async iterable can be. */
-function createOutbox(): AsyncIterable<ControllerMessage> & { push(message: ControllerMessage): void; end(): void } {
+function createOutbox(): AsyncIterable<ControllerMessage> & {
+  push(message: ControllerMessage): void;
+  end(): void;
+} {
   const waiting: ControllerMessage[] = [];
   let wake: ((result: IteratorResult<ControllerMessage>) => void) | undefined;
   let ended = false;
