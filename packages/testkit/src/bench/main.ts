@@ -6,6 +6,7 @@ import { errorMessage } from '@mig/common/errors';
 import { runBench } from './bench.js';
 import { FIGURES } from './figures.js';
 import { RATIOS_TO, toGoals } from './goals.js';
+import { interruptible } from './interruptible.js';
 import { describeMachine, machineLine, type Machine } from './machine.js';
 import { BENCH_HELP, hasRatios, readBenchOptions, type BenchOptions } from './options.js';
 import { toSvg } from './plot.js';
@@ -34,7 +35,7 @@ async function main(): Promise<number> {
 async function measure(options: BenchOptions): Promise<number> {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'mig-bench-'));
   const progress = createProgress(process.stderr);
-  const interruption = interruptible();
+  const signal = interruptible();
   const measured: Measured[] = [];
   const startedMs = performance.now();
   try {
@@ -47,7 +48,7 @@ async function measure(options: BenchOptions): Promise<number> {
       folder,
       pinning,
       progress,
-      signal: interruption.signal,
+      signal,
       onMeasured(one) {
         measured.push(one);
         const minutes = ((performance.now() - startedMs) / 60_000).toFixed(1);
@@ -59,7 +60,7 @@ async function measure(options: BenchOptions): Promise<number> {
     report(options, machine, measured);
     return 0;
   } catch (error) {
-    if (interruption.signal.aborted) return 130;
+    if (signal.aborted) return 130;
     process.stderr.write(`bench: ${errorMessage(error)}\n`);
     return 1;
   } finally {
@@ -82,18 +83,6 @@ function report(options: BenchOptions, machine: Machine, measured: readonly Meas
       `${JSON.stringify({ madeAt: new Date().toISOString(), machine, options, figures: FIGURES, summaries, runs: measured }, null, 2)}\n`,
     );
   if (options.svgFile !== undefined) writeFileSync(options.svgFile, toSvg(summaries));
-}
-
-/** The first signal ends the bench in order, which is quick; a second one is not needed, and ends it at once. */
-function interruptible(): { readonly signal: AbortSignal } {
-  const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      if (controller.signal.aborted) process.exit(130);
-      controller.abort(new Error(`ended by ${name}`));
-    });
-  }
-  return { signal: controller.signal };
 }
 
 process.exitCode = await main();
