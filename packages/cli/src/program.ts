@@ -5,6 +5,8 @@ import { EXIT, type ExitCode } from './errors.js';
 import type { Io } from './io.js';
 import { createColours } from './output/colour.js';
 import type { GlobalOptions } from './session.js';
+import { addAccess } from './tree/access.js';
+import { addCerts } from './tree/certs.js';
 import { addCordon, addUncordon } from './tree/cordon.js';
 import { addDrain, addUndrain, addWait } from './tree/drains.js';
 import { addDescribe, addEvents, addGet } from './tree/observe.js';
@@ -31,8 +33,26 @@ export function createProgram(io: Io): Program {
     .description('Look after fleets of self-hosted GitHub Actions runners on VMs.')
     .version(`migctl ${VERSION}`, '-V, --version', 'print the version of migctl')
     .addOption(
-      new Option('--server <url>', 'address of the controller (MIGCTL_SERVER, else http://127.0.0.1:8080)'),
+      new Option(
+        '--server <url>',
+        'address of the controller (MIGCTL_SERVER, else that of the context, else http://127.0.0.1:8080)',
+      ),
     )
+    .addOption(
+      new Option(
+        '--context <name>',
+        'the controller that you are logged in at under this name (MIGCTL_CONTEXT)',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--token-file <file>',
+        'file with a token (MIGCTL_TOKEN_FILE, MIGCTL_TOKEN, else that of the context); - is standard input',
+      ),
+    )
+    .addOption(new Option('--ca-file <file>', "authority of the controller's certificate (MIGCTL_CA_FILE)"))
+    .addOption(new Option('--cert-file <file>', 'client certificate (MIGCTL_CERT_FILE)'))
+    .addOption(new Option('--key-file <file>', 'its key (MIGCTL_KEY_FILE)'))
     .addOption(
       new Option('--request-timeout <duration>', 'how long one request to the controller may take')
         .argParser(positiveDurationArgument)
@@ -62,6 +82,8 @@ export function createProgram(io: Io): Program {
   addCordon(command, act);
   addUncordon(command, act);
   addOperations(command, act);
+  addAccess(command, act);
+  addCerts(command, act);
   addCompletion(command, io, finish);
   addVersion(command, act);
   return { command, exitCode: () => exitCode };

@@ -1,6 +1,15 @@
 /** The controller's configuration: every key with its default and bounds. config/controller.yaml is its annotated sample. */
 import * as z from 'zod';
 import { duration, id, integer, port } from '@mig/common/config/fields';
+import {
+  assertNotExposed,
+  authSection,
+  insecureField,
+  limitsShape,
+  poolAuthShape,
+  portTls,
+  tlsSection,
+} from './auth/auth-config.js';
 import { LOG_LEVELS } from '@mig/common/domain/log-level';
 
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
@@ -13,9 +22,13 @@ export const controllerConfigSchema = z
     log: section({
       level: z.enum(LOG_LEVELS).default('info').describe('verbosity of the log'),
     }),
+    insecure: insecureField,
+    auth: authSection.describe('who gets in'),
+    tls: tlsSection.describe('certificate of both ports'),
     http: section({
       host: z.string().min(1).default('127.0.0.1').describe('address that HTTP listens on'),
       port: port(8080).describe('port of HTTP; 0 = any free one'),
+      tls: portTls(),
     }),
     grpc: section({
       host: z.string().min(1).default('127.0.0.1').describe('address that gRPC listens on'),
@@ -24,15 +37,7 @@ export const controllerConfigSchema = z
         .string()
         .default('')
         .describe('HOST:PORT that MIGlets are told to connect to; empty = they use their own grpc_endpoint'),
-      tls: section({
-        enabled: z
-          .literal(
-            false,
-            'TLS is not available yet: put a proxy that ends TLS before the controller, and leave this false',
-          )
-          .default(false)
-          .describe('TLS on the gRPC port'),
-      }),
+      tls: portTls(),
     }),
     github: section({
       auth: z
@@ -136,6 +141,7 @@ export const controllerConfigSchema = z
                 z.literal(''),
               ])
               .default(''),
+            ...poolAuthShape,
           })
           .refine(({ repository, runner_group }) => repository === '' || runner_group === '', {
             message: 'expected no runner_group beside repository: a repository has none',
@@ -168,6 +174,7 @@ export const controllerConfigSchema = z
       vms: duration(DAY, 60_000, 31_536_000_000).describe('a VM that is gone is forgotten after this'),
     }),
     limits: section({
+      ...limitsShape,
       open_commands_per_vm: integer(1_000, 1, 100_000).describe(
         'unfinished commands of one VM; more are refused',
       ),
@@ -180,6 +187,7 @@ export const controllerConfigSchema = z
       ),
     }),
   })
+  .superRefine(assertNotExposed)
   .superRefine(({ github, pools }, context) => {
     const expect = (holds: boolean, path: string[], message: string): void => {
       if (!holds) context.addIssue({ code: 'custom', path, message });

@@ -3,13 +3,17 @@ import { setMaxListeners } from 'node:events';
 import type { Clock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
+import { isLoopback } from './auth/auth-config.js';
+import { maySee } from './auth/http-guard.js';
 import type { ControllerConfig } from './config.js';
 import { loadControllerId } from './controller-id.js';
 import { createControllerParts } from './controller-parts.js';
 import type { Fetch } from './github/client/fetch.js';
 import { createHttpServer } from './http/server.js';
+import { openGates } from './open-gates.js';
 import { STOPPING_MESSAGE, crashWindowMs, sayFarewell } from './services/farewell.js';
 import { createGrpcServer } from './services/grpc-server.js';
+import { createStreamAdmission } from './services/stream-admission.js';
 import { openFileStore } from './store/file/file-store.js';
 
 export interface ControllerDeps {
@@ -58,6 +62,11 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   // Each stream that has not said yet whose it is listens.
   setMaxListeners(0, stopping.signal);
   const parts = createControllerParts({ ...deps, controllerId, store, stopping: stopping.signal });
+  const gates = await openGates({ config, parts, clock, logger }).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  const { auth, reach } = gates;
   const { fleet, links, feed, queue, drains, delivery, losses, fence, heartbeatPolicy } = parts;
   const { unusedRegistrations } = parts;
   const { controllerEvents, github, webhooks, reconciler, inFlight } = parts;
@@ -66,15 +75,22 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   const http = await createHttpServer(
     {
       ...parts,
+      auth,
       logger: logger.child({ part: 'http' }),
       version: deps.version,
       now: () => clock.now(),
       monotonicMs: () => clock.monotonicMs(),
       drainIdOf: (vmId) => drains.drainIdOf(vmId),
       notReady: () =>
-        [stopping.signal.aborted ? 'the controller is stopping' : undefined, store.problem()].filter(
-          (reason) => reason !== undefined,
-        ),
+        [
+          stopping.signal.aborted ? 'the controller is stopping' : undefined,
+          store.problem(),
+          auth.problem(),
+        ].filter((reason) => reason !== undefined),
+      warnings: gates.warnings,
+      limitsReached: () => auth.limits.counts(),
+      tls: gates.tlsOf('http'),
+      maySeeDrain: (request, { id }) => (reach.drain(id) ?? []).every((poolId) => maySee(request, poolId)),
       grpcEndpoint: () =>
         config.grpc.advertised_endpoint ||
         (isLoopback(config.grpc.host) ? `${config.grpc.host}:${grpcPort}` : ''),
@@ -83,6 +99,11 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   );
   const grpc = createGrpcServer({
     ...parts,
+    admission: createStreamAdmission(
+      { ...auth, clock, logger: logger.child({ part: 'auth' }) },
+      { sessionLifetimeMs: config.auth.session.lifetime },
+    ),
+    tls: gates.tlsOf('grpc'),
     logger: logger.child({ part: 'grpc' }),
     version: deps.version,
     heartbeatIntervalMs: heartbeatPolicy.intervalMs,
@@ -108,6 +129,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     httpPort = await http.listen(config.http.host, config.http.port);
   } catch (error) {
     await Promise.allSettled([grpc.stop(0), http.stop(0)]);
+    gates.stop();
+    await gates.close();
     await store.close();
     throw error;
   }
@@ -119,6 +142,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     losses.sweep();
     fence.sweep();
     controllerEvents.sweep();
+    auth.sweep();
   });
   every(FORGET_MS, () => {
     fleet
@@ -134,6 +158,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     const deadlineMs = clock.monotonicMs() + config.shutdown.deadline;
     const remainingMs = (): number => Math.max(0, deadlineMs - clock.monotonicMs());
     stopping.abort();
+    gates.stop();
     for (const timer of timers) clock.clearTimer(timer);
     delivery.stop();
     heartbeatPolicy.stop();
@@ -158,6 +183,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await within(reconcilerStopped ?? Promise.resolve(), remainingMs());
     await losses.stop();
     await drains.stop();
+    await gates.close();
     await store.close();
   }
 
@@ -171,6 +197,3 @@ async function within(work: Promise<void>, patienceMs: number): Promise<void> {
   const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, patienceMs)));
   await Promise.race([work, patience]).finally(() => clearTimeout(timer));
 }
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || host.startsWith('127.');

@@ -5,6 +5,7 @@ import { readCommandLine } from '@mig/common/config/command-line';
 import { MigError, errorMessage } from '@mig/common/errors';
 import { createLogger } from '@mig/common/logger';
 import { VERSION } from '@mig/common/version';
+import { hasTls } from './auth/auth-config.js';
 import { controllerConfigSchema } from './config.js';
 import { startController } from './controller.js';
 import { createProxiedFetch, proxySettingsOf } from './github/client/fetch.js';
@@ -59,7 +60,7 @@ async function main(): Promise<number> {
   logger.info(
     {
       event: 'listening',
-      http: `http://${config.http.host}:${controller.httpPort}`,
+      http: `${hasTls(config, 'http') ? 'https' : 'http'}://${config.http.host}:${controller.httpPort}`,
       grpc: `${config.grpc.host}:${controller.grpcPort}`,
       dataDir: config.data_dir,
       version: VERSION,

@@ -67,6 +67,8 @@ export async function startTestController(options: TestControllerOptions = {}): 
   await writeFile(tokenFile, `${GITHUB_TOKEN}\n`);
   const config = controllerConfigSchema.parse({
     data_dir: path.join(directory, 'data'),
+    // What is not about credentials is tested without them.
+    insecure: true,
     http: { port: 0 },
     grpc: { port: 0 },
     controller_id: TEST_CONTROLLER_ID,

@@ -1,5 +1,5 @@
 /** A MIGlet for tests: a bare gRPC stream on which bytes go out as the test says, and everything that comes in is kept. */
-import { Client, credentials, type ClientDuplexStream, type StatusObject } from '@grpc/grpc-js';
+import { Client, Metadata, credentials, type ClientDuplexStream, type StatusObject } from '@grpc/grpc-js';
 import type {
   CommandMessage,
   ConnectRequest,
@@ -31,7 +31,7 @@ export interface TestMiglet {
 }
 
 /** Opens a stream and says nothing. */
-export function openStream(grpcPort: number): TestMiglet {
+export function openStream(grpcPort: number, metadata = new Metadata()): TestMiglet {
   const client = new Client(`127.0.0.1:${grpcPort}`, credentials.createInsecure(), {
     'grpc.max_send_message_length': -1,
     'grpc.use_local_subchannel_pool': 1,
@@ -40,6 +40,7 @@ export function openStream(grpcPort: number): TestMiglet {
     commandServiceDefinition.streamCommands.path,
     (bytes: Buffer) => bytes,
     (bytes: Buffer) => bytes,
+    metadata,
   );
   const received: ControllerMessage[] = [];
   call.on('data', (bytes: Buffer) => received.push(decodeControllerMessage(bytes)));

@@ -35,6 +35,35 @@ export const migletConfigSchema = (defaultVmId: string) =>
         .describe(
           'gRPC of the controller, HOST:PORT; empty = as the controller says, or port 50051 of the HTTP host',
         ),
+      tls: section({
+        ca_file: z
+          .string()
+          .default('')
+          .describe("authority of the controller's certificate (PEM); empty = those of Node"),
+        cert_file: z.string().default('').describe('client certificate of this VM (PEM); empty = none'),
+        key_file: z.string().default('').describe('its key (PEM)'),
+      }),
+      join: section({
+        method: z
+          .enum(['auto', 'none', 'token', 'gce', 'aws', 'mtls'])
+          .default('auto')
+          .describe(
+            'how this VM proves that it belongs to its pool; auto = token if token_file is set, else none',
+          ),
+        token_file: z
+          .string()
+          .default('')
+          .describe('file with the join token of the pool, or the one-time token of aws; read when it joins'),
+        audience: z
+          .string()
+          .default('')
+          .describe("of the identity token that Google's metadata server is asked for, as the pool says"),
+        metadata_url: z
+          .string()
+          .regex(/^$|^http:\/\//, 'expected an http:// URL')
+          .default('')
+          .describe("where the cloud's metadata server is; empty = its own address"),
+      }),
       reconnect_first: duration('5s', 100, 600_000).describe(
         'bound of the first wait before connecting again',
       ),

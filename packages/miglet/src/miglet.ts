@@ -13,8 +13,12 @@ import type { MigletConfig } from './config.js';
 import { announce, announceEarlierBoots } from './controller-link/announcer.js';
 import { createCommandIntake } from './controller-link/command-intake.js';
 import { createControllerLink } from './controller-link/controller-link.js';
+import { createLinkDispatcher, readLinkTls } from './controller-link/link-tls.js';
+import { createCredentials } from './controller-link/credentials.js';
 import type { BootFile } from './host/boot-file.js';
+import type { ReadJoinProof } from './host/join-proof.js';
 import { thisPlatform } from './host/platform.js';
+import type { SessionFile } from './host/session-file.js';
 import type { CommandJournal, EarlierBoot, EventJournal } from './journal/journal.js';
 import { limitsOf, settingsOf } from './limits.js';
 import { createMigletMachine } from './machine/miglet-machine.js';
@@ -33,6 +37,10 @@ export interface MigletHost {
   readonly commands: CommandJournal;
   /** Milliseconds since the machine's start, by which the journals count; default: they do not. */
   readonly uptimeMs?: () => number;
+  /** What it joins by; default: nothing. */
+  readonly joinProof?: ReadJoinProof | undefined;
+  /** Where its session outlives the process; default: nowhere. */
+  readonly session?: SessionFile;
   readonly runner: MigletActors['runner'];
   readonly configureRunner: MigletActors['configureRunner'];
   /** What takes long just now, for a person; empty = nothing does. Default: nothing ever does. */
@@ -84,6 +92,17 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     (id, type, parameters) => executeCommand(id, type, parameters, commandEffects),
     logger,
   );
+  const dispatcher = createLinkDispatcher(config.controller.tls);
+  const credentials = createCredentials({
+    dispatcher,
+    identity,
+    bootId: boot.bootId,
+    endpoint: config.controller.endpoint,
+    readProof: host.joinProof,
+    file: host.session,
+    clock,
+    logger,
+  });
   const link = createControllerLink({
     identity,
     bootId: boot.bootId,
@@ -91,7 +110,10 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
       endpoint: grpcEndpoint || defaultGrpcEndpoint(config.controller.endpoint),
       keepaliveMs: config.controller.keepalive,
       keepaliveTimeoutMs: config.controller.keepalive_timeout,
+      credentials,
+      tls: config.controller.endpoint.startsWith('https:') ? readLinkTls(config.controller.tls) : undefined,
     }),
+    onSessionToken: (token, expiresInMs) => credentials.renew(token, expiresInMs),
     events: host.events,
     commands: host.commands,
     intake,
@@ -151,7 +173,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
           link.emitEvent('vm_started', { version: VERSION, miglet_state: status().state, ...thisPlatform() });
         if (!host.events.retry())
           return retryable('the announcement cannot be journaled: free space in the state folder');
-        const to = { identity, endpoint: config.controller.endpoint };
+        const to = { identity, endpoint: config.controller.endpoint, credentials, dispatcher };
         const told = await announceEarlierBoots(earlierBoots, to, logger, signal);
         const outcome =
           told.kind === 'ok'

@@ -43,6 +43,7 @@ describe('a legacy MIGlet at our controller', () => {
     controller = await startController({
       config: controllerConfigSchema.parse({
         data_dir: path.join(folder, 'data'),
+        insecure: true,
         http: { port: 0 },
         grpc: { port: 0 },
         github: {

@@ -143,7 +143,7 @@ describe('commands that cannot be carried out', () => {
       'all are completed',
       async () => {
         const commands = (await system?.commands(VM)) ?? [];
-        const mine = commands.filter((command) => command.created_by === 'operator').slice(-3);
+        const mine = commands.filter((command) => command.created_by === 'first-admin').slice(-3);
         return mine.length === 3 && mine.every((command) => command.state === 'completed') ? mine : undefined;
       },
       20_000,

@@ -32,6 +32,7 @@ beforeEach(async () => {
     env: {
       PATH: process.env['PATH'],
       CONTROLLER_CONTROLLER_ID: 'k3x9',
+      CONTROLLER_INSECURE: 'true',
       CONTROLLER_GITHUB_AUTH: 'token',
       CONTROLLER_GITHUB_ORG: 'acme',
       CONTROLLER_GITHUB_API_URL: github.apiUrl,

@@ -78,6 +78,7 @@ async function startWorld(switches: Readonly<Record<string, string>> = {}): Prom
     env: {
       PATH: process.env['PATH'],
       CONTROLLER_CONTROLLER_ID: 'k3x9',
+      CONTROLLER_INSECURE: 'true',
       CONTROLLER_GITHUB_AUTH: 'token',
       CONTROLLER_GITHUB_ORG: 'acme',
       CONTROLLER_GITHUB_API_URL: github.apiUrl,

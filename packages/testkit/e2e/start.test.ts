@@ -33,7 +33,8 @@ describe('a start', () => {
     const job = await until(
       'the controller knows that the job has ended',
       async () => {
-        const response = await fetch(`${system.http}/api/v1/workflow-jobs`);
+        const authorization = `Bearer ${system.adminToken}`;
+        const response = await fetch(`${system.http}/api/v1/workflow-jobs`, { headers: { authorization } });
         const { workflow_jobs: jobs } = (await response.json()) as { workflow_jobs: WorkflowJobResource[] };
         return jobs.find(({ status }) => status === 'completed');
       },

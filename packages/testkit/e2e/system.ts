@@ -1,6 +1,6 @@
 /** The whole system in a test: `npm start`'s program as a process on free ports, and migctl as an operator runs it. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -53,11 +53,18 @@ export function run(file: string, args: readonly string[], env: Record<string, s
   };
 }
 
-export const startDemoProcess = (args: readonly string[]): Running => run(DEMO, args);
+/** The demo logs migctl in: in a file of its own, not in that of whoever runs the tests. */
+export function startDemoProcess(args: readonly string[]): Running {
+  const at = args.indexOf('--data-dir');
+  return run(DEMO, args, { MIGCTL_CONFIG: contextsIn(at < 0 ? os.tmpdir() : (args[at + 1] ?? '')) });
+}
+
+const contextsIn = (folder: string): string => path.join(folder, 'mig-e2e-contexts.json');
 
 export interface System {
   readonly dataDirectory: string;
   readonly http: string;
+  readonly adminToken: string;
   readonly demo: Running;
   migctl(...args: string[]): Promise<Finished>;
   startMigctl(...args: string[]): Running;
@@ -92,17 +99,26 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     () => /HTTP (http:\/\/\S+),/.exec(demo.output())?.[1],
     20_000,
   );
+  // By then migctl is logged in.
+  await until('the demo is up', () => demo.output().includes('Try, in another terminal'), 20_000);
   const github = /GitHub listens on (http:\/\/\S+)/.exec(demo.output())?.[1] ?? '';
+  const adminToken = readFileSync(
+    path.join(dataDirectory, 'controller_data', '.auth', 'admin-token'),
+    'utf8',
+  ).trim();
+  const authorization = `Bearer ${adminToken}`;
   const get = async <T>(route: string): Promise<T> => {
-    const response = await fetch(`${endpoint}/api/v1/${route}`);
+    const response = await fetch(`${endpoint}/api/v1/${route}`, { headers: { authorization } });
     if (!response.ok) throw new Error(`GET ${route}: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
   };
-  const startMigctl = (...args: string[]): Running => run(MIGCTL, [...args, '--server', endpoint]);
+  const startMigctl = (...args: string[]): Running =>
+    run(MIGCTL, [...args, '--server', endpoint], { MIGCTL_CONFIG: contextsIn(dataDirectory) });
 
   return {
     dataDirectory,
     http: endpoint,
+    adminToken,
     demo,
     startMigctl,
     migctl: (...args) => startMigctl(...args).finished,
@@ -112,7 +128,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     async submit(vmId, type, parameters = {}) {
       const response = await fetch(`${endpoint}/api/v1/vms/${vmId}/commands`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', authorization },
         body: JSON.stringify({ type, parameters }),
       });
       if (response.status !== 202)

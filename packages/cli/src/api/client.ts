@@ -1,6 +1,17 @@
 /** The operator API, call by call. Answers are checked against their schemas; what is unknown in them is kept. */
 import * as z from 'zod';
 import {
+  auditPageSchema,
+  createdTokenSchema,
+  tokenListSchema,
+  tokenSchema,
+  whoamiSchema,
+  type CreateTokenBody,
+  type CreatedTokenResource,
+  type TokenResource,
+  type WhoamiResource,
+} from '@mig/common/api/auth-resource';
+import {
   commandListSchema,
   commandSchema,
   type CommandResource,
@@ -98,6 +109,18 @@ export interface Client {
   getGitHub(): Promise<GitHubResource>;
   /** All pages, by place and name. */
   listRunners(filter: RunnerFilter): Promise<RunnerRowResource[]>;
+  whoami(): Promise<WhoamiResource>;
+  createToken(body: CreateTokenBody): Promise<CreatedTokenResource>;
+  /** All pages, oldest first. */
+  listTokens(): Promise<TokenResource[]>;
+  /** May be retried. */
+  revokeToken(tokenId: string): Promise<TokenResource>;
+  /** May be retried. */
+  releaseVm(vmId: string): Promise<void>;
+  /** Every line of the audit log, oldest first. */
+  auditLines(): Promise<string[]>;
+  /** At least the newest `count` lines, if there are so many, oldest first. */
+  auditTail(count: number): Promise<string[]>;
   /** Asks next to nothing. A controller that has answered once is waited for when it goes away. */
   touch(): Promise<void>;
   /** The same controller, asked with patience while it restarts. */
@@ -217,6 +240,29 @@ export function createClient(deps: RetryDeps, patience?: Patience): Client {
           query: { vm_id: vmId, findings: findings?.toString() },
         },
         (page) => page.runners,
+      ),
+    whoami: () => ask(whoamiSchema, { method: 'GET', path: '/api/v1/whoami' }),
+    createToken: (body) => ask(createdTokenSchema, { method: 'POST', path: '/api/v1/tokens', body }),
+    listTokens: () =>
+      askAll(tokenListSchema, { method: 'GET', path: '/api/v1/tokens' }, (page) => page.tokens),
+    revokeToken: (tokenId) =>
+      ask(tokenSchema, {
+        method: 'DELETE',
+        path: `/api/v1/tokens/${encodeURIComponent(tokenId)}`,
+        repeatable: true,
+      }),
+    releaseVm: async (vmId) =>
+      void (await ask(z.object({ vm_id: z.string() }), {
+        method: 'POST',
+        path: `${vmPath(vmId)}/release`,
+        repeatable: true,
+      })),
+    auditLines: () => askAll(auditPageSchema, { method: 'GET', path: '/api/v1/audit' }, (page) => page.lines),
+    auditTail: (count) =>
+      askAll(
+        auditPageSchema,
+        { method: 'GET', path: '/api/v1/audit', query: { count } },
+        (page) => page.lines,
       ),
     touch: async () =>
       void (await ask(vmListSchema, { method: 'GET', path: '/api/v1/vms', query: { limit: 1 } })),

@@ -33,13 +33,15 @@ export interface HttpOptions {
   readonly server: string;
   readonly requestTimeoutMs: number;
   readonly interrupted: AbortSignal;
+  /** Sent as `Authorization: Bearer`; undefined = none. */
+  readonly token?: string | undefined;
 }
 
 /** Sends the request once. `withinMs` shortens the time that it may take. */
 export type Http = (call: Call, withinMs?: number) => Promise<Attempt>;
 
 /** @throws InterruptedError, and nothing else */
-export function createHttp({ fetch, server, requestTimeoutMs, interrupted }: HttpOptions): Http {
+export function createHttp({ fetch, server, requestTimeoutMs, interrupted, token }: HttpOptions): Http {
   return async (call, withinMs = Infinity) => {
     const timeoutMs = Math.max(1, Math.min(requestTimeoutMs, withinMs));
     if (interrupted.aborted) throw new InterruptedError();
@@ -52,6 +54,7 @@ export function createHttp({ fetch, server, requestTimeoutMs, interrupted }: Htt
         method: call.method,
         headers: {
           accept: 'application/json',
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
           ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
           ...call.headers,
         },
@@ -108,6 +111,9 @@ function parseJson(text: string): unknown {
 /** The detail of a problem mostly names the remedy itself; this is what is left to say. */
 function hintFor(problemCode: string, detail: string): string | undefined {
   const hints: Readonly<Record<string, string>> = {
+    unauthenticated:
+      'see `migctl login --help`; on the machine of the controller, its log says where the admin token is',
+    forbidden: 'see `migctl whoami` for what your credential may',
     'unknown-vm': 'see `migctl get vms` for the VMs that this controller knows',
     'unknown-command': 'see `migctl get commands` for the commands that this controller knows',
     'not-cancellable': 'see `migctl get commands` for what became of it',

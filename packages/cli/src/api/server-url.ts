@@ -1,6 +1,6 @@
 import { UsageError } from '../errors.js';
 
-const DEFAULT_SERVER = 'http://127.0.0.1:8080';
+export const DEFAULT_SERVER = 'http://127.0.0.1:8080';
 
 /**
  * The address of the controller, without a slash at its end: `--server`, else MIGCTL_SERVER, else

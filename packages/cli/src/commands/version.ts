@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { VERSION } from '@mig/common/version';
+import { secureFetch } from '../access/secure-fetch.js';
 import { createHttp } from '../api/http.js';
 import { EXIT, type ExitCode } from '../errors.js';
 import { toJson } from '../output/format.js';
@@ -11,9 +12,12 @@ const MAX_WAIT_MS = 2_000;
 const healthSchema = z.object({ version: z.string() });
 
 /** `version`: of migctl, and of the controller if one answers. */
-export async function showVersion({ io, server }: Session, output: 'table' | 'json'): Promise<ExitCode> {
+export async function showVersion(
+  { io, server, connection }: Session,
+  output: 'table' | 'json',
+): Promise<ExitCode> {
   const http = createHttp({
-    fetch: io.fetch,
+    fetch: secureFetch(io.fetch, connection.tls),
     server,
     requestTimeoutMs: MAX_WAIT_MS,
     interrupted: io.interrupted,

@@ -1,6 +1,6 @@
 /** Names from the controller, for completion: at once or not at all, and never an error. */
 import { isValidId } from '@mig/common/domain/ids';
-import { resolveServer } from '../api/server-url.js';
+import { resolveConnection } from '../access/connection.js';
 import type { Io } from '../io.js';
 
 /** Whoever pressed Tab does not wait longer than this, milliseconds. */
@@ -38,8 +38,13 @@ export const fetchWorkflowJobIds = async (io: Io, server: string | undefined): P
 
 async function ask(io: Io, server: string | undefined, path: string): Promise<unknown> {
   try {
-    const url = `${resolveServer(server, io.env)}/api/v1/${path}limit=${MAX_NAMES}`;
-    const response = await io.fetch(url, { signal: AbortSignal.timeout(MAX_WAIT_MS) });
+    const connection = resolveConnection({ server }, io.env);
+    const { token } = connection;
+    const url = `${connection.server}/api/v1/${path}limit=${MAX_NAMES}`;
+    const response = await io.fetch(url, {
+      signal: AbortSignal.timeout(MAX_WAIT_MS),
+      ...(token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } }),
+    });
     return await response.json();
   } catch {
     // A shell that completes has no place for an error.

@@ -4,7 +4,7 @@ import { MAX_DEADLINE_MS } from '@mig/common/domain/command-types';
 import { isValidId } from '@mig/common/domain/ids';
 import { parseDuration } from '@mig/common/config/duration';
 import type { ExitCode } from '../errors.js';
-import { FORMATS, type Format } from '../output/format.js';
+import { FORMATS, PAGE_FORMATS, type Format, type PageFormat } from '../output/format.js';
 import type { Session } from '../session.js';
 
 /** Runs a command with a session, and keeps its exit code. Given to every part of the tree. */
@@ -64,6 +64,14 @@ export const poolOption = (help: string): Option => new Option('--pool <pool>', 
 
 export const formatOption = (formats: readonly string[] = FORMATS): Option =>
   new Option('-o, --output <format>', 'form of what is printed').choices(formats).default('table');
+
+/** For `describe`. */
+export const pageFormatOption = (): Option =>
+  new Option('-o, --output <format>', 'form of what is printed').choices(PAGE_FORMATS).default('text');
+
+export interface PageOptions {
+  readonly output: PageFormat;
+}
 
 export const noHeadersOption = (): Option => new Option('--no-headers', 'leave out the titles of a table');
 

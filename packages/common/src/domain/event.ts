@@ -41,6 +41,8 @@ export const CONTROLLER_EVENT_TYPES = [
   'job_disagreement',
   /** A stored file was torn or foreign: `data.file`, `data.reason`, and what it is called now in `data.set_aside_as`. */
   'file_set_aside',
+  /** Another boot tried to join under this VM's name, with a good credential: `data.boot_id`, `data.address`. */
+  'vm_claim_refused',
 ] as const;
 export type ControllerEventType = (typeof CONTROLLER_EVENT_TYPES)[number];
 

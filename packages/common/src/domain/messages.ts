@@ -89,6 +89,8 @@ export type ControllerMessage =
   | { readonly kind: 'resultAck'; readonly commandId: string }
   /** From now on `heartbeatIntervalMs` of the ConnectAck is this. */
   | { readonly kind: 'heartbeatPolicy'; readonly intervalMs: number }
+  /** The VM's session goes on with this token. A secret (I8). */
+  | { readonly kind: 'sessionToken'; readonly token: string; readonly expiresInMs: number }
   /** The controller is about to end: close the stream now, and connect again after `afterMs`. */
   | { readonly kind: 'reconnect'; readonly afterMs: number; readonly reason: string }
   | { readonly kind: 'unknown' }

@@ -139,4 +139,5 @@ export const controllerMessage: fc.Arbitrary<ControllerMessage> = fc.oneof(
   fc.record({ kind: fc.constant('resultAck' as const), commandId: text }),
   fc.record({ kind: fc.constant('heartbeatPolicy' as const), intervalMs: count }),
   fc.record({ kind: fc.constant('reconnect' as const), afterMs: count, reason: text }),
+  fc.record({ kind: fc.constant('sessionToken' as const), token: text, expiresInMs: count }),
 );

@@ -45,6 +45,8 @@ function toWire(message: ControllerMessage): Wire['message'] {
       return { $case: 'heartbeatPolicy', value: { intervalMs: message.intervalMs } };
     case 'reconnect':
       return { $case: 'reconnect', value: { afterMs: message.afterMs, reason: message.reason } };
+    case 'sessionToken':
+      return { $case: 'sessionToken', value: { token: message.token, expiresInMs: message.expiresInMs } };
     case 'unknown':
     case 'malformed':
       throw new Error(`a message of kind ${message.kind} cannot be sent`);
@@ -76,6 +78,8 @@ function fromWire(wire: Wire, byteCount: number): ControllerMessage {
       return { kind: 'heartbeatPolicy', intervalMs: message.value.intervalMs };
     case 'reconnect':
       return { kind: 'reconnect', afterMs: message.value.afterMs, reason: message.value.reason };
+    case 'sessionToken':
+      return { kind: 'sessionToken', token: message.value.token, expiresInMs: message.value.expiresInMs };
   }
 }
 

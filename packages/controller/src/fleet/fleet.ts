@@ -32,7 +32,9 @@ export interface VmView {
 }
 
 /** What the controller decides of a VM, beside what the VM says. */
-export type Decision = Partial<Pick<VmRecord, 'cordon' | 'loss' | 'currentJob' | 'fencedRunner'>>;
+export type Decision = Partial<
+  Pick<VmRecord, 'cordon' | 'loss' | 'currentJob' | 'fencedRunner' | 'runnerNames'>
+>;
 
 export interface Fleet {
   get(vmId: string): VmView | undefined;
@@ -98,6 +100,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       cordon: before?.cordon,
       loss: before?.loss,
       fencedRunner: undefined,
+      runnerNames: before?.runnerNames ?? [],
       platform: before?.platform,
     };
   }

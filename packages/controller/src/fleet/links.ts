@@ -9,6 +9,8 @@ export type CloseReason =
   | { readonly kind: 'slowReader'; readonly message: string }
   /** The VM is lost: nothing was heard on the stream for its TTL. */
   | { readonly kind: 'silent'; readonly message: string }
+  /** An operator has ended the boot's session. */
+  | { readonly kind: 'released'; readonly message: string }
   | { readonly kind: 'stopping'; readonly message: string };
 
 export interface VmLink {

@@ -115,6 +115,7 @@ function isNews(before: VmRecord, after: VmRecord): boolean {
     before.cordon !== after.cordon ||
     before.loss !== after.loss ||
     before.fencedRunner !== after.fencedRunner ||
+    before.runnerNames !== after.runnerNames ||
     before.platform?.os !== after.platform?.os ||
     before.platform?.architecture !== after.platform?.architecture
   );

@@ -8,6 +8,7 @@ import {
 } from '@mig/common/api/command-resource';
 import { COMMAND_STATES } from '@mig/common/domain/command-state';
 import { idSchema } from '@mig/common/api/vm-resource';
+import { callerName, maySee } from '../auth/http-guard.js';
 import { bootFor } from '../commands/boot-binding.js';
 import type { CommandQueue } from '../commands/command-queue.js';
 import type { Delivery } from '../commands/delivery.js';
@@ -15,6 +16,7 @@ import type { Fleet } from '../fleet/fleet.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
 import type { App } from './app.js';
 import { requireVm, vmParams } from './vm-routes.js';
+import { query } from './query.js';
 
 export interface CommandRoutesDeps {
   readonly fleet: Fleet;
@@ -53,7 +55,7 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
         vmId,
         type,
         parameters,
-        createdBy: 'operator',
+        createdBy: callerName(request),
         forBoot: bootFor(type, record),
         deliveryDeadlineMs: delivery_deadline_ms,
         executionDeadlineMs: execution_deadline_ms,
@@ -72,7 +74,7 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
     {
       schema: {
         summary: 'List commands, in the order of their submission',
-        querystring: z.object({
+        querystring: query({
           vm_id: idSchema.optional(),
           state: z.enum(COMMAND_STATES).optional(),
           limit: limitSchema(500),
@@ -86,7 +88,8 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
       const commands = queue
         .list({ vmId: vm_id })
         .map(queue.stored)
-        .filter((command) => state === undefined || command.state === state);
+        .filter((command) => state === undefined || command.state === state)
+        .filter((command) => maySee(request, fleet.get(command.vmId)?.record.poolId ?? ''));
       const { items, nextCursor } = page(commands, (command) => sortable(command.sequence), limit, cursor);
       return {
         commands: items.map(toCommandResource),

@@ -1,4 +1,5 @@
 /** Drains as objects: make one, follow it, take it back. */
+import type { FastifyRequest } from 'fastify';
 import * as z from 'zod';
 import {
   createDrainSchema,
@@ -10,17 +11,21 @@ import {
 } from '@mig/common/api/drain-resource';
 import { DRAIN_STATES, type DrainRecord } from '@mig/common/domain/drain';
 import { idSchema } from '@mig/common/api/vm-resource';
+import { callerName } from '../auth/http-guard.js';
 import type { Drains } from '../commands/drains.js';
 import type { App } from './app.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
+import { query } from './query.js';
 
 export interface DrainRoutesDeps {
   readonly drains: Drains;
+  /** May whoever calls see all its VMs? */
+  readonly maySeeDrain: (request: FastifyRequest, drain: DrainRecord) => boolean;
 }
 
 const drainParams = z.object({ id: idSchema });
 
-export function drainRoutes(app: App, { drains }: DrainRoutesDeps): void {
+export function drainRoutes(app: App, { drains, maySeeDrain }: DrainRoutesDeps): void {
   const resource = (drain: DrainRecord): DrainResource =>
     toDrainResource(drain, (vm) => drains.reason(drain, vm));
 
@@ -46,7 +51,7 @@ export function drainRoutes(app: App, { drains }: DrainRoutesDeps): void {
       const drain = await drains.create({
         selector: fromSelectorResource(selector),
         reason,
-        createdBy: 'operator',
+        createdBy: callerName(request),
         deadlineMs: deadline_ms,
         force,
         maxUnavailable: max_unavailable,
@@ -62,7 +67,7 @@ export function drainRoutes(app: App, { drains }: DrainRoutesDeps): void {
     {
       schema: {
         summary: 'List drains, in the order in which they were made',
-        querystring: z.object({
+        querystring: query({
           state: z.enum(DRAIN_STATES).optional(),
           limit: limitSchema(100),
           cursor: cursorSchema,
@@ -72,7 +77,9 @@ export function drainRoutes(app: App, { drains }: DrainRoutesDeps): void {
     },
     (request) => {
       const { state, limit, cursor } = request.query;
-      const all = drains.list().filter((drain) => state === undefined || drain.state === state);
+      const all = drains
+        .list()
+        .filter((drain) => (state === undefined || drain.state === state) && maySeeDrain(request, drain));
       const { items, nextCursor } = page(all, (drain) => drain.id, limit, cursor);
       return {
         drains: items.map(resource),

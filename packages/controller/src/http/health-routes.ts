@@ -8,7 +8,11 @@ export interface HealthDeps {
   readonly version: string;
   /** Empty when the controller can do its work; otherwise what is missing. */
   readonly notReady: () => readonly string[];
+  /** What an operator should know although it works: settings that are not secure. */
+  readonly warnings: () => readonly string[];
   readonly monotonicMs: () => number;
+  /** How often each limit was reached since the start. */
+  readonly limitsReached: () => Readonly<Record<string, number>>;
 }
 
 export function healthRoutes(app: App, deps: HealthDeps): void {
@@ -25,14 +29,20 @@ export function healthRoutes(app: App, deps: HealthDeps): void {
     () => ({ status: 'ok' as const }),
   );
 
-  const readiness = z.object({ status: z.enum(['ready', 'not_ready']), reasons: z.array(z.string()) });
+  const readiness = z.object({
+    status: z.enum(['ready', 'not_ready']),
+    reasons: z.array(z.string()),
+    warnings: z.array(z.string()),
+  });
   app.get(
     '/readyz',
     { schema: { summary: 'Can it do its work?', response: { 200: readiness, 503: readiness } } },
     async (_, reply) => {
       const reasons = [...deps.notReady()];
       const status = reasons.length === 0 ? 200 : 503;
-      return reply.code(status).send({ status: status === 200 ? 'ready' : 'not_ready', reasons });
+      return reply
+        .code(status)
+        .send({ status: status === 200 ? 'ready' : 'not_ready', reasons, warnings: [...deps.warnings()] });
     },
   );
 
@@ -48,6 +58,7 @@ export function healthRoutes(app: App, deps: HealthDeps): void {
             total_connections: z.int(),
             uptime_seconds: z.number(),
             version: z.string(),
+            limits_reached: z.record(z.string(), z.int()).describe('how often, since the start'),
           }),
         },
       },
@@ -58,6 +69,7 @@ export function healthRoutes(app: App, deps: HealthDeps): void {
       total_connections: deps.links.totalCount,
       uptime_seconds: Math.round((deps.monotonicMs() - startedAtMs) / 1000),
       version: deps.version,
+      limits_reached: { ...deps.limitsReached() },
     }),
   );
 }

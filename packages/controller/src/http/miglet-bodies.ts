@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { fromHealthResource, idSchema } from '@mig/common/api/vm-resource';
 import { isValidEventType } from '@mig/common/domain/event';
 import type { JobStatus, VmReport } from '@mig/common/domain/vm';
+import { joinProofSchema, sessionFields } from '../auth/join-route.js';
 
 /** Canonical JSON of protobuf writes an int64 as text; both forms are taken. */
 const int64 = z.coerce.number().catch(0);
@@ -36,6 +37,11 @@ export const eventBody = z.object({
   boot_id: z.union([idSchema, z.literal('')]).default(''),
   sequence: z.int().min(0).default(0),
   previous_sequence: z.int().min(0).default(0),
+  join: joinProofSchema.optional().describe('the VM joins by this; the answer has its session'),
+  earlier_boot: z
+    .boolean()
+    .optional()
+    .describe('boot_id is of an earlier boot of this VM, which could not tell it'),
 });
 
 export const acknowledged = z.object({
@@ -46,6 +52,7 @@ export const acknowledged = z.object({
   org_id: z.string(),
   message: z.string(),
   grpc_endpoint: z.string().optional(),
+  ...sessionFields,
 });
 
 export const heartbeatBody = z.object({

@@ -10,6 +10,7 @@ import { isFinal } from '@mig/common/domain/command-state';
 import type { Parameters } from '@mig/common/domain/command';
 import { MAX_EVENT_DATA, dataSize } from '@mig/common/domain/event';
 import type { VmIdentity } from '@mig/common/domain/vm';
+import { sessionAnswer } from '../auth/join-route.js';
 import { isForAnotherBoot } from '../commands/boot-binding.js';
 import { cordonNote } from '../commands/cordon-note.js';
 import type { CommandQueue } from '../commands/command-queue.js';
@@ -111,6 +112,7 @@ export function migletRoutes(app: App, deps: MigletRoutesDeps): void {
         org_id: identity.orgId,
         message: `event ${body.type} is stored`,
         ...(grpcEndpoint === '' ? {} : { grpc_endpoint: grpcEndpoint }),
+        ...sessionAnswer(request.issuedSession),
       };
     },
   );

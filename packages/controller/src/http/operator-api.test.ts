@@ -69,6 +69,14 @@ describe('VMs', () => {
     expect(await list('?limit=3')).toEqual({ ids: ['vm-a', 'vm-b', 'vm-c'], cursor: undefined });
   });
 
+  it('are not filtered by a parameter that there is not: it is named', async () => {
+    const { status, json } = await test.call<{ detail: string }>('GET', '/api/v1/vms?pool=pool-b&limit=2');
+    expect(status).toBe(400);
+    expect(json.detail).toBe(
+      'querystring: no parameter "pool" here: there are pool_id, state, liveness, eligible, limit, cursor',
+    );
+  });
+
   it('one is shown with its link, its liveness and its last event', async () => {
     const { json } = await test.call<VmResource>('GET', '/api/v1/vms/vm-c');
     expect(vmSchema.parse(json)).toEqual(json);
@@ -169,13 +177,18 @@ describe('commands', () => {
 describe('the controller itself', () => {
   it('says how it is', async () => {
     expect((await test.call('GET', '/healthz')).json).toEqual({ status: 'ok' });
-    expect((await test.call('GET', '/readyz')).json).toEqual({ status: 'ready', reasons: [] });
+    expect((await test.call('GET', '/readyz')).json).toEqual({
+      status: 'ready',
+      reasons: [],
+      warnings: [expect.stringContaining('no credential is needed')],
+    });
     expect((await test.call('GET', '/health')).json).toEqual({
       status: 'ok',
       connected_agents: 2,
       total_connections: 3,
       uptime_seconds: expect.any(Number),
       version: '0.1.0',
+      limits_reached: { messages: 0, bytes: 0, connects: 0, requests: 0, pools: 0 },
     });
   });
 
@@ -191,6 +204,8 @@ describe('the controller itself', () => {
     expect(routes.sort()).toEqual([
       'DELETE /api/v1/commands/{id}',
       'DELETE /api/v1/drains/{id}',
+      'DELETE /api/v1/tokens/{id}',
+      'GET /api/v1/audit',
       'GET /api/v1/commands',
       'GET /api/v1/commands/{id}',
       'GET /api/v1/drains',
@@ -198,23 +213,28 @@ describe('the controller itself', () => {
       'GET /api/v1/github',
       'GET /api/v1/github/runners',
       'GET /api/v1/runner-downloads',
+      'GET /api/v1/tokens',
       'GET /api/v1/vms',
       'GET /api/v1/vms/{vm_id}',
       'GET /api/v1/vms/{vm_id}/commands',
       'GET /api/v1/vms/{vm_id}/events',
       'GET /api/v1/vms/{vm_id}/heartbeats',
+      'GET /api/v1/whoami',
       'GET /api/v1/workflow-jobs',
       'GET /api/v1/workflow-jobs/{id}',
       'GET /health',
       'GET /healthz',
       'GET /readyz',
       'POST /api/v1/drains',
+      'POST /api/v1/tokens',
       'POST /api/v1/vms/{vm_id}/commands',
       'POST /api/v1/vms/{vm_id}/commands/{id}/ack',
       'POST /api/v1/vms/{vm_id}/cordon',
       'POST /api/v1/vms/{vm_id}/events',
       'POST /api/v1/vms/{vm_id}/heartbeat',
+      'POST /api/v1/vms/{vm_id}/join',
       'POST /api/v1/vms/{vm_id}/registration-token',
+      'POST /api/v1/vms/{vm_id}/release',
       'POST /api/v1/vms/{vm_id}/uncordon',
       'POST /webhooks/github',
     ]);

@@ -49,13 +49,23 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   stopping: { status: 503, title: 'The controller is stopping' },
   'no-github': { status: 404, title: 'This controller has no GitHub' },
   'unknown-runner-download': { status: 404, title: 'No such runner to download' },
+  unauthenticated: { status: 401, title: 'A valid credential is needed' },
+  forbidden: { status: 403, title: 'Not allowed' },
+  'unknown-token': { status: 404, title: 'Unknown token' },
+  'too-many-tokens': { status: 429, title: 'Too many tokens' },
+  'vm-claimed': { status: 409, title: 'The VM belongs to another boot' },
+  'join-unavailable': { status: 503, title: 'Nobody can join by this now' },
+  'too-much': { status: 429, title: 'More than is allowed' },
+  'pool-full': { status: 429, title: 'The pool is full' },
+  'oidc-unavailable': { status: 503, title: 'The identity provider does not answer' },
+  'too-many-attempts': { status: 429, title: 'Too many failed attempts' },
   'github-unavailable': { status: 503, title: 'GitHub cannot be asked now' },
 };
 
 export function toProblem(error: unknown): Problem {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.map((issue) => ({
-      path: `${error.validationContext ?? 'request'}${issue.instancePath.replaceAll('/', '.')}`,
+      path: `${error.validationContext ?? 'request'}${issue.instancePath.replace(/\/$/, '').replaceAll('/', '.')}`,
       message: issue.message ?? 'is not valid',
     }));
     const detail = errors.map(({ path, message }) => `${path}: ${message}`).join('; ');
@@ -101,9 +111,16 @@ export function createErrorHandler(logger: Logger) {
       logger.error({ ...where, err: error }, 'a request failed');
     else logger.debug({ ...where, reason: problem.detail }, 'a request was refused');
     const isLater = problem.status === 429 || problem.status === 503;
-    if (isLater && !reply.hasHeader('retry-after')) void reply.header('retry-after', '5');
+    if (isLater && !reply.hasHeader('retry-after'))
+      void reply.header('retry-after', String(retryAfterSeconds(error)));
     await sendProblem(reply, problem);
   };
+}
+
+/** What the error says, or 5. */
+function retryAfterSeconds(error: unknown): number {
+  const { retryAfterMs } = error as { retryAfterMs?: unknown };
+  return typeof retryAfterMs === 'number' ? Math.max(1, Math.ceil(retryAfterMs / 1_000)) : 5;
 }
 
 export async function sendProblem(reply: FastifyReply, problem: Problem): Promise<void> {

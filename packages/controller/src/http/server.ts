@@ -4,7 +4,9 @@ import fastify from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from '@mig/common/logger';
 import { problemType } from '@mig/common/api/problem';
-import { withTypes } from './app.js';
+import { guardRoutes, type HttpGuardDeps } from '../auth/http-guard.js';
+import { createHttpListener, type ServerTls } from '../auth/tls/servers.js';
+import { withTypes, type App } from './app.js';
 import { ControllerStoppingError, createErrorHandler, sendProblem } from './problems.js';
 import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
@@ -26,6 +28,9 @@ export type HttpServerDeps = HealthDeps &
   WebhookRoutesDeps &
   WorkflowJobRoutesDeps & {
     readonly logger: Logger;
+    /** Undefined = plain text. */
+    readonly tls: ServerTls | undefined;
+    readonly auth: { readonly guard: HttpGuardDeps; routes(app: App): void };
     /** Aborted when the controller begins to stop: from then on nothing new is taken. */
     readonly stopping: AbortSignal;
   };
@@ -36,6 +41,9 @@ export interface HttpServer {
   /** Resolves when the requests under way have been answered; at the deadline their connections are cut. */
   stop(deadlineMs: number): Promise<void>;
 }
+
+/** A request that comes drop by drop is cut off; so is one with very large headers. */
+const LISTENER = { requestTimeoutMs: 30_000, headersTimeoutMs: 15_000, maxHeaderBytes: 32_768 };
 
 export async function createHttpServer(
   deps: HttpServerDeps,
@@ -50,7 +58,7 @@ export async function createHttpServer(
       bodyLimit: limits.bodyBytes,
       // What is refused while the controller stops is refused by the hook below, as a problem.
       return503OnClosing: false,
-      requestTimeout: 30_000,
+      serverFactory: (handler) => createHttpListener(handler, deps.tls, LISTENER),
       // On stop, idle keep-alive connections do not hold the end up.
       forceCloseConnections: 'idle',
       routerOptions: { maxParamLength: 256 },
@@ -76,6 +84,7 @@ export async function createHttpServer(
   app.addHook('onRequest', async (request) => {
     if (deps.stopping.aborted && !/^(GET|HEAD)$/.test(request.method)) throw new ControllerStoppingError();
   });
+  guardRoutes(app, deps.auth.guard);
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -97,7 +106,13 @@ export async function createHttpServer(
     githubRoutes(typed, deps);
     runnerDownloadRoutes(typed, deps);
     workflowJobRoutes(typed, deps);
-    typed.get('/api/v1/openapi.json', { schema: { hide: true } }, () => app.swagger());
+    deps.auth.routes(typed);
+    // Written once: it is large, and anybody may ask for it.
+    let description: string | undefined;
+    typed.get('/api/v1/openapi.json', { schema: { hide: true } }, (_, reply) => {
+      description ??= JSON.stringify(app.swagger());
+      return reply.type('application/json; charset=utf-8').serializer(String).send(description);
+    });
     done();
   });
   await app.register((scope, _, done) => {

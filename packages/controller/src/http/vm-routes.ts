@@ -11,12 +11,14 @@ import {
 } from '@mig/common/api/vm-resource';
 import { phaseOf, stateMatches } from '@mig/common/domain/vm-state';
 import { LIVENESS, type VmRecord } from '@mig/common/domain/vm';
+import { callerName, maySee } from '../auth/http-guard.js';
 import type { Cordons } from '../fleet/cordon.js';
 import type { Fleet, VmView } from '../fleet/fleet.js';
 import type { Store } from '../store/store.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
 import { UnknownVmError } from './problems.js';
 import type { App } from './app.js';
+import { query } from './query.js';
 
 export interface VmRoutesDeps {
   readonly fleet: Fleet;
@@ -58,7 +60,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
     {
       schema: {
         summary: 'List VMs, by id',
-        querystring: z.object({
+        querystring: query({
           pool_id: idSchema.optional(),
           state: z
             .string()
@@ -84,6 +86,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
         .list()
         .filter(
           (vm) =>
+            maySee(request, vm.record.poolId) &&
             (pool_id === undefined || vm.record.poolId === pool_id) &&
             (state === undefined || stateMatches(vm.record.state, state)) &&
             (liveness === undefined || vm.liveness === liveness) &&
@@ -112,7 +115,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
     },
     async (request) => {
       const { vmId } = requireVm(fleet, request.params.vm_id).record;
-      await cordons.cordon(vmId, request.body?.reason ?? '', 'operator');
+      await cordons.cordon(vmId, request.body?.reason ?? '', callerName(request));
       return resource(requireVm(fleet, vmId));
     },
   );
@@ -128,7 +131,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
     },
     async (request) => {
       const { vmId } = requireVm(fleet, request.params.vm_id).record;
-      await cordons.uncordon(vmId, 'operator');
+      await cordons.uncordon(vmId, callerName(request));
       return resource(requireVm(fleet, vmId));
     },
   );
@@ -139,7 +142,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
       schema: {
         summary: 'Events of a VM, newest last',
         params: vmParams,
-        querystring: z.object({
+        querystring: query({
           after: z.string().max(100).optional().describe('id of an event: only what came after it'),
           limit: limitSchema(100),
         }),
@@ -163,7 +166,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
       schema: {
         summary: 'Heartbeats of a VM, newest last',
         params: vmParams,
-        querystring: z.object({ limit: limitSchema(20) }),
+        querystring: query({ limit: limitSchema(20) }),
         response: { 200: heartbeatListSchema },
       },
     },

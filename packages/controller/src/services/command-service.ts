@@ -24,6 +24,7 @@ import type { CloseReason, Links, VmLink } from '../fleet/links.js';
 import { STOPPING_MESSAGE } from './farewell.js';
 import type { InFlight } from './in-flight.js';
 import { createOutbox, type Outbox } from './outbox.js';
+import type { StreamAdmission } from './stream-admission.js';
 
 export interface CommandServiceDeps {
   readonly fleet: Fleet;
@@ -44,6 +45,7 @@ export interface CommandServiceDeps {
   readonly stopping: AbortSignal;
   /** What has to be stored and answered before the controller ends. */
   readonly inFlight: InFlight;
+  readonly admission: StreamAdmission;
   readonly now: () => number;
 }
 
@@ -60,6 +62,7 @@ export function createCommandService(deps: CommandServiceDeps): Service {
     async *streamCommands(incoming: AsyncIterable<MigletMessage>, context: CallContext) {
       const messages = incoming[Symbol.asyncIterator]();
       const request = await firstMessage(messages, deps.stopping);
+      const admitted = await deps.admission.admit(request, context); // I10
       const outbox = createOutbox<ControllerMessage>(OUTBOX_LIMIT);
       // Once, as soon as the end is decided: a peer that does not read keeps its call open until it reads again.
       const leave = (): void => {
@@ -92,6 +95,7 @@ export function createCommandService(deps: CommandServiceDeps): Service {
           reconnectWindowMs: deps.reconnectWindowMs(),
         },
       });
+      const endSession = deps.admission.keepSession(link, admitted);
       startDelivery(deps, link, log);
       const reading = read(messages, request, link, deps, log).then(
         () => outbox.close(),
@@ -101,6 +105,7 @@ export function createCommandService(deps: CommandServiceDeps): Service {
         yield* outbox;
       } finally {
         outbox.close();
+        endSession();
         leave();
         log.info({ event: 'disconnected' }, 'the stream of a VM ended');
         void messages.return?.();
@@ -199,6 +204,8 @@ function closeError(reason: CloseReason): ServerError {
       return new ServerError(Status.ABORTED, reason.message);
     case 'slowReader':
       return new ServerError(Status.RESOURCE_EXHAUSTED, reason.message);
+    case 'released':
+      return new ServerError(Status.PERMISSION_DENIED, reason.message);
     case 'silent':
       return new ServerError(Status.DEADLINE_EXCEEDED, reason.message);
     case 'stopping':
@@ -218,6 +225,7 @@ async function read(
     if (next.done === true) return;
     // A stream that was ended here may still have something to say; of the VM's liveness it says nothing (I7, I11).
     if (deps.links.get(link.vmId) === link) deps.fleet.heard(link.vmId);
+    deps.admission.count(link.vmId, next.value); // I12
     handle(next.value, request, link, deps, log);
   }
 }

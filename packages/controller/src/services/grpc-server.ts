@@ -4,13 +4,10 @@ import { createServer, type Server } from 'nice-grpc';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import type { Logger } from '@mig/common/logger';
-import {
-  COMMAND_SERVICE_NAME,
-  MAX_MESSAGE_BYTES,
-  commandServiceDefinition,
-  descriptorSet,
-} from '@mig/common/wire/command-service';
+import { COMMAND_SERVICE_NAME, MAX_MESSAGE_BYTES, descriptorSet } from '@mig/common/wire/command-service';
+import { grpcCredentials, type ServerTls } from '../auth/tls/servers.js';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
+import { measuredDefinition } from './measured.js';
 import { createFailureLog } from './middleware/log-failures.js';
 
 export interface GrpcServer {
@@ -20,10 +17,14 @@ export interface GrpcServer {
   stop(deadlineMs: number): Promise<void>;
 }
 
+/** Calls on one connection; a MIGlet has one. */
+const MAX_STREAMS = 100;
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
-export function createGrpcServer(deps: CommandServiceDeps & { readonly logger: Logger }): GrpcServer {
+export function createGrpcServer(
+  deps: CommandServiceDeps & { readonly logger: Logger; readonly tls: ServerTls | undefined },
+): GrpcServer {
   // The library writes to standard error by itself; what it would say there reaches us as errors.
   setLogVerbosity(logVerbosity.NONE);
   const health = HealthState();
@@ -39,12 +40,14 @@ export function createGrpcServer(deps: CommandServiceDeps & { readonly logger: L
     'grpc.keepalive_time_ms': KEEPALIVE_MS,
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     'grpc.enable_channelz': 0,
+    'grpc.max_concurrent_streams': MAX_STREAMS,
   }).use(createFailureLog(deps.logger));
-  server.add(commandServiceDefinition, createCommandService(deps));
+  server.add(measuredDefinition, createCommandService(deps));
   server.add(HealthDefinition, HealthServiceImpl(health));
   server.add(ServerReflectionService, ServerReflection(descriptorSet(), [COMMAND_SERVICE_NAME]));
   return {
-    listen: (host, port) => server.listen(`${host}:${port}`),
+    listen: (host, port) =>
+      server.listen(`${host.includes(':') ? `[${host}]` : host}:${port}`, grpcCredentials(deps.tls)),
     async stop(deadlineMs) {
       const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
       await server.shutdown();

@@ -5,6 +5,7 @@ import { errorMessage } from '@mig/common/errors';
 import { fatal, ok, retryable, type Outcome } from '@mig/common/outcome';
 import type { VmIdentity } from '@mig/common/domain/vm';
 import type { Logger } from '@mig/common/logger';
+import type { Credentials } from './credentials.js';
 import type { EarlierBoot, EventJournal, JournaledEvent } from '../journal/journal.js';
 
 export interface AnnouncerOptions {
@@ -13,7 +14,11 @@ export interface AnnouncerOptions {
   /** `http://controller:8080`. */
   readonly endpoint: string;
   readonly journal: EventJournal;
-  readonly dispatcher?: Dispatcher;
+  readonly dispatcher?: Dispatcher | undefined;
+  /** By what it speaks; default: nothing. */
+  readonly credentials?: Pick<Credentials, 'authorize' | 'refuse'> | undefined;
+  /** The events are of a boot that has ended, told by the one after it. */
+  readonly earlierBoot?: true;
 }
 
 export interface AnnounceAnswer {
@@ -40,7 +45,7 @@ export async function announceEarlierBoots(
   for (let boot = boots[0]; boot !== undefined; boot = boots[0]) {
     const { bootId, events } = boot;
     const count = events.pendingCount;
-    const outcome = await announce({ ...options, bootId, journal: events }, signal);
+    const outcome = await announce({ ...options, bootId, journal: events, earlierBoot: true }, signal);
     if (outcome.kind === 'retryable') return outcome;
     if (outcome.kind === 'fatal')
       logger.error(
@@ -81,12 +86,18 @@ async function post(
   previousSequence: number,
   signal: AbortSignal,
 ): Promise<Outcome<AnnounceAnswer>> {
-  const { identity, bootId, endpoint } = options;
+  const { identity, bootId, endpoint, credentials } = options;
+  const authorized = (await credentials?.authorize(signal)) ?? ok(undefined);
+  if (authorized.kind !== 'ok') return authorized;
+  const token = authorized.value;
   const url = `${endpoint.replace(/\/$/, '')}/api/v1/vms/${identity.vmId}/events`;
   try {
     const { statusCode, body } = await request(url, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: {
+        'content-type': 'application/json',
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      },
       body: JSON.stringify({
         type: event.type,
         vm_id: identity.vmId,
@@ -97,12 +108,14 @@ async function post(
         boot_id: bootId,
         sequence: event.sequence,
         previous_sequence: previousSequence,
+        ...(options.earlierBoot === undefined ? {} : { earlier_boot: true }),
       }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
       ...(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
     });
     const text = await body.text();
     if (statusCode === 200) return ok(parseAnswer(text));
+    if (statusCode === 401) credentials?.refuse(token);
     const reason = `the controller at ${endpoint} answered ${statusCode}: ${text.slice(0, 300)}`;
     // 400 and 422 say that this very announcement is wrong; it will not get better.
     return statusCode === 400 || statusCode === 422 ? fatal(reason) : retryable(reason);

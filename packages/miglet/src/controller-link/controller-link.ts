@@ -57,6 +57,8 @@ export interface ControllerLinkDeps {
   readonly events: EventJournal;
   readonly commands: CommandJournal;
   readonly intake: CommandIntake;
+  /** The controller has sent the next token of the VM's session. */
+  readonly onSessionToken?: (token: string, expiresInMs: number) => void;
   readonly clock: Clock;
   readonly logger: Logger;
   /** How a session is opened; default: over gRPC. */
@@ -202,6 +204,9 @@ export function createControllerLink(deps: ControllerLinkDeps): ControllerLink {
         return;
       case 'heartbeatPolicy':
         handlers.onHeartbeatPolicy(message.intervalMs);
+        return;
+      case 'sessionToken':
+        deps.onSessionToken?.(message.token, message.expiresInMs);
         return;
       case 'reconnect':
         logger.info(

@@ -4,7 +4,15 @@
  * A session is `up` when the controller has accepted it. What is sent before, or after its end, is not taken: whoever
  * sends keeps it and sends it again in the next session.
  */
-import { ChannelCredentials, ClientError, Status, createChannel, createClient, type Client } from 'nice-grpc';
+import {
+  ChannelCredentials,
+  ClientError,
+  Metadata,
+  Status,
+  createChannel,
+  createClient,
+  type Client,
+} from 'nice-grpc';
 import { errorMessage } from '@mig/common/errors';
 import { testPoint } from '@mig/common/test-points';
 import { MAX_MESSAGE_BYTES, commandServiceDefinition } from '@mig/common/wire/command-service';
@@ -14,6 +22,8 @@ import type {
   ControllerMessage,
   MigletMessage,
 } from '@mig/common/domain/messages';
+import type { Credentials } from './credentials.js';
+import type { LinkTls } from './link-tls.js';
 import { closeChannel } from './close-channel.js';
 
 export interface SessionHandlers {
@@ -37,6 +47,10 @@ export interface SessionOptions {
   readonly endpoint: string;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
+  /** Undefined = plain text. */
+  readonly tls?: LinkTls | undefined;
+  /** By what it speaks; default: nothing. */
+  readonly credentials?: Pick<Credentials, 'authorize' | 'refuse'> | undefined;
 }
 
 /** Messages that wait for a controller that does not read. Beyond it nothing more is taken. */
@@ -47,7 +61,7 @@ export function openSession(
   hello: ConnectRequest,
   handlers: SessionHandlers,
 ): Session {
-  const channel = createChannel(`http://${options.endpoint}`, ChannelCredentials.createInsecure(), {
+  const channel = createChannel(...target(options), {
     'grpc.keepalive_time_ms': options.keepaliveMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -85,13 +99,22 @@ export function openSession(
   }
 
   async function run(): Promise<string> {
+    const { credentials } = options;
+    let token: string | undefined;
     try {
-      for await (const message of client.streamCommands(outgoing(), { signal: abort.signal })) {
+      if (credentials !== undefined) {
+        const authorized = await credentials.authorize(abort.signal);
+        if (authorized.kind !== 'ok') return authorized.reason;
+        token = authorized.value;
+      }
+      const metadata = token === undefined ? Metadata() : Metadata({ authorization: `Bearer ${token}` });
+      for await (const message of client.streamCommands(outgoing(), { signal: abort.signal, metadata })) {
         const refusal = receive(message);
         if (refusal !== undefined) return refusal;
       }
       return 'the controller ended the stream';
     } catch (error) {
+      if (error instanceof ClientError && error.code === Status.UNAUTHENTICATED) credentials?.refuse(token);
       return describe(error);
     }
   }
@@ -132,6 +155,15 @@ export function openSession(
       clearTimeout(timer);
     },
   };
+}
+
+/** @throws if the certificates are none */
+function target({ endpoint, tls }: SessionOptions): [string, ChannelCredentials] {
+  if (tls === undefined) return [`http://${endpoint}`, ChannelCredentials.createInsecure()];
+  return [
+    `https://${endpoint}`,
+    ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null),
+  ];
 }
 
 function describe(error: unknown): string {

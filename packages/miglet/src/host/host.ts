@@ -14,7 +14,9 @@ import { openBootFile, readKernelBootId } from './boot-file.js';
 import { createHostRunner } from './create-runner.js';
 import { eventFile, openEarlierBoots } from './earlier-boots.js';
 import { sampleHealth } from './health.js';
+import { createJoinProof } from './join-proof.js';
 import { powerOff } from './power.js';
+import { openSessionFile } from './session-file.js';
 
 /** The host of a real VM, whose state folder is its own until it is released. */
 export interface RealHost extends MigletHost {
@@ -68,6 +70,8 @@ function openHost(
     events,
     commands: createCommandJournal(commandLog.log, commandLog.entries, uptimeMs),
     uptimeMs,
+    joinProof: createJoinProof(config.controller.join),
+    session: openSessionFile(stateDirectory, boot.boot.bootId),
     ...runner,
     sampleHealth: () => sampleHealth(directory),
     powerOff,

@@ -124,6 +124,7 @@ export async function createWorld(options: WorldOptions): Promise<World> {
     const controllerClockFile = inFolder('clocks', 'controller');
     const controller = start('controller', () => disk.command(process.execPath, programs.controller), {
       CONTROLLER_DATA_DIR: disk.directory,
+      CONTROLLER_INSECURE: 'true',
       CONTROLLER_HTTP_PORT: String(httpPort),
       CONTROLLER_GRPC_PORT: String(grpcPort),
       CONTROLLER_GITHUB_AUTH: 'token',

@@ -1,7 +1,9 @@
 /**
  * The main job, whole, on one machine: a controller, a stand-in GitHub, MIGlets with stand-in runners, each a process of its
- * own, as they would be on their machines. The controller is signed in as a GitHub App and gets its webhooks. What dies is started again, as an init system would; what ends by itself is not.
+ * own, as they would be on their machines. The controller is signed in as a GitHub App and gets its webhooks. What dies is
+ * started again, as an init system would; what ends by itself is not.
  */
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,12 +31,15 @@ const PROGRAMS = {
   controller: path.join(PACKAGES, 'controller', 'bundle', 'controller.mjs'),
   miglet: path.join(PACKAGES, 'miglet', 'bundle', 'miglet.mjs'),
   github: path.join(PACKAGES, 'testkit', 'dist', 'github', 'main.js'),
+  migctl: path.join(PACKAGES, 'cli', 'bin', 'migctl.js'),
 };
 const ORGANIZATION = 'demo-org';
 /** As the stand-in GitHub has it. */
 const APP_ID = '4711';
 const RESTART_DELAY_MS = 1_000;
 const JOB_SECONDS = '4..10';
+/** As migctl calls this controller while the demo runs. */
+const CONTEXT = 'demo';
 
 /** @throws DemoFailedError */
 export async function startDemo(
@@ -66,7 +71,8 @@ export async function startDemo(
     const miglets = Array.from({ length: options.vmCount }, (_, index) =>
       startMiglet(`demo-vm-${index + 1}`, controller.http, controller.grpc),
     );
-    printHints(controller.http);
+    const login = logIn(controller.http);
+    printHints(serverFlag(controller.http), login);
     return makeDemo(github.process, controller.process, miglets);
   } catch (error) {
     stopAll();
@@ -157,6 +163,8 @@ export async function startDemo(
             CONTROLLER_GITHUB_WEB_URL: githubUrl,
             CONTROLLER_GITHUB_ORG: ORGANIZATION,
             CONTROLLER_POOLS: '{ demo: { labels: [self-hosted, linux, demo] } }',
+            CONTROLLER_AUTH_JOIN_TOKEN_FILE: files.joinToken,
+            CONTROLLER_INSECURE: String(options.insecure),
           },
           onLog(entry) {
             const said = describeControllerLog(entry);
@@ -197,6 +205,7 @@ export async function startDemo(
             MIGLET_STATE_DIR: path.join(folder, 'state'),
             MIGLET_CONTROLLER_ENDPOINT: http,
             MIGLET_CONTROLLER_GRPC_ENDPOINT: grpc,
+            MIGLET_CONTROLLER_JOIN_TOKEN_FILE: files.joinToken,
             MIGLET_RUNNER_DIR: runner,
             ...(process.getuid?.() === 0 ? { MIGLET_RUNNER_ALLOW_ROOT: 'true' } : {}),
           },
@@ -217,8 +226,22 @@ export async function startDemo(
     return child;
   }
 
-  function printHints(http: string): void {
-    const server = http === 'http://127.0.0.1:8080' ? '' : ` --server ${http}`;
+  /** So that migctl works in another terminal without a word; what went wrong with it, or nothing. */
+  function logIn(http: string): string {
+    const said = runMigctl(['login', '--server', http, '--token-file', files.adminToken, '--name', CONTEXT]);
+    return said.status === 0 ? '' : said.stderr.trim();
+  }
+
+  function runMigctl(args: readonly string[]): { status: number | null; stderr: string } {
+    return spawnSync(process.execPath, [PROGRAMS.migctl, ...args], { env, encoding: 'utf8' });
+  }
+
+  /** @param failure why migctl is not logged in; empty = it is */
+  function printHints(server: string, failure: string): void {
+    if (failure !== '') {
+      narrator.print(`  migctl is not logged in (${failure})`);
+      narrator.print(`  Add --token-file ${files.adminToken}`);
+    }
     const vm = options.vmCount > 0 ? 'demo-vm-1' : 'VM';
     narrator.print('');
     narrator.print('  Try, in another terminal in this folder:');
@@ -243,6 +266,7 @@ export async function startDemo(
         child.signal('SIGTERM');
         await child.ended;
       }
+      runMigctl(['context', 'remove', CONTEXT]);
       ledger.clear();
     }
     return {
@@ -270,6 +294,9 @@ async function firstOf<T>(value: Promise<T>, child: Supervised, what: string): P
 }
 
 const how = (exit: ChildExit): string => exit.signal ?? `exit code ${exit.code ?? 'unknown'}`;
+
+/** What a hint needs to lead to this controller, where migctl is not logged in there. */
+const serverFlag = (http: string): string => (http === 'http://127.0.0.1:8080' ? '' : ` --server ${http}`);
 
 function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve: (value: T) => void = () => undefined;

@@ -10,6 +10,8 @@ export interface DemoOptions {
   readonly dataDirectory: string;
   /** 0 = no jobs by themselves. */
   readonly jobsEveryMs: number;
+  /** The controller asks nobody for a credential. */
+  readonly insecure: boolean;
 }
 
 export type DemoOptionsReading =
@@ -20,7 +22,7 @@ export type DemoOptionsReading =
 /** Each VM is a process with a runner of its own; more than these and the demo shows nothing new. */
 const MAX_VMS = 50;
 
-export const DEMO_HELP = `Usage: npm start -- [--vms N] [--http-port PORT] [--grpc-port PORT] [--data-dir DIR] [--jobs-every TIME]
+export const DEMO_HELP = `Usage: npm start -- [--vms N] [--http-port PORT] [--grpc-port PORT] [--data-dir DIR] [--jobs-every TIME] [--insecure]
 
 Runs the whole system on this machine: a controller, a stand-in GitHub, and MIGlets with stand-in runners, each a process of
 its own. Ctrl-C drains the VMs and ends everything.
@@ -30,6 +32,7 @@ its own. Ctrl-C drains the VMs and ends everything.
   --grpc-port PORT   gRPC of the controller (default 50051; 0 = any free port)
   --data-dir DIR     where everything is kept from one start to the next (default demo-data)
   --jobs-every TIME  the stand-in GitHub gives a job this often (default 15s; 0 = never)
+  --insecure         ask nobody for a credential: for peers of the original contract, which have none
 
 Example:
   npm start -- --vms 5 --jobs-every 3s
@@ -46,6 +49,7 @@ export function readDemoOptions(args: readonly string[]): DemoOptionsReading {
         'grpc-port': { type: 'string', default: '50051' },
         'data-dir': { type: 'string', default: 'demo-data' },
         'jobs-every': { type: 'string', default: '15s' },
+        insecure: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     }).values;
@@ -73,6 +77,7 @@ export function readDemoOptions(args: readonly string[]): DemoOptionsReading {
     grpcPort: whole('grpc-port', 65_535),
     dataDirectory: flags['data-dir'],
     jobsEveryMs: jobsEveryMs ?? 0,
+    insecure: flags.insecure,
   };
   return faults.length > 0 ? { kind: 'refused', faults } : { kind: 'run', options };
 }

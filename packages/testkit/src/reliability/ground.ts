@@ -189,6 +189,7 @@ export function createGround(options: GroundOptions): OwnedGround {
         logFile: path.join(folder, 'logs', 'controller.log'),
         env: {
           ...BASE_ENV,
+          CONTROLLER_INSECURE: 'true',
           CONTROLLER_GITHUB_AUTH: 'token',
           CONTROLLER_GITHUB_API_URL: address,
           CONTROLLER_GITHUB_WEB_URL: address,

@@ -233,6 +233,19 @@ describe('requests that change something', () => {
     expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(295);
   });
 
+  it('and register a runner go before deletions that wait already', async () => {
+    const github = await start({ config: { github: { writes_per_second: 20 } } });
+    const order: string[] = [];
+    const note = (what: string) => () => void order.push(what);
+    const deletions = Array.from({ length: 6 }, () =>
+      github.runners.remove(ACME, 1, 'deletion').then(note('deletion')),
+    );
+    await Promise.all([...deletions, github.runners.registrationToken(ACME).then(note('registration'))]);
+    // By then one deletion had its turn, and another was next.
+    expect(order.indexOf('registration')).toBeLessThanOrEqual(2);
+    expect(order).toHaveLength(7);
+  });
+
   it('of another client in the same process do not hold them up', async () => {
     const github = await start({ config: { github: { writes_per_second: 1 } } });
     const other = test.create({ github: { writes_per_second: 1 } });

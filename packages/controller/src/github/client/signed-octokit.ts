@@ -1,9 +1,9 @@
 /**
  * Octokit, set up so that it keeps to what this project promises of its calls:
  *
- *   outermost   the budget of the caller's class is asked, and the queue of writes has a bound
+ *   outermost   the budget of the caller's class is asked, and a write waits for its turn (write-queue.ts)
  *   retry       5xx and lost answers, twice; no 4xx ever (409 above all: it says that an earlier try took effect)
- *   throttling  writes go out at their pace; a limit of GitHub's is never waited for here
+ *   throttling  attempts of writes keep their pace, repeated ones too; a limit of GitHub's is never waited for here
  *   innermost   each attempt has its own time limit, and every answer, also a 304 or an error, is told to the budget
  *
  * Octokit's groups for throttling are global in the process and keyed by an id: it is unique to each client and bucket.
@@ -17,14 +17,13 @@ import type { Clock } from '@mig/common/clock';
 import { VERSION } from '@mig/common/version';
 import { saysSecondaryLimit } from './call-errors.js';
 import type { Fetch } from './fetch.js';
-import { GitHubCallError, type CallClass } from './github-client.js';
+import type { CallClass } from './github-client.js';
 import type { RateBudget } from './rate-budget.js';
+import { createWriteQueue, type WriteQueue } from './write-queue.js';
 
 const API_VERSION = '2022-11-28';
 const RETRIES = 2;
 const CLIENT_ERRORS = Array.from({ length: 100 }, (_, n) => 400 + n);
-/** Writes of a bucket that wait for their turn, in seconds of its pace; more are put off. */
-const MAX_QUEUE_S = 60;
 const STOPPED = 'the controller stops';
 /** What GitHub answers to who is over a limit; the body says which. */
 const LIMIT_STATUSES: readonly number[] = [403, 429];
@@ -60,33 +59,20 @@ export function createOctokits({ clock }: { readonly clock: Clock }, options: Oc
   const { requestTimeoutMs, writesPerSecond } = options;
   const send = options.fetch ?? ((url, init) => fetch(url, init));
   const writes = new Bottleneck.Group({ maxConcurrent: 1, minTime: Math.ceil(1_000 / writesPerSecond) });
-  const throttleIds = new WeakMap<RateBudget, string>();
-  const writing = new Map<string, number>();
+  const buckets = new Map<RateBudget, { readonly throttleId: string; readonly queue: WriteQueue }>();
+  let stopped = false;
 
-  function throttleId(budget: RateBudget): string {
-    const id = throttleIds.get(budget) ?? randomUUID();
-    throttleIds.set(budget, id);
-    return id;
-  }
-
-  /** One that changes something, if there is room for it in the queue. */
-  async function write<T>(id: string, request: () => T | Promise<T>): Promise<T> {
-    const waiting = writing.get(id) ?? 0;
-    if (waiting >= MAX_QUEUE_S * writesPerSecond) {
-      const afterMs = Math.ceil((waiting * 1_000) / writesPerSecond);
-      const message = `${waiting} requests that change something wait for their turn (github.writes_per_second: ${writesPerSecond})`;
-      throw new GitHubCallError('budget', message, undefined, afterMs);
-    }
-    writing.set(id, waiting + 1);
-    try {
-      return await request();
-    } finally {
-      writing.set(id, (writing.get(id) ?? 1) - 1);
-    }
+  function bucketOf(budget: RateBudget) {
+    const known = buckets.get(budget);
+    if (known !== undefined) return known;
+    const bucket = { throttleId: randomUUID(), queue: createWriteQueue(writesPerSecond, STOPPED) };
+    if (stopped) bucket.queue.stop();
+    buckets.set(budget, bucket);
+    return bucket;
   }
 
   function signed({ token, budget }: SignIn, callClass: CallClass): Octokit {
-    const id = throttleId(budget);
+    const { throttleId: id, queue } = bucketOf(budget);
 
     /** One attempt: the time limit holds until the last of its body is there. */
     async function attempt(url: string, init: RequestInit): Promise<Response> {
@@ -140,7 +126,7 @@ export function createOctokits({ clock }: { readonly clock: Clock }, options: Oc
       budget.admit(callClass);
       try {
         const go = () => request(parameters);
-        return await (parameters.method === 'GET' ? go() : write(id, go));
+        return await (parameters.method === 'GET' ? go() : queue.run(callClass, go));
       } finally {
         budget.done();
       }
@@ -151,6 +137,8 @@ export function createOctokits({ clock }: { readonly clock: Clock }, options: Oc
   return {
     signed,
     stop() {
+      stopped = true;
+      for (const { queue } of buckets.values()) queue.stop();
       const end = (limiter: Bottleneck): void =>
         void limiter.stop({ dropWaitingJobs: true, dropErrorMessage: STOPPED, enqueueErrorMessage: STOPPED });
       for (const { limiter } of writes.limiters()) end(limiter);

@@ -23,7 +23,7 @@ export interface ReleaseOptions {
   readonly sha256: string;
   /** This machine; undefined = GitHub has no runner for it. */
   readonly platform: VmPlatform | undefined;
-  readonly dispatcher?: Dispatcher;
+  readonly dispatcher?: Dispatcher | undefined;
 }
 
 const TIMEOUT_MS = 20_000;

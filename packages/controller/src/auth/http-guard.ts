@@ -1,0 +1,234 @@
+/**
+ * The guard of every HTTP route. Who may call which is data (route-rights.ts); a route without a line there is refused
+ * when the server is made, so that none is ever open by oversight.
+ *
+ * An operator is known before the body is read; what the call is about (a VM, a command, a drain, pools) is looked at when
+ * its ids have been checked (I10). What is out of an operator's reach is answered as if it were not there.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { MigError, printable } from '@mig/common/errors';
+import { EVERY_POOL, highestRole, isAtLeast, roleIn, type Role } from '@mig/common/domain/roles';
+import type { Audit } from './audit-log.js';
+import { ForbiddenError, UnauthenticatedError, needsRole } from './errors.js';
+import { bearerOf, type OperatorAuth } from './operator-auth.js';
+import { actorOf, type OperatorPrincipal, type Principal, type VmPrincipal } from './principal.js';
+import type { Limits } from './limits/limits.js';
+import { certificateOf } from './peer-certificate.js';
+import { peerAddress } from './peer-address.js';
+import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
+import type { HttpCaller, IssuedSession } from './vm-gate.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who calls; undefined on routes for anybody. */
+    principal: Principal | undefined;
+    /** A VM has joined by this request: what it is answered. */
+    issuedSession: IssuedSession | undefined;
+    /** Why it was refused, for the audit log alone. */
+    refusal: string | undefined;
+  }
+}
+
+/** In which pools the things are that a call may be about; undefined = there is no such thing. */
+export interface Reach {
+  vm(vmId: string): string | undefined;
+  command(commandId: string): readonly string[] | undefined;
+  drain(drainId: string): readonly string[] | undefined;
+  token(tokenId: string): readonly string[] | undefined;
+}
+
+export interface HttpGuardDeps {
+  readonly operators: OperatorAuth;
+  readonly vms: {
+    admitHttp(caller: HttpCaller): Promise<VmPrincipal & { readonly session?: IssuedSession }>;
+  };
+  readonly reach: Reach;
+  readonly limits: Pick<Limits, 'request' | 'message'>;
+  readonly audit: Audit;
+  /** The error of a route that finds no such thing: what is out of reach is answered by the same. */
+  readonly absent: (scope: Scope, id: string) => Error;
+}
+
+/** A route was added and nobody said who may call it. */
+class RouteWithoutRightError extends MigError {
+  constructor(route: string) {
+    super('route-without-right', `${route} has no line in auth/route-rights.ts: say who may call it`);
+  }
+}
+
+/** To be called before any route is added. */
+export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
+  app.decorateRequest('principal', undefined);
+  app.decorateRequest('issuedSession', undefined);
+  app.decorateRequest('refusal', undefined);
+
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const name of [method].flat()) rightOf(name, url);
+  });
+
+  app.addHook('onRequest', async (request, reply) => {
+    const right = rightOfRequest(request);
+    if (right?.who !== 'operator') return;
+    const verdict = await deps.operators.identify({
+      bearer: bearerOf(request.headers.authorization),
+      certificate: certificateOf(request.raw.socket),
+    });
+    if (verdict.kind === 'unknown') throw unauthenticated(request, reply, verdict.reason);
+    request.principal = verdict.principal;
+    deps.limits.request(verdict.principal.name);
+    if (!isAtLeast(highestRole(verdict.principal.grants), right.role)) throw needsRole(right.role);
+  });
+
+  app.addHook('preHandler', async (request, reply) => {
+    const right = rightOfRequest(request);
+    if (right?.who === 'vm') await admitVm(request, reply);
+    const { principal } = request;
+    if (right?.who === 'operator' && principal?.kind === 'operator')
+      assertReach(deps, request, principal, right);
+  });
+
+  app.addHook('onResponse', (request, reply, done) => {
+    tell(request, reply);
+    done();
+  });
+
+  async function admitVm(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    try {
+      const admitted = await deps.vms.admitHttp({
+        vmId: (request.params as { vm_id: string }).vm_id,
+        body: bodyOf(request),
+        bearer: bearerOf(request.headers.authorization),
+        address: request.ip,
+        socket: request.raw.socket,
+        // These alone may be the first that a VM says.
+        mayJoin: /\/(join|events)$/.test(request.routeOptions.url ?? ''),
+      });
+      request.principal = admitted;
+      request.issuedSession = admitted.session;
+      deps.limits.message(admitted.vmId, Number(request.headers['content-length'] ?? 0));
+    } catch (error) {
+      if (error instanceof UnauthenticatedError)
+        throw unauthenticated(request, reply, error.reason ?? 'no credential');
+      if (error instanceof MigError) request.refusal = error.message;
+      throw error;
+    }
+  }
+
+  function tell(request: FastifyRequest, reply: FastifyReply): void {
+    const right = rightOfRequest(request);
+    const action = right?.who === 'operator' ? right.action : undefined;
+    const { statusCode } = reply;
+    const denied = statusCode === 401 || statusCode === 403 || statusCode === 429;
+    if (right === undefined || (action === undefined && !denied)) return;
+    const params = (request.params ?? {}) as Readonly<Record<string, string>>;
+    const body = bodyOf(request);
+    deps.audit.record({
+      actor: actorOf(request.principal),
+      action: action?.name ?? 'access',
+      target: params['id'] ?? params['vm_id'] ?? '',
+      from: peerAddress(request.ip),
+      outcome: statusCode < 400 ? 'done' : statusCode < 500 ? 'refused' : 'failed',
+      detail: {
+        ...(statusCode < 400 || !denied ? (action?.detail?.(body) ?? {}) : {}),
+        ...(action === undefined ? { route: `${request.method} ${request.routeOptions.url ?? ''}` } : {}),
+        ...(statusCode < 400 ? {} : { status: String(statusCode) }),
+        ...(request.refusal === undefined ? {} : { reason: request.refusal }),
+      },
+    });
+  }
+}
+
+/** May whoever calls see what belongs to this pool? For lists, which leave out the rest. */
+export function maySee(request: FastifyRequest, poolId: string, role: Role = 'viewer'): boolean {
+  const { principal } = request;
+  return principal?.kind === 'operator' && isAtLeast(roleIn(principal.grants, poolId), role);
+}
+
+/** Who it was, for records: `created_by`. */
+export const callerName = (request: FastifyRequest): string =>
+  request.principal?.kind === 'operator' ? request.principal.name : 'operator';
+
+function assertReach(
+  deps: HttpGuardDeps,
+  request: FastifyRequest,
+  principal: OperatorPrincipal,
+  right: Extract<Right, { who: 'operator' }>,
+): void {
+  const found = poolsOf(deps.reach, right.over, request);
+  if (found === undefined) return;
+  for (const poolId of found.poolIds) {
+    const has = roleIn(principal.grants, poolId);
+    if (isAtLeast(has, right.role)) continue;
+    request.refusal = `no role ${right.role} in pool ${poolId}`;
+    if (has === undefined && found.id !== undefined) throw deps.absent(right.over, found.id);
+    throw found.id === undefined && poolId !== EVERY_POOL
+      ? new ForbiddenError(`this needs the role ${right.role} in pool ${printable(poolId)}`)
+      : needsRole(right.role);
+  }
+}
+
+/** Undefined = there is nothing to check, or no such thing, which the route will say. */
+function poolsOf(
+  reach: Reach,
+  over: Scope,
+  request: FastifyRequest,
+): { readonly poolIds: readonly string[]; readonly id?: string } | undefined {
+  const params = (request.params ?? {}) as Readonly<Record<string, string>>;
+  const of = (id: string, poolIds: readonly string[] | undefined) =>
+    poolIds === undefined ? undefined : { poolIds, id };
+  switch (over) {
+    case 'own':
+    case 'list':
+      return undefined;
+    case 'everything':
+      return { poolIds: [EVERY_POOL] };
+    case 'vm': {
+      const id = params['vm_id'] ?? '';
+      const poolId = reach.vm(id);
+      return of(id, poolId === undefined ? undefined : [poolId]);
+    }
+    case 'command':
+    case 'drain':
+    case 'token': {
+      const id = params['id'] ?? '';
+      return of(id, reach[over](id));
+    }
+    case 'selector':
+      return { poolIds: poolsOfSelector(reach, bodyOf(request)['selector']) };
+    case 'given': {
+      const { roles, pool_id: poolId } = bodyOf(request);
+      return { poolIds: typeof poolId === 'string' ? [poolId] : Object.keys(roles ?? {}) };
+    }
+  }
+}
+
+/** Labels may choose VMs of any pool, also of those that are yet to come. */
+function poolsOfSelector(reach: Reach, selector: unknown): readonly string[] {
+  const { vm_ids: vmIds, pool_id: poolId } = (selector ?? {}) as {
+    vm_ids?: readonly string[];
+    pool_id?: string;
+  };
+  if (poolId !== undefined) return [poolId];
+  if (vmIds === undefined) return [EVERY_POOL];
+  return [...new Set(vmIds.flatMap((vmId) => reach.vm(vmId) ?? []))];
+}
+
+function rightOf(method: string, url: string): Right {
+  const key = `${method === 'HEAD' ? 'GET' : method} ${url}`;
+  const right = Object.hasOwn(ROUTE_RIGHTS, key) ? ROUTE_RIGHTS[key] : undefined;
+  if (right === undefined) throw new RouteWithoutRightError(key);
+  return right;
+}
+
+/** Undefined for a path that no route has: it is answered with 404, to anybody. */
+const rightOfRequest = (request: FastifyRequest): Right | undefined =>
+  request.routeOptions.url === undefined ? undefined : rightOf(request.method, request.routeOptions.url);
+
+const bodyOf = (request: FastifyRequest): Readonly<Record<string, unknown>> =>
+  typeof request.body === 'object' && request.body !== null ? (request.body as Record<string, unknown>) : {};
+
+function unauthenticated(request: FastifyRequest, reply: FastifyReply, reason: string): UnauthenticatedError {
+  request.refusal = reason;
+  void reply.header('www-authenticate', 'Bearer');
+  return new UnauthenticatedError();
+}

@@ -1,0 +1,101 @@
+/**
+ * Who may call which route, as data. A route that is not in the table does not start: http-guard.ts asks for every one.
+ */
+import type { Role } from '@mig/common/domain/roles';
+
+export type Right =
+  /** Anybody. */
+  | { readonly who: 'anybody' }
+  /** The VM that the path names. */
+  | { readonly who: 'vm' }
+  /** An operator with at least this role somewhere; what it is about is looked at as `over` says. */
+  | { readonly who: 'operator'; readonly role: Role; readonly over: Scope; readonly action?: Action };
+
+/**
+ * What the role must reach. `own`: nothing but oneself. `list`: what is out of reach is left out of the answer.
+ * `vm`, `command`, `drain`, `token`: the one of the path. `selector`: every VM that the body of a drain chooses.
+ * `given`: every pool that the body of a new token names. `everything`: all pools.
+ */
+export type Scope =
+  'own' | 'list' | 'vm' | 'command' | 'drain' | 'token' | 'selector' | 'given' | 'everything';
+
+/** How a call stands in the audit log: its name, and what of its body does. */
+export interface Action {
+  readonly name: string;
+  readonly detail?: (body: Readonly<Record<string, unknown>>) => Readonly<Record<string, string>>;
+}
+
+const ANYBODY: Right = { who: 'anybody' };
+const VM: Right = { who: 'vm' };
+const viewer = (over: Scope): Right => ({ who: 'operator', role: 'viewer', over });
+const operator = (over: Scope, name: string, detail?: Action['detail']): Right => ({
+  who: 'operator',
+  role: 'operator',
+  over,
+  action: { name, ...(detail === undefined ? {} : { detail }) },
+});
+const admin = (over: Scope, action?: Action): Right => ({
+  who: 'operator',
+  role: 'admin',
+  over,
+  ...(action === undefined ? {} : { action }),
+});
+
+const text = (value: unknown): string =>
+  value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+/** These keys of the body, where they are given. */
+const only =
+  (...keys: readonly string[]): NonNullable<Action['detail']> =>
+  (body) =>
+    Object.fromEntries(keys.flatMap((key) => (body[key] === undefined ? [] : [[key, text(body[key])]])));
+
+/** By method and path as the route was registered; HEAD is as GET. */
+export const ROUTE_RIGHTS: Readonly<Record<string, Right>> = {
+  'GET /healthz': ANYBODY,
+  'GET /readyz': ANYBODY,
+  'GET /health': ANYBODY,
+  'GET /api/v1/openapi.json': ANYBODY,
+  // What GitHub publishes, asked for once an hour: nothing that a VM would have to prove itself for.
+  'GET /api/v1/runner-downloads': ANYBODY,
+  // GitHub signs what it sends; the route checks that.
+  'POST /webhooks/github': ANYBODY,
+
+  'POST /api/v1/vms/:vm_id/join': VM,
+  'POST /api/v1/vms/:vm_id/events': VM,
+  'POST /api/v1/vms/:vm_id/heartbeat': VM,
+  'GET /api/v1/vms/:vm_id/commands': VM,
+  'POST /api/v1/vms/:vm_id/commands/:id/ack': VM,
+  'POST /api/v1/vms/:vm_id/registration-token': VM,
+
+  'GET /api/v1/vms': viewer('list'),
+  'GET /api/v1/vms/:vm_id': viewer('vm'),
+  'GET /api/v1/vms/:vm_id/events': viewer('vm'),
+  'GET /api/v1/vms/:vm_id/heartbeats': viewer('vm'),
+  'GET /api/v1/commands': viewer('list'),
+  'GET /api/v1/commands/:id': viewer('command'),
+  'GET /api/v1/drains': viewer('list'),
+  'GET /api/v1/drains/:id': viewer('drain'),
+  'GET /api/v1/whoami': viewer('own'),
+  'GET /api/v1/workflow-jobs': viewer('list'),
+  // What is out of reach the route itself answers as unknown: a job is on a VM only while it runs.
+  'GET /api/v1/workflow-jobs/:id': viewer('list'),
+  // GitHub's view is of the whole organization.
+  'GET /api/v1/github': viewer('everything'),
+  'GET /api/v1/github/runners': viewer('everything'),
+
+  'POST /api/v1/vms/:vm_id/commands': operator('vm', 'command.submit', only('type')),
+  'DELETE /api/v1/commands/:id': operator('command', 'command.cancel'),
+  'POST /api/v1/drains': operator('selector', 'drain.create', only('selector', 'reason', 'force', 'then')),
+  'DELETE /api/v1/drains/:id': operator('drain', 'drain.undrain'),
+  'POST /api/v1/vms/:vm_id/cordon': operator('vm', 'vm.cordon', only('reason')),
+  'POST /api/v1/vms/:vm_id/uncordon': operator('vm', 'vm.uncordon'),
+  'POST /api/v1/vms/:vm_id/release': operator('vm', 'vm.release'),
+
+  'POST /api/v1/tokens': admin('given', {
+    name: 'token.create',
+    detail: only('kind', 'name', 'roles', 'pool_id', 'vm_id', 'max_vms', 'expires_in_ms'),
+  }),
+  'GET /api/v1/tokens': admin('list'),
+  'DELETE /api/v1/tokens/:id': admin('token', { name: 'token.revoke' }),
+  'GET /api/v1/audit': admin('everything'),
+};

@@ -1,0 +1,149 @@
+/**
+ * Session tokens of VMs: JWT signed with Ed25519, short-lived, bound to the VM, its boot, its pool, the session and the
+ * address that it joined from. The key is made at the first start and never leaves its file.
+ */
+import { randomUUID } from 'node:crypto';
+import {
+  SignJWT,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  jwtVerify,
+  errors as joseErrors,
+  type JWK,
+} from 'jose';
+import * as z from 'zod';
+import type { Clock } from '@mig/common/clock';
+import { MigError, errorMessage } from '@mig/common/errors';
+import { readPrivateFile, writePrivateFile } from './private-file.js';
+
+export interface SessionClaims {
+  readonly vmId: string;
+  readonly poolId: string;
+  readonly bootId: string;
+  readonly sessionId: string;
+  /** As `peerAddress` writes it; empty = not bound to one. */
+  readonly address: string;
+}
+
+export interface SessionTokens {
+  /** @param sessionId the session goes on; default: a new one begins */
+  issue(claims: Omit<SessionClaims, 'sessionId'>, sessionId?: string): Promise<IssuedToken>;
+  /** The reason is for the audit log alone. */
+  verify(
+    token: string,
+  ): Promise<
+    | { readonly kind: 'ok'; readonly claims: SessionClaims }
+    | { readonly kind: 'refused'; readonly reason: string }
+  >;
+}
+
+export interface IssuedToken {
+  readonly token: string;
+  readonly sessionId: string;
+  /** How long it is taken from now, milliseconds. */
+  readonly expiresInMs: number;
+}
+
+const AUDIENCE = 'mig:vm';
+const ISSUER = 'mig:controller';
+const TYPE = 'mig-session+jwt';
+/** Clocks of one controller and its standby may differ by this. */
+const TOLERANCE_S = 5;
+
+/** The key cannot be read. The controller does not start: a new one would end every session without a word. */
+export class SessionKeyError extends MigError {
+  constructor(
+    readonly file: string,
+    reason: string,
+  ) {
+    super(
+      'bad-session-key',
+      `the key of the sessions cannot be read from ${file} (${reason}): restore it, or remove it; then every VM joins again`,
+    );
+  }
+}
+
+const keySchema = z.looseObject({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  kid: z.string(),
+  d: z.string(),
+  x: z.string(),
+});
+const payloadSchema = z.object({
+  sub: z.string(),
+  pool: z.string(),
+  boot: z.string(),
+  sid: z.string(),
+  addr: z.string(),
+});
+
+/** @throws SessionKeyError, or the file system's error */
+export async function openSessionTokens(
+  file: string,
+  { clock }: { readonly clock: Clock },
+  options: { readonly lifetimeMs: number },
+): Promise<SessionTokens> {
+  const jwk = await readOrMakeKey(file);
+  const key = await importJWK(jwk as JWK, 'EdDSA');
+  const verifyKey = await importJWK({ kty: jwk.kty, crv: jwk.crv, x: jwk.x }, 'EdDSA');
+  return {
+    async issue(claims, sessionId = randomUUID()) {
+      const nowS = Math.floor(clock.now() / 1_000);
+      const token = await new SignJWT({
+        pool: claims.poolId,
+        boot: claims.bootId,
+        sid: sessionId,
+        addr: claims.address,
+      })
+        .setProtectedHeader({ alg: 'EdDSA', typ: TYPE, kid: jwk.kid })
+        .setIssuer(ISSUER)
+        .setAudience(AUDIENCE)
+        .setSubject(claims.vmId)
+        .setIssuedAt(nowS)
+        .setNotBefore(nowS - TOLERANCE_S)
+        .setExpirationTime(nowS + Math.ceil(options.lifetimeMs / 1_000))
+        .setJti(randomUUID())
+        .sign(key);
+      return { token, sessionId, expiresInMs: options.lifetimeMs };
+    },
+    async verify(token) {
+      try {
+        const { payload } = await jwtVerify(token, verifyKey, {
+          // The header's own word for its algorithm counts for nothing.
+          algorithms: ['EdDSA'],
+          audience: AUDIENCE,
+          issuer: ISSUER,
+          typ: TYPE,
+          currentDate: new Date(clock.now()),
+          clockTolerance: TOLERANCE_S,
+          requiredClaims: ['exp', 'sub'],
+        });
+        const { sub, pool, boot, sid, addr } = payloadSchema.parse(payload);
+        return {
+          kind: 'ok',
+          claims: { vmId: sub, poolId: pool, bootId: boot, sessionId: sid, address: addr },
+        };
+      } catch (error) {
+        const reason = error instanceof joseErrors.JOSEError ? error.code : 'not a session token';
+        return { kind: 'refused', reason: `session token: ${reason}` };
+      }
+    },
+  };
+}
+
+async function readOrMakeKey(file: string): Promise<z.infer<typeof keySchema>> {
+  const text = await readPrivateFile(file);
+  if (text !== undefined) {
+    try {
+      return keySchema.parse(JSON.parse(text));
+    } catch (error) {
+      throw new SessionKeyError(file, errorMessage(error).split('\n', 1)[0] ?? '');
+    }
+  }
+  const { privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
+  const jwk = keySchema.parse({ ...(await exportJWK(privateKey)), kid: randomUUID() });
+  await writePrivateFile(file, `${JSON.stringify(jwk)}\n`);
+  return jwk;
+}

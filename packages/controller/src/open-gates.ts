@@ -1,0 +1,82 @@
+/** Who gets in, and by which wire: opens authentication and the files of TLS for the parts of this controller. */
+import type { Clock } from '@mig/common/clock';
+import type { Logger } from '@mig/common/logger';
+import { exposures, hasTls, requiresAuth } from './auth/auth-config.js';
+import { openAuth, type Auth } from './auth/open-auth.js';
+import { createReach, type FleetReach } from './auth/reach.js';
+import type { ServerTls } from './auth/tls/servers.js';
+import { openTlsFiles } from './auth/tls/tls-files.js';
+import type { ControllerConfig } from './config.js';
+import type { ControllerParts } from './controller-parts.js';
+
+export interface Gates {
+  readonly auth: Auth;
+  readonly reach: FleetReach;
+  /** What one port needs for TLS; undefined = plain text. */
+  tlsOf(port: 'http' | 'grpc'): ServerTls | undefined;
+  /** What is less secure than it could be, for people; empty = nothing. */
+  warnings(): readonly string[];
+  /** The files of TLS are no longer watched. */
+  stop(): void;
+  /** Writes what is left of the audit log; after the last request. */
+  close(): Promise<void>;
+}
+
+export interface GatesDeps {
+  readonly config: ControllerConfig;
+  readonly parts: Pick<ControllerParts, 'fleet' | 'queue' | 'drains' | 'links' | 'controllerEvents'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** @throws the system's error, or the error of a certificate, if a file cannot be used */
+export async function openGates({ config, parts, clock, logger }: GatesDeps): Promise<Gates> {
+  const { fleet, queue, drains, links, controllerEvents } = parts;
+  const reach = createReach({ fleet, queue, drains });
+  const auth = await openAuth({
+    dataDirectory: config.data_dir,
+    config: config.auth,
+    required: requiresAuth(config),
+    pools: config.pools,
+    clock,
+    logger: logger.child({ part: 'auth' }),
+    vm: reach.knownVm,
+    reach,
+    limits: config.limits,
+    countVms: reach.countVms,
+    absent: reach.absent,
+    onClaimRefused(vmId, bootId, address) {
+      const vm = fleet.get(vmId)?.record;
+      if (vm !== undefined) void controllerEvents.enter(vm, 'vm_claim_refused', { boot_id: bootId, address });
+    },
+    cut: (vmId, message) => links.get(vmId)?.close({ kind: 'released', message }),
+  });
+  const tlsFiles =
+    hasTls(config, 'http') || hasTls(config, 'grpc')
+      ? await openTlsFiles(
+          {
+            certFile: config.tls.cert_file,
+            keyFile: config.tls.key_file,
+            clientCaFile: config.tls.client_ca_file,
+            reloadMs: config.tls.reload,
+          },
+          { clock, logger: logger.child({ part: 'tls' }) },
+        ).catch(async (error: unknown) => {
+          await auth.close();
+          throw error;
+        })
+      : undefined;
+  const exposed = exposures(config);
+  for (const exposure of exposed) logger.warn({ event: 'insecure' }, exposure);
+  return {
+    auth,
+    reach,
+    tlsOf: (port) =>
+      tlsFiles !== undefined && hasTls(config, port)
+        ? { files: tlsFiles, clientCertificates: config.tls.client_certificates }
+        : undefined,
+    warnings: () => [...exposed, ...(tlsFiles?.warnings() ?? [])],
+    stop: () => tlsFiles?.stop(),
+    close: () => auth.close(),
+  };
+}
