@@ -7,6 +7,7 @@ import type { BenchOptions } from './options.js';
 import type { Pinning } from './processes/pinning.js';
 import { startLoad } from './processes/load-process.js';
 import type { Progress } from './progress.js';
+import { prepareSecurity } from './security.js';
 import type { Measured } from './results.js';
 
 export interface BenchDeps {
@@ -23,6 +24,7 @@ export interface BenchDeps {
 /** @throws Error with what went wrong, after every process has ended; the signal's reason if it was ended early */
 export async function runBench(options: BenchOptions, deps: BenchDeps): Promise<void> {
   const { folder, pinning, progress, signal } = deps;
+  const security = prepareSecurity(options, path.join(folder, 'security'));
   const load = startLoad({ core: pinning.loadCore, logFile: path.join(folder, 'load.log') });
   const processes = new Set<{ kill(): Promise<void> }>([load]);
   const cells = cellsOf(options);
@@ -42,6 +44,7 @@ export async function runBench(options: BenchOptions, deps: BenchDeps): Promise<
         folder: cellFolder,
         serverCore: pinning.serverCore,
         nodeFlags: profileFlags(options, server),
+        security,
         load,
         signal,
         onStart: (process) => processes.add(process),

@@ -7,6 +7,7 @@ import type { LoadProcess } from './processes/load-process.js';
 import { cpuMs, diskBytes, residentBytes } from './processes/proc.js';
 import type { Use } from './load/protocol.js';
 import { createServerPlace, SERVER_SPECS, type RunningServer, type ServerName } from './servers.js';
+import type { Security } from './security.js';
 import type { Timing } from './timing.js';
 import { writtenSince } from './written-files.js';
 
@@ -18,6 +19,7 @@ export interface CellOptions {
   readonly folder: string;
   readonly serverCore: number | undefined;
   readonly nodeFlags: readonly string[];
+  readonly security: Security;
   readonly load: LoadProcess;
   readonly signal: AbortSignal;
   readonly onStart: (process: { kill(): Promise<void> }) => void;

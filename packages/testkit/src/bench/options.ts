@@ -12,6 +12,9 @@ export interface BenchOptions {
   readonly only: readonly PartName[];
   readonly servers: readonly ServerName[];
   readonly timing: Timing;
+  /** Whether the controller asks for credentials. */
+  readonly auth: boolean;
+  readonly tls: boolean;
   readonly jsonFile: string | undefined;
   readonly svgFile: string | undefined;
   /** Where the profiles of the controller go; undefined = it is not profiled. */
@@ -47,8 +50,8 @@ temporary folder, which is removed, also after Ctrl-C.
   --json FILE        writes every figure of every run there
   --svg FILE         draws how each figure grows with the fleet
   --profile DIR      the controller writes a CPU profile of each run there (--cpu-prof); its figures are worse for it
-  --auth off         no credentials are asked for: this controller knows none yet
-  --tls off          no TLS: this controller has none yet
+  --auth on|off      whether VMs and operators need credentials (default on); bare servers never ask
+  --tls on|off       TLS on every connection, to the bare servers too (default off)
 
 With ${DEFAULT_VMS} and 5 runs it takes about an hour and 2 GB of memory. Exit codes: 0 measured, 1 could not measure, 2 wrong
 flags, 130 ended by Ctrl-C.
@@ -88,8 +91,10 @@ export function readBenchOptions(args: readonly string[]): BenchOptionsReading {
     if (value === '') refuse(flag, value, 'a name');
     return value;
   };
-  for (const flag of ['auth', 'tls'] as const)
-    if (flags[flag] !== 'off') refuse(flag, flags[flag], 'off: this controller has no other way yet');
+  const isOn = (flag: 'auth' | 'tls'): boolean => {
+    if (flags[flag] !== 'on' && flags[flag] !== 'off') refuse(flag, flags[flag], 'on or off');
+    return flags[flag] === 'on';
+  };
   const base = flags.quick ? QUICK : FULL;
   const seconds = (flag: 'steady' | 'interval', max: number, otherwise: number): number =>
     flags[flag] === undefined ? otherwise : whole(flag, flags[flag], 1, max) * 1_000;
@@ -107,6 +112,8 @@ export function readBenchOptions(args: readonly string[]): BenchOptionsReading {
       steadyMs: seconds('steady', 86_400, base.steadyMs),
       intervalMs: seconds('interval', 3_600, base.intervalMs),
     },
+    auth: isOn('auth'),
+    tls: isOn('tls'),
     jsonFile: file('json', flags.json),
     svgFile: file('svg', flags.svg),
     profileFolder: file('profile', flags.profile),
@@ -131,7 +138,7 @@ function parseFlags(args: readonly string[]) {
       json: { type: 'string' },
       svg: { type: 'string' },
       profile: { type: 'string' },
-      auth: { type: 'string', default: 'off' },
+      auth: { type: 'string', default: 'on' },
       tls: { type: 'string', default: 'off' },
       help: { type: 'boolean', short: 'h', default: false },
     },

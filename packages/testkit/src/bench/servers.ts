@@ -7,6 +7,8 @@ import type { Target } from './load/protocol.js';
 import type { ProbeAnswer, ProbeRequest } from './processes/probe-protocol.js';
 import { startWorker, type WorkerProcess } from './processes/worker-process.js';
 import type { PartName } from './figures.js';
+import { controllerEnv, operatorToken, type Security } from './security.js';
+import { unitFlags } from './unit-flags.js';
 
 export const SERVERS = ['controller', 'nice-grpc', 'nice-grpc-quiet', 'grpc-js', 'http2'] as const;
 export type ServerName = (typeof SERVERS)[number];
@@ -32,7 +34,7 @@ export const SERVER_SPECS: Readonly<Record<ServerName, ServerSpec>> = {
   },
   'nice-grpc': {
     title: 'bare nice-grpc',
-    yardstick: ['nice-grpc'],
+    yardstick: ['nice-grpc', 'acks'],
     dialect: 'contract',
     parts: [...COMMON, 'commands', 'drain'],
   },
@@ -45,11 +47,11 @@ export const SERVER_SPECS: Readonly<Record<ServerName, ServerSpec>> = {
   },
   'grpc-js': {
     title: 'bare grpc-js',
-    yardstick: ['grpc-js'],
+    yardstick: ['grpc-js', 'acks'],
     dialect: 'contract',
     parts: [...COMMON, 'commands', 'drain'],
   },
-  http2: { title: 'http2 echo', yardstick: ['http2'], dialect: 'echo', parts: COMMON },
+  http2: { title: 'http2 echo', yardstick: ['http2', 'acks'], dialect: 'echo', parts: COMMON },
 };
 
 export interface RunningServer {
@@ -74,8 +76,9 @@ export interface ServerPlaceOptions {
   /** Everything that the server leaves behind. */
   readonly folder: string;
   readonly core: number | undefined;
-  /** Flags of Node for every server, such as `--cpu-prof`. */
+  /** Flags of Node beside those that it is brought out with, such as `--cpu-prof`. */
   readonly nodeFlags: readonly string[];
+  readonly security: Security;
   readonly signal: AbortSignal;
   /** Told of every process, so that none is left. */
   readonly onStart: (process: { kill(): Promise<void> }) => void;
@@ -92,7 +95,7 @@ const CONTROLLER_PROGRAM = fileURLToPath(
 );
 
 export function createServerPlace(options: ServerPlaceOptions): ServerPlace {
-  const { name, folder, core, nodeFlags, signal } = options;
+  const { name, folder, core, nodeFlags, security, signal } = options;
   const { yardstick, dialect } = SERVER_SPECS[name];
   const dataDirectory = path.join(folder, 'data');
   const logFile = path.join(folder, 'server.log');
@@ -100,10 +103,14 @@ export function createServerPlace(options: ServerPlaceOptions): ServerPlace {
   appendFileSync(logFile, '');
 
   function spawnServer(): WorkerProcess {
-    const program = yardstick === undefined ? [CONTROLLER_PROGRAM] : [YARDSTICK_PROGRAM, ...yardstick];
+    const { tls } = security;
+    const program =
+      yardstick === undefined
+        ? [...unitFlags('controller'), '--import', PROBE, CONTROLLER_PROGRAM]
+        : ['--import', PROBE, YARDSTICK_PROGRAM, ...yardstick, tls?.certFile ?? '', tls?.keyFile ?? ''];
     return startWorker({
       name: SERVER_SPECS[name].title,
-      args: [...nodeFlags, '--import', PROBE, ...program],
+      args: [...nodeFlags, ...program],
       env: {
         PATH: process.env['PATH'],
         CONTROLLER_DATA_DIR: dataDirectory,
@@ -111,6 +118,7 @@ export function createServerPlace(options: ServerPlaceOptions): ServerPlace {
         CONTROLLER_HTTP_PORT: '0',
         CONTROLLER_GRPC_HOST: HOST,
         CONTROLLER_GRPC_PORT: '0',
+        ...controllerEnv(security),
       },
       core,
       logFile,
@@ -132,8 +140,9 @@ export function createServerPlace(options: ServerPlaceOptions): ServerPlace {
             (listening = findListening(readFileSync(logFile).subarray(logBytes).toString())) !== undefined,
           { deadlineMs: START_DEADLINE_MS, everyMs: 5, signal },
         ),
-        // Rejects if it ends before.
-        worker.ask({ probe: 'look' } satisfies ProbeRequest).then(() => new Promise<never>(() => undefined)),
+        worker.ended.then((error) => {
+          throw error;
+        }),
       ]);
       const startMs = performance.now() - startedMs;
       const port = String(listening?.['grpc']).split(':').at(-1);
@@ -146,9 +155,9 @@ export function createServerPlace(options: ServerPlaceOptions): ServerPlace {
           grpcPort: Number(port),
           dialect,
           pid: worker.pid,
-          ca: undefined,
-          operatorToken: undefined,
-          joinToken: undefined,
+          ca: security.tls?.ca,
+          operatorToken: yardstick === undefined ? operatorToken(security, dataDirectory) : undefined,
+          joinToken: security.join?.token,
         },
         probe: async (probe) => (await worker.ask({ probe } satisfies ProbeRequest)) as ProbeAnswer,
         kill: () => worker.kill(),

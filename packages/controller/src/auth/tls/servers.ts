@@ -40,10 +40,11 @@ export function grpcCredentials(tls: ServerTls | undefined): ServerCredentials {
     },
     removeCaCertificateListener: (listener) => void authorities.delete(listener),
   };
+  // The library (1.14.7) takes the provider of the identity first, whatever its declaration says; null as the other one = no
+  // certificate is asked for.
   return experimental.createCertificateProviderServerCredentials(
-    // The declaration lacks what the code and its comment have: null = no certificate is asked for.
-    (clientCertificates === 'none' ? null : provider) as experimental.CertificateProvider,
     provider,
+    (clientCertificates === 'none' ? null : provider) as experimental.CertificateProvider,
     clientCertificates === 'required',
   );
 }

@@ -82,6 +82,7 @@ export function createFleet({ target: first, vms: count, boot, onBroken }: Fleet
             return;
           }
           if (answer.kind === 'command') stream.send(ackFrames(answer.commandId), 2);
+          if (answer.kind === 'session') vm.sessionToken = answer.token;
           fleet.onAnswer(vm, answer);
         },
         onEnd(reason) {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { processesOf } from '../../system/processes-of.js';
+import { unitFlags } from '../unit-flags.js';
 import { cpuMs, residentBytes } from '../processes/proc.js';
 import { installIdleRunner } from './idle-runner.js';
 import type { SmallController } from './small-controller.js';
@@ -49,7 +50,7 @@ export async function measureMiglet({
   const announced = controller.announced();
   const ready = controller.ready();
   const startedMs = performance.now();
-  const child = spawn(process.execPath, [MIGLET_PROGRAM], {
+  const child = spawn(process.execPath, [...unitFlags('miglet'), MIGLET_PROGRAM], {
     env: {
       PATH: process.env['PATH'],
       MIGLET_VM_ID: 'bench',

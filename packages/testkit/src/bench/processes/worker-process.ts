@@ -11,8 +11,8 @@ export interface WorkerProcess {
   kill(): Promise<void>;
   /** SIGTERM; SIGKILL if it is still there after that time. Resolves when it is gone. */
   stop(patienceMs: number): Promise<void>;
-  /** The last lines that it wrote, for a person who wants to know why it ended. */
-  lastWords(): string;
+  /** Resolves when it is gone, with how and the last lines that it wrote. */
+  readonly ended: Promise<Error>;
 }
 
 export interface WorkerOptions {
@@ -34,11 +34,11 @@ export function startWorker({ name, args, env, core, logFile }: WorkerOptions): 
   // A group of its own: Ctrl-C is for the harness, which ends its processes in order.
   const child = spawn(program, rest, { env, stdio: ['ignore', log, log, 'ipc'], detached: true });
   closeSync(log);
-  let ended: Error | undefined;
-  const exited = new Promise<void>((resolve) => {
+  let isThere = true;
+  const ended = new Promise<Error>((resolve) => {
     const end = (how: string): void => {
-      ended ??= new Error(`${name} ended (${how}): ${lastWords()}`);
-      resolve();
+      isThere = false;
+      resolve(new Error(`${name} ended (${how}): ${lastWords()}`));
     };
     child.once('error', (error) => end(error.message));
     child.once('exit', (code, signal) => end(signal ?? `exit code ${code ?? 'unknown'}`));
@@ -50,26 +50,26 @@ export function startWorker({ name, args, env, core, logFile }: WorkerOptions): 
 
   return {
     pid: child.pid ?? 0,
-    lastWords,
+    ended,
 
     async ask(request) {
       const answered = new Promise<unknown>((resolve) => child.once('message', resolve));
-      if (ended === undefined) child.send(request, () => undefined);
-      const gone = exited.then(() => {
-        throw ended ?? new Error(`${name} ended`);
+      if (isThere) child.send(request, () => undefined);
+      const gone = ended.then((error) => {
+        throw error;
       });
       return Promise.race([answered, gone]);
     },
 
     async kill() {
       child.kill('SIGKILL');
-      await exited;
+      await ended;
     },
 
     async stop(patienceMs) {
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs);
-      await exited;
+      await ended;
       clearTimeout(timer);
     },
   };

@@ -7,6 +7,8 @@ export type Answer =
   | { readonly kind: 'question' }
   | { readonly kind: 'command'; readonly commandId: string }
   | { readonly kind: 'recorded'; readonly commandId: string }
+  /** The next credential of the VM. */
+  | { readonly kind: 'session'; readonly token: string }
   /** An acknowledgement of something that needs none, or news that change nothing here. */
   | { readonly kind: 'other' };
 
@@ -14,7 +16,13 @@ export type Answer =
 export type Dialect = 'contract' | 'echo';
 
 /** Fields of the messages in proto/commands.proto. */
-const CONTROLLER = { connectAck: 1, command: 2, deregisterResult: 21, resultAck: 22 };
+const CONTROLLER = { connectAck: 1, command: 2, deregisterResult: 21, resultAck: 22, sessionToken: 30 };
+const DECODED: ReadonlySet<number> = new Set([
+  CONTROLLER.connectAck,
+  CONTROLLER.command,
+  CONTROLLER.resultAck,
+  CONTROLLER.sessionToken,
+]);
 const MIGLET = { connect: 1, deregisterRequest: 20 };
 const OTHER: Answer = { kind: 'other' };
 const QUESTION: Answer = { kind: 'question' };
@@ -27,8 +35,7 @@ export function readAnswer(dialect: Dialect, bytes: Buffer, start: number, end: 
     return field === MIGLET.connect ? { kind: 'connected', accepted: true, announceAgain: false } : OTHER;
   }
   if (field === CONTROLLER.deregisterResult) return QUESTION;
-  if (field !== CONTROLLER.connectAck && field !== CONTROLLER.command && field !== CONTROLLER.resultAck)
-    return OTHER;
+  if (!DECODED.has(field)) return OTHER;
   const message = decodeControllerMessage(bytes.subarray(start, end));
   switch (message.kind) {
     case 'connectAck':
@@ -37,6 +44,8 @@ export function readAnswer(dialect: Dialect, bytes: Buffer, start: number, end: 
       return { kind: 'command', commandId: message.command.id };
     case 'resultAck':
       return { kind: 'recorded', commandId: message.commandId };
+    case 'sessionToken':
+      return { kind: 'session', token: message.token };
     default:
       throw new Error(`the server sent bytes that are no message of the contract (${message.kind})`);
   }

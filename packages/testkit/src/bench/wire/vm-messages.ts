@@ -12,13 +12,20 @@ export interface VmName extends VmIdentity {
 /** Digits of the number in a name: the messages of all VMs are of one length. */
 const DIGITS = 6;
 const LABELS = ['self-hosted', 'linux', 'x64'];
+/** A pool takes so many VMs by default, and more. */
+const VMS_PER_POOL = 5_000;
 const GIB = 2 ** 30;
 /** A load that stands where the one of each heartbeat is written; no other eight bytes of a heartbeat are the same. */
 const MARK = 12.345678901;
 
 export function vmName(index: number, boot: string): VmName {
   const number = String(index).padStart(DIGITS, '0');
-  return { vmId: `bench-${number}`, poolId: 'bench', orgId: 'acme', bootId: `${boot}-${number}` };
+  return {
+    vmId: `bench-${number}`,
+    poolId: `bench-${Math.floor(index / VMS_PER_POOL)}`,
+    orgId: 'acme',
+    bootId: `${boot}-${number}`,
+  };
 }
 
 /** The runner of the VM is registered and waits for a job: how that comes about is GitHub's pace, not the controller's. */

@@ -3,9 +3,14 @@ import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-j
 import { ControllerMessage, MIGletMessage } from '@mig/common/gen/commands';
 import { commandServiceDefinition } from '@mig/common/wire/command-service';
 import type { Conversation } from './conversation.js';
+import type { KeyPair } from './key-pair.js';
 
 /** Resolves to its port. */
-export async function listenWithGrpcJs(host: string, conversation: Conversation): Promise<number> {
+export async function listenWithGrpcJs(
+  host: string,
+  conversation: Conversation,
+  tls: KeyPair | undefined,
+): Promise<number> {
   const server = new Server();
   server.addService(
     {
@@ -29,8 +34,12 @@ export async function listenWithGrpcJs(host: string, conversation: Conversation)
       },
     },
   );
+  const credentials =
+    tls === undefined
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(null, [{ cert_chain: tls.cert, private_key: tls.key }]);
   return new Promise((resolve, reject) =>
-    server.bindAsync(`${host}:0`, ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync(`${host}:0`, credentials, (error, port) => {
       if (error === null) resolve(port);
       else reject(error);
     }),

@@ -1,11 +1,17 @@
 /** What a bare server has of HTTP: announcements are read and acknowledged, commands and drains go out. On node:http alone. */
-import { createServer } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Conversation } from './conversation.js';
+import type { KeyPair } from './key-pair.js';
 
 /** Resolves to its port. */
-export async function listenWithHttp(host: string, conversation: Conversation): Promise<number> {
-  const server = createServer((request, response) => {
+export async function listenWithHttp(
+  host: string,
+  conversation: Conversation,
+  tls: KeyPair | undefined,
+): Promise<number> {
+  const listener: RequestListener = (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
@@ -17,7 +23,8 @@ export async function listenWithHttp(host: string, conversation: Conversation): 
       });
       response.end(answer);
     });
-  });
+  };
+  const server = tls === undefined ? createServer(listener) : createSecureServer(tls, listener);
 
   function answerTo(route: string, body: Record<string, unknown>): Record<string, unknown> {
     const [, , , collection, vmId, of] = route.split('/');

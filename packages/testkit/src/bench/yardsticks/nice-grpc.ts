@@ -1,10 +1,16 @@
 /** A bare server of nice-grpc, as it comes: every option is the library's own. */
+import { ServerCredentials } from '@grpc/grpc-js';
 import { createServer } from 'nice-grpc';
 import { CommandServiceDefinition, type ControllerMessage } from '@mig/common/gen/commands';
 import type { Conversation } from './conversation.js';
+import type { KeyPair } from './key-pair.js';
 
 /** Resolves to its port. */
-export async function listenWithNiceGrpc(host: string, conversation: Conversation): Promise<number> {
+export async function listenWithNiceGrpc(
+  host: string,
+  conversation: Conversation,
+  tls: KeyPair | undefined,
+): Promise<number> {
   const server = createServer();
   server.add(CommandServiceDefinition, {
     streamCommands(incoming) {
@@ -15,7 +21,9 @@ export async function listenWithNiceGrpc(host: string, conversation: Conversatio
       return outbox;
     },
   });
-  return server.listen(`${host}:0`);
+  const credentials =
+    tls && ServerCredentials.createSsl(null, [{ cert_chain: tls.cert, private_key: tls.key }]);
+  return server.listen(`${host}:0`, credentials);
 }
 
 /** What is to be sent, as cheap as an async iterable can be. */

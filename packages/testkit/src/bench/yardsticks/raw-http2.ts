@@ -1,13 +1,19 @@
 /** A bare server of node:http2 that sends every message back as it came: it finds where each ends, and knows no more of gRPC. */
-import { createServer } from 'node:http2';
+import { createSecureServer, createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { createMessageReader } from '../wire/frame-reader.js';
+import type { Conversation } from './conversation.js';
+import type { KeyPair } from './key-pair.js';
 
 const PREFIX_BYTES = 5;
 
 /** Resolves to its port. */
-export async function listenWithHttp2(host: string): Promise<number> {
-  const server = createServer();
+export async function listenWithHttp2(
+  host: string,
+  _conversation: Conversation,
+  tls: KeyPair | undefined,
+): Promise<number> {
+  const server = tls === undefined ? createServer() : createSecureServer(tls);
   server.on('stream', (stream) => {
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
     const read = createMessageReader((bytes, start, end) => {
