@@ -87,8 +87,9 @@ export interface ServerPlaceOptions {
 const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 60_000;
 const STOP_PATIENCE_MS = 15_000;
-const PROBE = new URL('./processes/probe.js', import.meta.url).href;
-const YARDSTICK_PROGRAM = fileURLToPath(new URL('./yardsticks/main.js', import.meta.url));
+/** Programs are the compiled ones, also in a test, which runs from the sources. */
+const PROBE = new URL('../../dist/bench/processes/probe.js', import.meta.url).href;
+const YARDSTICK_PROGRAM = fileURLToPath(new URL('../../dist/bench/yardsticks/main.js', import.meta.url));
 /** The production build, as it is brought onto other machines. */
 const CONTROLLER_PROGRAM = fileURLToPath(
   new URL('../../../controller/bundle/controller.mjs', import.meta.url),

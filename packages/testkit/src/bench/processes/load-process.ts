@@ -9,7 +9,7 @@ export interface LoadProcess {
   kill(): Promise<void>;
 }
 
-const PROGRAM = fileURLToPath(new URL('../load/main.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../../dist/bench/load/main.js', import.meta.url));
 /** Young objects of a load that sends as fast as it can live for a moment. */
 const SEMI_SPACE_MIB = 64;
 

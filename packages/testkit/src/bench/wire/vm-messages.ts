@@ -59,8 +59,6 @@ const questionFrame = messageFrame(
 );
 
 export interface Heartbeats {
-  /** The bytes of one. */
-  readonly frameBytes: number;
   /** So many, no two alike, in frames of their own; with a question behind the last if that is asked for. */
   batch(vm: VmName, count: number, options?: { readonly question: boolean }): Buffer;
 }
@@ -95,7 +93,6 @@ export function createHeartbeats(intervalMs: number): Heartbeats {
         },
       }),
     );
-  const sample = encode(vmName(0, 'boot'));
   const mark = Buffer.alloc(8);
   mark.writeDoubleLE(MARK);
   let load = 0;
@@ -109,7 +106,6 @@ export function createHeartbeats(intervalMs: number): Heartbeats {
   }
 
   return {
-    frameBytes: sample.length,
     batch(vm, count, { question } = { question: false }) {
       const one = frameOf(vm);
       const loadAt = one.indexOf(mark);
