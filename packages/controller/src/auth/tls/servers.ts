@@ -44,7 +44,7 @@ export function grpcCredentials(tls: ServerTls | undefined): ServerCredentials {
   // certificate is asked for.
   return experimental.createCertificateProviderServerCredentials(
     provider,
-    (clientCertificates === 'none' ? null : provider) as experimental.CertificateProvider,
+    clientCertificates === 'none' ? null : provider,
     clientCertificates === 'required',
   );
 }

@@ -89,6 +89,10 @@ function* answersTo(message: MigletMessage): Generator<ControllerMessage> {
     case 'ack':
       if (message.ack.phase === 'completed') yield { kind: 'resultAck', commandId: message.ack.commandId };
       return;
-    default:
+    case 'heartbeat':
+    case 'deregister':
+    case 'error':
+    case 'unknown':
+    case 'malformed':
   }
 }

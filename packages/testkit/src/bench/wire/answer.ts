@@ -46,8 +46,15 @@ export function readAnswer(dialect: Dialect, bytes: Buffer, start: number, end: 
       return { kind: 'recorded', commandId: message.commandId };
     case 'sessionToken':
       return { kind: 'session', token: message.token };
-    default:
-      throw new Error(`the server sent bytes that are no message of the contract (${message.kind})`);
+    case 'malformed':
+      throw new Error(`the server sent bytes that are no message of the contract: ${message.reason}`);
+    case 'error':
+    case 'eventAck':
+    case 'deregisterResult':
+    case 'heartbeatPolicy':
+    case 'reconnect':
+    case 'unknown':
+      return OTHER;
   }
 }
 

@@ -61,7 +61,9 @@ export function createConversation({ quiet }: { readonly quiet: boolean }): Conv
           if (message.value.phase !== AckPhase.ACK_PHASE_COMPLETED) return;
           answer(peer, { $case: 'resultAck', value: { commandId: message.value.commandId } });
           return;
-        default:
+        case 'event':
+        case 'error':
+        case undefined:
       }
     },
 
