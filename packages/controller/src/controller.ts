@@ -13,6 +13,7 @@ import { createHttpServer } from './http/server.js';
 import { openGates } from './open-gates.js';
 import { STOPPING_MESSAGE, crashWindowMs, sayFarewell } from './services/farewell.js';
 import { createGrpcServer } from './services/grpc-server.js';
+import { createSessions } from './services/sessions.js';
 import { createStreamAdmission } from './services/stream-admission.js';
 import { openFileStore } from './store/file/file-store.js';
 
@@ -99,9 +100,11 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   );
   const grpc = createGrpcServer({
     ...parts,
-    admission: createStreamAdmission(
-      { ...auth, clock, logger: logger.child({ part: 'auth' }) },
-      { sessionLifetimeMs: config.auth.session.lifetime },
+    limits: auth.limits,
+    admission: createStreamAdmission(auth),
+    sessions: createSessions(
+      { gate: auth.gate, clock, logger: logger.child({ part: 'auth' }) },
+      { lifetimeMs: config.auth.session.lifetime },
     ),
     tls: gates.tlsOf('grpc'),
     logger: logger.child({ part: 'grpc' }),

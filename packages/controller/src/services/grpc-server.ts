@@ -1,14 +1,19 @@
 /** The gRPC server: the command service, health (grpc.health.v1) and reflection. */
-import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { createServer, type Server } from 'nice-grpc';
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import type { Logger } from '@mig/common/logger';
-import { COMMAND_SERVICE_NAME, MAX_MESSAGE_BYTES, descriptorSet } from '@mig/common/wire/command-service';
-import { grpcCredentials, type ServerTls } from '../auth/tls/servers.js';
+import {
+  COMMAND_SERVICE_NAME,
+  MAX_MESSAGE_BYTES,
+  commandServiceDefinition,
+  descriptorSet,
+} from '@mig/common/wire/command-service';
+import type { ServerTls } from '../auth/tls/servers.js';
+import type { OpenCall } from '../grpc/call.js';
+import { createHttp2GrpcServer } from '../grpc/http2-server.js';
+import { serveImplementation } from '../grpc/serve-implementation.js';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
-import { measuredDefinition } from './measured.js';
-import { createFailureLog } from './middleware/log-failures.js';
+import { createFailureLog, logFailures } from './middleware/log-failures.js';
 
 export interface GrpcServer {
   /** @returns the port that is listened on; rejects with the system's error if it cannot be had */
@@ -19,38 +24,50 @@ export interface GrpcServer {
 
 /** Calls on one connection; a MIGlet has one. */
 const MAX_STREAMS = 100;
+/** Names and values of one call's headers: 16 KiB. */
+const MAX_HEADER_BYTES = 16 * 1024;
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 export function createGrpcServer(
-  deps: CommandServiceDeps & { readonly logger: Logger; readonly tls: ServerTls | undefined },
+  deps: Omit<CommandServiceDeps, 'failures'> & {
+    readonly logger: Logger;
+    readonly tls: ServerTls | undefined;
+  },
 ): GrpcServer {
-  // The library writes to standard error by itself; what it would say there reaches us as errors.
-  setLogVerbosity(logVerbosity.NONE);
   const health = HealthState();
   const setHealth = (status: 'healthy' | 'unhealthy'): void => {
     for (const service of ['', COMMAND_SERVICE_NAME]) health.setStatus(status, service);
   };
   setHealth('healthy');
   deps.stopping.addEventListener('abort', () => setHealth('unhealthy'), { once: true });
-  const server: Server = createServer({
-    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-    'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-    // A MIGlet whose machine vanished is noticed within 30 s, also if the network says nothing.
-    'grpc.keepalive_time_ms': KEEPALIVE_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-    'grpc.enable_channelz': 0,
-    'grpc.max_concurrent_streams': MAX_STREAMS,
-  }).use(createFailureLog(deps.logger));
-  server.add(measuredDefinition, createCommandService(deps));
-  server.add(HealthDefinition, HealthServiceImpl(health));
-  server.add(ServerReflectionService, ServerReflection(descriptorSet(), [COMMAND_SERVICE_NAME]));
+  const failures = createFailureLog(deps.logger);
+  const middleware = logFailures(failures);
+  const server = createHttp2GrpcServer(
+    new Map<string, OpenCall>([
+      [commandServiceDefinition.streamCommands.path, createCommandService({ ...deps, failures })],
+      ...serveImplementation(HealthDefinition, HealthServiceImpl(health), middleware),
+      ...serveImplementation(
+        ServerReflectionService,
+        ServerReflection(descriptorSet(), [COMMAND_SERVICE_NAME]),
+        middleware,
+      ),
+    ]),
+    {
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+      maxStreams: MAX_STREAMS,
+      maxHeaderBytes: MAX_HEADER_BYTES,
+      // A MIGlet whose machine vanished is noticed within 30 s, also if the network says nothing.
+      keepaliveMs: KEEPALIVE_MS,
+      keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
+      tls: deps.tls,
+    },
+  );
   return {
-    listen: (host, port) =>
-      server.listen(`${host.includes(':') ? `[${host}]` : host}:${port}`, grpcCredentials(deps.tls)),
+    listen: server.listen,
     async stop(deadlineMs) {
-      const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
-      await server.shutdown();
+      const timer = setTimeout(server.destroy, deadlineMs);
+      await server.close();
       clearTimeout(timer);
     },
   };
