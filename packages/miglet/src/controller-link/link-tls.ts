@@ -4,8 +4,12 @@
  * the next.
  */
 import { createPrivateKey } from 'node:crypto';
+<<<<<<< HEAD
 import { readFileSync } from 'node:fs';
 import { ChannelCredentials } from 'nice-grpc';
+=======
+import { readFileSync, statSync } from 'node:fs';
+>>>>>>> m-tls
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { MigError, errorMessage } from '@mig/common/errors';
 import { parseCertificates } from '@mig/common/pem';
@@ -74,7 +78,12 @@ const joined = (certificates: Certificates | undefined): Buffer | undefined =>
 const certificatesOf = (key: 'ca_file' | 'cert_file', file: string): Certificates | undefined =>
   file === '' ? undefined : parse(key, file, () => parseCertificates(readFile(key, file).toString('latin1')));
 
-const readFile = (key: keyof TlsConfig, file: string): Buffer => parse(key, file, () => readFileSync(file));
+const readFile = (key: keyof TlsConfig, file: string): Buffer =>
+  parse(key, file, () => {
+    // A pipe would be waited for, and the MIGlet with it.
+    if (!statSync(file).isFile()) throw new Error('it is no regular file');
+    return readFileSync(file);
+  });
 
 /** What cannot be read or parsed is said with its key and its file. */
 function parse<T>(key: keyof TlsConfig, file: string, make: () => T): T {
