@@ -107,6 +107,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       { lifetimeMs: config.auth.session.lifetime },
     ),
     tls: gates.tlsOf('grpc'),
+    clock,
     logger: logger.child({ part: 'grpc' }),
     version: deps.version,
     heartbeatIntervalMs: heartbeatPolicy.intervalMs,

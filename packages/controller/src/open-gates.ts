@@ -2,9 +2,12 @@
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import { exposures, hasTls, requiresAuth } from './auth/auth-config.js';
+import { joinWarnings } from './auth/join-warnings.js';
 import { openAuth, type Auth } from './auth/open-auth.js';
 import { createReach, type FleetReach } from './auth/reach.js';
 import type { ServerTls } from './auth/tls/servers.js';
+import { createClientTrust } from './auth/tls/client-trust.js';
+import { loginFlags } from './auth/tls/login-flags.js';
 import { openTlsFiles } from './auth/tls/tls-files.js';
 import type { ControllerConfig } from './config.js';
 import type { ControllerParts } from './controller-parts.js';
@@ -33,24 +36,6 @@ export interface GatesDeps {
 export async function openGates({ config, parts, clock, logger }: GatesDeps): Promise<Gates> {
   const { fleet, queue, drains, links, controllerEvents } = parts;
   const reach = createReach({ fleet, queue, drains });
-  const auth = await openAuth({
-    dataDirectory: config.data_dir,
-    config: config.auth,
-    required: requiresAuth(config),
-    pools: config.pools,
-    clock,
-    logger: logger.child({ part: 'auth' }),
-    vm: reach.knownVm,
-    reach,
-    limits: config.limits,
-    countVms: reach.countVms,
-    absent: reach.absent,
-    onClaimRefused(vmId, bootId, address) {
-      const vm = fleet.get(vmId)?.record;
-      if (vm !== undefined) void controllerEvents.enter(vm, 'vm_claim_refused', { boot_id: bootId, address });
-    },
-    cut: (vmId, message) => links.get(vmId)?.close({ kind: 'released', message }),
-  });
   const tlsFiles =
     hasTls(config, 'http') || hasTls(config, 'grpc')
       ? await openTlsFiles(
@@ -61,20 +46,50 @@ export async function openGates({ config, parts, clock, logger }: GatesDeps): Pr
             reloadMs: config.tls.reload,
           },
           { clock, logger: logger.child({ part: 'tls' }) },
-        ).catch(async (error: unknown) => {
-          await auth.close();
-          throw error;
-        })
+        )
       : undefined;
+  const clientCertificates = config.tls.client_certificates;
+  const tls: ServerTls | undefined =
+    tlsFiles === undefined
+      ? undefined
+      : {
+          files: tlsFiles,
+          clientCertificates,
+          trust: createClientTrust({ files: tlsFiles, clock }, { clientCertificates }),
+        };
+  const auth = await openAuth({
+    dataDirectory: config.data_dir,
+    config: config.auth,
+    required: requiresAuth(config),
+    pools: config.pools,
+    clock,
+    logger: logger.child({ part: 'auth' }),
+    vm: reach.knownVm,
+    reach,
+    limits: config.limits,
+    certificateOf: (socket) => tls?.trust.certificateOf(socket),
+    loginFlags:
+      tlsFiles === undefined || !hasTls(config, 'http')
+        ? ''
+        : loginFlags(tlsFiles.current, { port: config.http.port, clientCaFile: config.tls.client_ca_file }),
+    countVms: reach.countVms,
+    absent: reach.absent,
+    onClaimRefused(vmId, bootId, address) {
+      const vm = fleet.get(vmId)?.record;
+      if (vm !== undefined) void controllerEvents.enter(vm, 'vm_claim_refused', { boot_id: bootId, address });
+    },
+    cut: (vmId, message) => links.get(vmId)?.close({ kind: 'released', message }),
+  }).catch((error: unknown) => {
+    tlsFiles?.stop();
+    throw error;
+  });
   const exposed = exposures(config);
   for (const exposure of exposed) logger.warn({ event: 'insecure' }, exposure);
+  for (const warning of await joinWarnings(config)) logger.warn({ event: 'useless_config' }, warning);
   return {
     auth,
     reach,
-    tlsOf: (port) =>
-      tlsFiles !== undefined && hasTls(config, port)
-        ? { files: tlsFiles, clientCertificates: config.tls.client_certificates }
-        : undefined,
+    tlsOf: (port) => (hasTls(config, port) ? tls : undefined),
     warnings: () => [...exposed, ...(tlsFiles?.warnings() ?? []), ...auth.warnings()],
     stop: () => tlsFiles?.stop(),
     close: () => auth.close(),

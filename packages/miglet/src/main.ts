@@ -10,6 +10,7 @@ import { isValidId } from '@mig/common/domain/ids';
 import { errorMessage } from '@mig/common/errors';
 import { createLogger } from '@mig/common/logger';
 import { migletConfigSchema } from './config.js';
+import { LinkTlsError, readLinkTls } from './controller-link/link-tls.js';
 import { exposuresOf } from './exposures.js';
 import { createHost } from './host/host.js';
 import { startMiglet } from './miglet.js';
@@ -51,6 +52,14 @@ async function main(): Promise<number> {
   for (const name of unknownVariables)
     logger.warn({ variable: name }, 'an environment variable names no setting; it is ignored');
 
+  try {
+    if (config.controller.endpoint.startsWith('https:')) readLinkTls(config.controller.tls);
+  } catch (error) {
+    if (!(error instanceof LinkTlsError)) throw error;
+    // Not the exit code of a wrong configuration: whoever starts the VM may put the file there a moment later.
+    process.stderr.write(`miglet: ${error.message}\n`);
+    return 1;
+  }
   let host;
   try {
     host = createHost({ config, env: process.env, logger });

@@ -111,7 +111,9 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
       keepaliveMs: config.controller.keepalive,
       keepaliveTimeoutMs: config.controller.keepalive_timeout,
       credentials,
-      tls: config.controller.endpoint.startsWith('https:') ? readLinkTls(config.controller.tls) : undefined,
+      readTls: config.controller.endpoint.startsWith('https:')
+        ? () => readLinkTls(config.controller.tls)
+        : undefined,
     }),
     onSessionToken: (token, expiresInMs) => credentials.renew(token, expiresInMs),
     events: host.events,

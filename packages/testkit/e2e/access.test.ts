@@ -45,7 +45,7 @@ describe('a MIGlet', () => {
     const { token } = JSON.parse(readFileSync(file, 'utf8')) as { token: string };
     expect(system.demo.output()).not.toContain(token);
     const audit = await system.migctl('audit', 'show', '--tail', '1000');
-    expect(audit.stdout).toMatch(/done +vm\.join +vm:demo-vm-1 +demo-vm-1 +from local .*method=token/);
+    expect(audit.stdout).toMatch(/done +vm\.join +vm:demo-vm-1 +demo-vm-1 +from 127\.0\.0\.1 .*method=token/);
     expect(audit.stdout).not.toContain(token);
   });
 
@@ -101,6 +101,21 @@ describe('tokens', () => {
     expect((await system.migctl('token', 'revoke', id)).code).toBe(0);
     expect((await as(token, 'get', 'vms')).code).toBe(1);
     expect((await as(token, 'whoami')).stderr).toContain('needs a valid credential');
+  }, 30_000);
+
+  test('that VMs join by are revoked with their sessions, or for those that come alone', async () => {
+    const ids: string[] = [];
+    for (const more of [[], ['--keep-sessions']]) {
+      const made = await system.migctl('token', 'create', '--join', 'other', '--expires', '1h');
+      const id = /^(token-\S+):/.exec(made.stderr)?.[1] ?? '';
+      ids.push(id);
+      expect((await system.migctl('token', 'revoke', ...more, id)).code).toBe(0);
+    }
+    const { tokens } = JSON.parse((await system.migctl('token', 'list', '-o', 'json')).stdout) as {
+      tokens: { id: string; state: string; keeps_sessions?: boolean }[];
+    };
+    const revoked = tokens.filter(({ id, state }) => ids.includes(id) && state === 'revoked');
+    expect(revoked.map((token) => token.keeps_sessions)).toEqual([false, true]);
   }, 30_000);
 
   test('are kept by login, and forgotten by context remove', async () => {

@@ -125,7 +125,8 @@ export interface Client {
   /** All pages, oldest first. */
   listTokens(): Promise<TokenResource[]>;
   /** May be retried. */
-  revokeToken(tokenId: string): Promise<TokenResource>;
+  /** @param keepsSessions VMs that joined by it go on */
+  revokeToken(tokenId: string, keepsSessions?: boolean): Promise<TokenResource>;
   /** May be retried. */
   releaseVm(vmId: string): Promise<void>;
   /** May be retried. */
@@ -259,10 +260,11 @@ export function createClient(deps: RetryDeps, patience?: Patience): Client {
     createToken: (body) => ask(createdTokenSchema, { method: 'POST', path: '/api/v1/tokens', body }),
     listTokens: () =>
       askAll(tokenListSchema, { method: 'GET', path: '/api/v1/tokens' }, (page) => page.tokens),
-    revokeToken: (tokenId) =>
+    revokeToken: (tokenId, keepsSessions = false) =>
       ask(tokenSchema, {
         method: 'DELETE',
         path: `/api/v1/tokens/${encodeURIComponent(tokenId)}`,
+        ...(keepsSessions ? { query: { sessions: 'keep' } } : {}),
         repeatable: true,
       }),
     releaseVm: async (vmId) =>

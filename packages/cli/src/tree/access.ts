@@ -167,12 +167,23 @@ function addToken(program: Command, act: Act): void {
   withExamples(
     token
       .command('revoke')
-      .description('take tokens no more, from now on; a VM that has joined keeps its session')
+      .description(
+        'take tokens no more, from now on; VMs that joined by one have to join again, their jobs go on',
+      )
       .argument('<id...>', 'ids of tokens')
-      .action((ids: string[], _options: unknown, command: Command) =>
-        act(command, async (session) => (await import('../access/tokens.js')).revokeTokens(session, ids)),
+      .option(
+        '--keep-sessions',
+        'of a join token: VMs that have joined by it go on, and none joins by it any more',
+      )
+      .action((ids: string[], options: { keepSessions?: boolean }, command: Command) =>
+        act(command, async (session) =>
+          (await import('../access/tokens.js')).revokeTokens(session, ids, options),
+        ),
       ),
-    ['migctl token revoke token-01k7v08vh4aklasvg1em'],
+    [
+      'migctl token revoke token-01k7v08vh4aklasvg1em',
+      'migctl token revoke --keep-sessions token-01k7v08vh4aklasvg1em',
+    ],
   );
 }
 

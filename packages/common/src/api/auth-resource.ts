@@ -62,6 +62,10 @@ export const tokenSchema = z.object({
   created_by: z.string(),
   expires_at: timeSchema.optional().describe('absent = never'),
   revoked_at: timeSchema.optional(),
+  keeps_sessions: z
+    .boolean()
+    .optional()
+    .describe('of a join token that is revoked: VMs that have joined by it go on'),
 });
 export type TokenResource = z.infer<typeof tokenSchema>;
 

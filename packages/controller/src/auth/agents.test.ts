@@ -38,6 +38,8 @@ beforeAll(async () => {
     absent: () => new Error('absent'),
     onClaimRefused: () => undefined,
     cut: () => undefined,
+    certificateOf: () => undefined,
+    loginFlags: '',
   });
 });
 afterAll(async () => {

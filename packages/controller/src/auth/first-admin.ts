@@ -10,6 +10,8 @@ export const FIRST_ADMIN = 'first-admin';
 /**
  * Makes a token with every right, and writes it into `file` (0600), if nobody has such a token: at the first start, and
  * when the last one was revoked or has expired. The log says where it is, never what (I8).
+ *
+ * @param options.loginFlags ` --server URL …`: how migctl reaches this controller; empty = by itself
  */
 export async function ensureAdmin(
   {
@@ -17,7 +19,7 @@ export async function ensureAdmin(
     audit,
     logger,
   }: { readonly book: TokenBook; readonly audit: DurableAudit; readonly logger: Logger },
-  file: string,
+  { file, loginFlags }: { readonly file: string; readonly loginFlags: string },
 ): Promise<void> {
   const isThere = book
     .list()
@@ -49,6 +51,6 @@ export async function ensureAdmin(
   await writePrivateFile(file, `${secret}\n`);
   logger.info(
     { event: 'admin_token_made', file, tokenId: record.id },
-    `there was no admin: a token with every right is in ${file}; "migctl login --token-file ${file}" uses it`,
+    `there was no admin: a token with every right is in ${file}; "migctl login${loginFlags} --token-file ${file}" uses it`,
   );
 }

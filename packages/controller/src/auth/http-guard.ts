@@ -14,7 +14,7 @@ import { ForbiddenError, UnauthenticatedError, isAudited, needsRole } from './er
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
 import { actorOf, type OperatorPrincipal, type Principal, type VmPrincipal } from './principal.js';
 import type { Limits } from './limits/limits.js';
-import { certificateOf } from './peer-certificate.js';
+import type { ClientTrust } from './tls/client-trust.js';
 import { peerAddress } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
 import type { HttpCaller, IssuedSession } from './vm-gate.js';
@@ -27,6 +27,8 @@ declare module 'fastify' {
     issuedSession: IssuedSession | undefined;
     /** Why it was refused, for the audit log alone. */
     refusal: string | undefined;
+    /** What came as its body, however it was announced. */
+    bodyBytes: number;
     /** Who tried, where the credential is good and does not go so far. */
     refusedActor: string | undefined;
     /** It has its entry in the audit log. */
@@ -46,6 +48,8 @@ export interface Reach {
 
 export interface HttpGuardDeps {
   readonly operators: OperatorAuth;
+  /** The client certificate of a connection, if it counts now. */
+  readonly certificateOf: ClientTrust['certificateOf'];
   readonly vms: {
     admitHttp(caller: HttpCaller): Promise<VmPrincipal & { readonly session?: IssuedSession }>;
   };
@@ -70,6 +74,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
   app.decorateRequest('principal', undefined);
   app.decorateRequest('issuedSession', undefined);
   app.decorateRequest('refusal', undefined);
+  app.decorateRequest('bodyBytes', 0);
   app.decorateRequest('refusedActor', undefined);
   app.decorateRequest('isTold', false);
   app.decorateRequest('answer', undefined);
@@ -83,7 +88,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
     if (right?.who !== 'operator') return;
     const verdict = await deps.operators.identify({
       bearer: bearerOf(request.headers.authorization),
-      certificate: certificateOf(request.raw.socket),
+      certificate: deps.certificateOf(request.raw.socket),
     });
     if (verdict.kind === 'unknown') throw unauthenticated(request, reply, verdict.reason);
     request.principal = verdict.principal;
@@ -124,13 +129,12 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
         body: bodyOf(request),
         bearer: bearerOf(request.headers.authorization),
         address: request.ip,
-        socket: request.raw.socket,
-        // These alone may be the first that a VM says.
-        mayJoin: /\/(join|events)$/.test(request.routeOptions.url ?? ''),
+        certificate: deps.certificateOf(request.raw.socket),
+        mayJoin: isBeginning(request),
       });
       request.principal = admitted;
       request.issuedSession = admitted.session;
-      deps.limits.message(admitted.vmId, Number(request.headers['content-length'] ?? 0));
+      deps.limits.message(admitted.vmId, request.bodyBytes);
     } catch (error) {
       request.isTold = isAudited(error);
       if (error instanceof UnauthenticatedError)
@@ -275,6 +279,11 @@ function rightOf(method: string, url: string): Right {
 /** Undefined for a path that no route has: it is answered with 404, to anybody. */
 const rightOfRequest = (request: FastifyRequest): Right | undefined =>
   request.routeOptions.url === undefined ? undefined : rightOf(request.method, request.routeOptions.url);
+
+/** These alone may be the first that a VM says. */
+const isBeginning = (request: FastifyRequest): boolean =>
+  request.routeOptions.url?.endsWith('/join') === true ||
+  (request.routeOptions.url?.endsWith('/events') === true && bodyOf(request)['type'] === 'vm_started');
 
 const bodyOf = (request: FastifyRequest): Readonly<Record<string, unknown>> =>
   typeof request.body === 'object' && request.body !== null ? (request.body as Record<string, unknown>) : {};

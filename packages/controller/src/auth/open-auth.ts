@@ -16,6 +16,7 @@ import { certificateRoutes } from './certificate-routes.js';
 import { byOidc } from './by-oidc.js';
 import { createLimits, type LimitOptions, type Limits } from './limits/limits.js';
 import { createClaims, type KnownBoot } from './claims.js';
+import { ensurePrivate } from './ensure-private.js';
 import { UnknownTokenError } from './errors.js';
 import { ensureAdmin } from './first-admin.js';
 import type { HttpGuardDeps, Reach } from './http-guard.js';
@@ -28,6 +29,7 @@ import { createOperatorAuth } from './operator-auth.js';
 import { readPrivateFile } from './private-file.js';
 import { joinUnlessRevoked, openRevokedCertificates, operatorUnlessRevoked } from './revoked-certificates.js';
 import { releaseRoute } from './release-route.js';
+import { openNameBook } from './name-book.js';
 import { openSessionTokens } from './session-tokens.js';
 import { openTokenBook } from './token-book.js';
 import { poolsOfToken, tokenRoutes } from './token-routes.js';
@@ -44,13 +46,17 @@ export interface AuthDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   /** What the fleet knows of a VM, and its pool. */
-  readonly vm: (vmId: string) => (KnownBoot & { readonly poolId: string }) | undefined;
+  readonly vm: (vmId: string) => KnownBoot | undefined;
   readonly reach: Pick<Reach, 'command' | 'drain'>;
   /** The errors of things that are not there. */
   readonly absent: HttpGuardDeps['absent'];
   /** VMs of a pool that are there. */
   readonly countVms: (poolId: string) => number;
   readonly limits: LimitOptions;
+  /** The client certificate of a connection, if it counts now. */
+  readonly certificateOf: HttpGuardDeps['certificateOf'];
+  /** ` --server URL …`: how migctl reaches this controller, for the log. */
+  readonly loginFlags: string;
   /** Enters a claim that was refused into the VM's history. */
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
   /** Ends the VM's stream. */
@@ -80,6 +86,7 @@ export interface Auth {
 export async function openAuth(deps: AuthDeps): Promise<Auth> {
   const { config, clock, logger, dataDirectory } = deps;
   const file = (name: string): string => path.join(dataDirectory, '.auth', name);
+  await ensurePrivate(path.join(dataDirectory, '.auth'), logger);
   const auditLog = await openAuditLog(
     { directory: path.join(dataDirectory, '.audit'), sealDirectory: path.join(dataDirectory, '.auth') },
     { clock, logger },
@@ -87,21 +94,29 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
   const audit = throttleRefusals(auditLog, clock);
   const book = await openTokenBook(file('tokens.json'), clock);
   const revoked = await openRevokedCertificates(file('revoked-certificates.json'), clock);
-  await ensureAdmin({ book, audit, logger }, file('admin-token'));
+  await ensureAdmin({ book, audit, logger }, { file: file('admin-token'), loginFlags: deps.loginFlags });
   const sessions = await openSessionTokens(
     file('session-key.json'),
     { clock },
     { lifetimeMs: config.session.lifetime },
   );
   const limits = createLimits({ clock, countVms: deps.countVms }, deps.limits);
-  const claims = createClaims({ clock, known: deps.vm });
+  const names = await openNameBook(file('names.jsonl'), { logger });
+  const claims = createClaims(
+    { clock, known: deps.vm, names },
+    { sessionLifetimeMs: config.session.lifetime, bindsPools: deps.required },
+  );
+  const attempts = createAttempts(clock, attemptsOf(config));
   const gate = createVmGate(
     {
       sessions,
       claims,
       methods: {
         token: createTokenJoin({ book, readFile: readPrivateFile }),
-        gce: createGceJoin({ keys: deps.googleKeys ?? googleKeys(config.google_keys_url, fetch), clock }),
+        gce: createGceJoin({
+          keys: deps.googleKeys ?? googleKeys(config.google_keys_url, deps.fetch ?? fetch, clock),
+          clock,
+        }),
         aws: createAwsJoin({ book, readFile: readPrivateFile }),
         mtls: joinUnlessRevoked(createMtlsJoin(), revoked),
       },
@@ -110,6 +125,8 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
         const vm = deps.vm(vmId);
         return vm === undefined || vm.ended || vm.lost ? undefined : vm.poolId;
       },
+      isDone: (vmId) => deps.vm(vmId)?.done === true,
+      endsSessions: (tokenId) => book.endsSessions(tokenId),
       poolOfToken(token) {
         const record = book.find(token);
         return record?.kind === 'join' ? record.poolId : undefined;
@@ -124,15 +141,18 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
       onClaimRefused: deps.onClaimRefused,
       joins: (vmId) => limits.connect(vmId),
       newVm: (poolId) => limits.newVm(poolId),
-      attempts: createAttempts(clock, attemptsOf(config)),
+      failed: (address) => attempts.failed(address),
     },
     { required: deps.required, bindAddress: config.session.bind_address },
   );
 
-  function release(vmId: string): void {
+  async function release(vmId: string): Promise<void> {
     if (deps.vm(vmId) === undefined) throw new UnknownVmError(vmId);
-    claims.release(vmId);
-    deps.cut(vmId, `VM ${vmId} was released by an operator: this boot is over`);
+    try {
+      await claims.release(vmId);
+    } finally {
+      deps.cut(vmId, `VM ${vmId} was released by an operator: this boot is over`);
+    }
   }
 
   return {
@@ -141,6 +161,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
     audit,
     guard: {
       limits,
+      certificateOf: deps.certificateOf,
       operators: createOperatorAuth(
         {
           book,
@@ -180,10 +201,13 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
             `the audit log was changed by somebody else: ${fault}; see "migctl audit verify", and docs/security.md`,
         ),
     sweep() {
+      gate.sweep();
+      claims.sweep();
       audit.sweep();
       auditLog.look();
     },
     async close() {
+      await names.close();
       audit.sweep('all');
       await auditLog.close();
     },

@@ -9,7 +9,7 @@ import type { KnownBoot } from './claims.js';
 import type { HttpGuardDeps, Reach } from './http-guard.js';
 
 export interface FleetReach extends Pick<Reach, 'command' | 'drain'> {
-  knownVm(vmId: string): (KnownBoot & { readonly poolId: string }) | undefined;
+  knownVm(vmId: string): KnownBoot | undefined;
   /** VMs of the pool that have not ended and are not lost. */
   countVms(poolId: string): number;
   readonly absent: HttpGuardDeps['absent'];
@@ -39,6 +39,8 @@ export function createReach({
         poolId: record.poolId,
         ended: hasEnded(record),
         lost: liveness === 'lost',
+        done: record.state === 'shutdown.done',
+        seenAt: record.lastSeenAt,
       };
     },
     countVms(poolId) {

@@ -1,6 +1,6 @@
 /**
- * Session tokens of VMs: JWT signed with Ed25519, short-lived, bound to the VM, its boot, its pool, the session and the
- * address that it joined from. The key is made at the first start and never leaves its file.
+ * Session tokens of VMs: JWT signed with Ed25519, short-lived, bound to the VM, its boot, its pool, the session, the
+ * address that it joined from and the join token that it joined by. The key is made at the first start and never leaves its file.
  */
 import { randomUUID } from 'node:crypto';
 import {
@@ -24,6 +24,10 @@ export interface SessionClaims {
   readonly sessionId: string;
   /** As `peerAddress` writes it; empty = not bound to one. */
   readonly address: string;
+  /** Of the VM's name, when the session was issued: a release begins another. */
+  readonly epoch: string;
+  /** The join token that it began with; empty = it began with none that can be revoked. */
+  readonly joinTokenId: string;
 }
 
 export interface SessionTokens {
@@ -77,6 +81,9 @@ const payloadSchema = z.object({
   boot: z.string(),
   sid: z.string(),
   addr: z.string(),
+  // Sessions of an older controller say nothing of these.
+  epoch: z.string().default(''),
+  by: z.string().default(''),
 });
 
 /** @throws SessionKeyError, or the file system's error */
@@ -96,6 +103,8 @@ export async function openSessionTokens(
         boot: claims.bootId,
         sid: sessionId,
         addr: claims.address,
+        epoch: claims.epoch,
+        by: claims.joinTokenId,
       })
         .setProtectedHeader({ alg: 'EdDSA', typ: TYPE, kid: jwk.kid })
         .setIssuer(ISSUER)
@@ -120,10 +129,18 @@ export async function openSessionTokens(
           clockTolerance: TOLERANCE_S,
           requiredClaims: ['exp', 'sub'],
         });
-        const { sub, pool, boot, sid, addr } = payloadSchema.parse(payload);
+        const { sub, pool, boot, sid, addr, epoch, by } = payloadSchema.parse(payload);
         return {
           kind: 'ok',
-          claims: { vmId: sub, poolId: pool, bootId: boot, sessionId: sid, address: addr },
+          claims: {
+            vmId: sub,
+            poolId: pool,
+            bootId: boot,
+            sessionId: sid,
+            address: addr,
+            epoch,
+            joinTokenId: by,
+          },
         };
       } catch (error) {
         const reason = error instanceof joseErrors.JOSEError ? error.code : 'not a session token';

@@ -2,16 +2,16 @@
  * Who speaks for a VM, over HTTP and over the stream (I10): a VM with a session, one that joins now, or, where that is
  * allowed, one that brings nothing. Whatever is refused is refused in the same words; why is for the audit log.
  */
-import type { Socket } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 import { MigError } from '@mig/common/errors';
 import type { Audit } from './audit-log.js';
 import type { AuthConfig, PoolJoin } from './auth-config.js';
-import type { Claims } from './claims.js';
+import { VmClaimedError, type Claims } from './claims.js';
 import { ForbiddenError, UnauthenticatedError } from './errors.js';
 import type { JoinMethod, JoinMethodName, JoinProof } from './join/join-method.js';
+import { TooManyAttemptsError } from './limits/attempts.js';
+import { createOpenSessions, type OpenSessions } from './open-sessions.js';
 import { peerAddress } from './peer-address.js';
-import { certificateOf } from './peer-certificate.js';
 import { vmActor, type VmPrincipal } from './principal.js';
 import type { IssuedToken, SessionClaims, SessionTokens } from './session-tokens.js';
 
@@ -26,8 +26,9 @@ export interface HttpCaller {
   readonly body: Readonly<Record<string, unknown>>;
   readonly bearer: string | undefined;
   readonly address: string;
-  readonly socket: Socket;
-  /** The route may be the first that a VM calls. */
+  /** Of the connection, checked; undefined = none. */
+  readonly certificate: PeerCertificate | undefined;
+  /** It may be the first that a VM says. */
   readonly mayJoin: boolean;
 }
 
@@ -52,26 +53,15 @@ export type Admitted = VmPrincipal & {
   readonly claims?: SessionClaims;
 };
 
-export interface VmGate {
+export interface VmGate extends OpenSessions {
   /** @throws UnauthenticatedError, ForbiddenError, VmClaimedError, JoinUnavailableError, TooManyAttemptsError */
   admitHttp(caller: HttpCaller): Promise<Admitted>;
   /** @throws as `admitHttp` */
   admitStream(caller: StreamCaller): Promise<Admitted>;
   /** Agents of tasks and nodes: by a session, or by a join token where no boot owns the name. @throws as `admitHttp` */
   admitAgent(caller: AgentCaller): Promise<VmPrincipal>;
-  /** The next token of a session that goes on. */
+  /** The next token of a session that goes on. @throws UnauthenticatedError if it does not, or the VM has ended */
   renew(claims: SessionClaims): Promise<IssuedToken>;
-}
-
-/** Another boot owns the name. */
-export class VmClaimedError extends MigError {
-  readonly isAudited = true;
-  constructor(readonly vmId: string) {
-    super(
-      'vm-claimed',
-      `VM ${vmId} belongs to another boot, which has not ended: it can join when that one is lost, or was released by "migctl release ${vmId}"`,
-    );
-  }
 }
 
 /** What it takes to look at a proof cannot be had now. */
@@ -87,32 +77,35 @@ export interface VmGateDeps {
   readonly claims: Claims;
   readonly methods: Readonly<Record<JoinMethodName, JoinMethod>>;
   readonly audit: Audit;
-  /** The pool of a VM that is there and has not ended; undefined = the name is free. */
+  /** The pool of a VM that is there and has not ended. */
   readonly poolOf: (vmId: string) => string | undefined;
+  /** The VM has said that it ends, and its stream has ended. */
+  readonly isDone: (vmId: string) => boolean;
   /** The pool of a join token. */
   readonly poolOfToken: (token: string) => string | undefined;
+  /** Was this join token revoked, together with the sessions that began with it? */
+  readonly endsSessions: (tokenId: string) => boolean;
   readonly pool: (poolId: string) => { readonly join: PoolJoin; readonly allowUnauthenticated: boolean };
   /** A second boot claimed the name; for the VM's history. */
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
-  /** Counts what fails, and refuses an address that failed too often. */
   /** A VM joins: also that is counted. @throws TooMuchError */
   readonly joins: (vmId: string) => void;
   /** A VM that was not there appears. @throws PoolFullError */
   readonly newVm: (poolId: string) => void;
-  readonly attempts: {
-    /** @throws TooManyAttemptsError */
-    assertAllowed(address: string): void;
-    failed(address: string): void;
-  };
+  /** Counts joins that fail, by address. @returns how long further ones are answered with 429; 0 = they are not */
+  readonly failed: (address: string) => number;
 }
 
 export function createVmGate(
   deps: VmGateDeps,
   options: { readonly required: boolean; readonly bindAddress: AuthConfig['session']['bind_address'] },
 ): VmGate {
-  const { sessions, claims, attempts } = deps;
+  const { sessions, claims } = deps;
 
-  /** @param bootId empty = not said */
+  const reasonAgainst = (session: SessionClaims): string | undefined =>
+    claims.silencedBy(session) ??
+    (deps.endsSessions(session.joinTokenId) ? `join token ${session.joinTokenId} is revoked` : undefined);
+
   async function bySession(
     bearer: string,
     vmId: string,
@@ -125,7 +118,9 @@ export function createVmGate(
       throw new ForbiddenError(`this session is of another VM than ${vmId}`, vmActor(session.vmId));
     if (session.address !== '' && session.address !== address)
       return { reason: `the session is of address ${session.address}` };
-    if (!claims.maySpeak(vmId, session.bootId)) return { reason: 'the session is of a boot that is over' };
+    const reason = reasonAgainst(session);
+    if (reason !== undefined) return { reason };
+    claims.heard(session, address);
     return { claims: session };
   }
 
@@ -142,14 +137,28 @@ export function createVmGate(
       );
   }
 
+  /** A boot that joins again shows the session that it has; from where it comes does not matter then. */
+  async function isOf({ bearer, vmId, bootId }: StreamCaller): Promise<boolean> {
+    if (bearer === undefined || !isJwt(bearer)) return false;
+    const verdict = await sessions.verify(bearer);
+    if (verdict.kind === 'refused') return false;
+    const session = verdict.claims;
+    return session.vmId === vmId && session.bootId === bootId && reasonAgainst(session) === undefined;
+  }
+
+  async function nextOf(session: SessionClaims): Promise<IssuedToken> {
+    const reason = deps.isDone(session.vmId) ? 'the VM has ended' : reasonAgainst(session);
+    if (reason !== undefined) throw new UnauthenticatedError(reason);
+    return sessions.issue(session, session.sessionId);
+  }
+
   /** @throws as `admitHttp` */
   async function join(
-    caller: Omit<StreamCaller, 'bearer'>,
+    caller: StreamCaller,
     proof: JoinProof,
     certificate: PeerCertificate | undefined,
   ): Promise<Admitted> {
     const { vmId, poolId, bootId, address } = caller;
-    attempts.assertAllowed(address);
     const { join: pool } = deps.pool(poolId);
     const tell = (outcome: 'done' | 'refused' | 'failed', detail: Record<string, string>): void =>
       deps.audit.record({
@@ -168,20 +177,30 @@ export function createVmGate(
       throw new JoinUnavailableError();
     }
     if (verdict.kind === 'refused') {
-      attempts.failed(address);
       tell('refused', { reason: verdict.reason });
+      const lockedMs = deps.failed(address);
+      if (lockedMs > 0) throw new TooManyAttemptsError(lockedMs, true);
       throw new UnauthenticatedError(verdict.reason, true);
     }
+    const isProven = await isOf(caller);
     deps.joins(vmId);
     if (deps.poolOf(vmId) === undefined) deps.newVm(poolId);
-    const owner = claims.claim(vmId, bootId);
-    if (owner !== undefined) {
-      tell('refused', { by: verdict.by, reason: `the name belongs to boot ${owner}` });
+    const fault = claims.claim({ vmId, poolId, bootId, address, isProven });
+    if (fault !== undefined) {
+      const refusal = new VmClaimedError(vmId, fault);
+      tell('refused', { by: verdict.by, reason: refusal.message });
       deps.onClaimRefused(vmId, bootId, address);
-      throw new VmClaimedError(vmId);
+      throw refusal;
     }
     const principal = { kind: 'vm', vmId, poolId, bootId, via: 'join' } as const;
-    const session = { vmId, poolId, bootId, address: options.bindAddress ? address : '' };
+    const session = {
+      vmId,
+      poolId,
+      bootId,
+      address: options.bindAddress ? address : '',
+      epoch: claims.epochOf(vmId),
+      joinTokenId: verdict.tokenId ?? '',
+    };
     const issued = await sessions.issue(session);
     tell('done', { by: verdict.by, session: issued.sessionId });
     return { ...principal, session: { ...issued, claims: { ...session, sessionId: issued.sessionId } } };
@@ -189,31 +208,33 @@ export function createVmGate(
 
   function admitAnonymous(vmId: string, poolId: string, bootId: string, reason: string): VmPrincipal {
     const principal = { kind: 'vm', vmId, poolId, bootId, via: 'none' } as const;
-    const recorded = deps.poolOf(vmId);
+    const there = deps.poolOf(vmId);
     const enter = (): VmPrincipal => {
-      if (recorded === undefined && poolId !== '') deps.newVm(poolId);
+      if (there === undefined && poolId !== '') deps.newVm(poolId);
       return principal;
     };
     if (!options.required) return enter();
-    const pools = [poolId, recorded].filter((id): id is string => id !== undefined && id !== '');
+    const owner = claims.poolOf(vmId);
+    const pools = [poolId === '' ? there : poolId, owner].filter((id) => id !== undefined);
     const allowed =
       pools.length > 0 && pools.every((id) => deps.pool(id).allowUnauthenticated) && !claims.isJoined(vmId);
     if (!allowed) throw new UnauthenticatedError(reason);
+    if (owner !== undefined && pools[0] !== owner) throw new VmClaimedError(vmId, 'otherPool');
     return enter();
   }
 
   const tokenProof = (token: string): JoinProof => ({ method: 'token', token });
 
   return {
-    async admitHttp({ vmId, body, bearer, address: rawAddress, socket, mayJoin }) {
+    async admitHttp({ vmId, body, bearer, address: rawAddress, certificate, mayJoin }) {
       const address = peerAddress(rawAddress);
       const poolId = textOf(body['pool_id']);
       const bootId = textOf(body['boot_id']);
       const proof = body['join'] as (JoinProof & { readonly boot_id?: string }) | undefined;
       if (mayJoin && proof !== undefined) {
-        const joining = { vmId, poolId, bootId: proof.boot_id ?? bootId, address };
+        const joining = { vmId, poolId, bootId: proof.boot_id ?? bootId, bearer, address };
         try {
-          return await join(joining, proof, certificateOf(socket));
+          return await join(joining, proof, certificate);
         } catch (error) {
           // Who asks nobody for a credential does not mind one that is wrong.
           if (options.required || !(error instanceof UnauthenticatedError)) throw error;
@@ -228,13 +249,13 @@ export function createVmGate(
         const { poolId: pool, bootId: boot } = known.claims;
         const admitted = { kind: 'vm', vmId, poolId: pool, bootId: boot, via: 'session' } as const;
         // A VM that announces itself is answered with its session, however it joined.
-        if (body['type'] !== 'vm_started') return { ...admitted, claims: known.claims };
-        const issued = await sessions.issue(known.claims, known.claims.sessionId);
+        if (body['type'] !== 'vm_started' || deps.isDone(vmId)) return { ...admitted, claims: known.claims };
+        const issued = await nextOf(known.claims);
         return { ...admitted, claims: known.claims, session: { ...issued, claims: known.claims } };
       }
       if (!options.required) return admitAnonymous(vmId, poolId, bootId, known.reason);
       if (mayJoin && poolId !== '' && !isJwt(bearer))
-        return join({ vmId, poolId, bootId, address }, tokenProof(bearer), undefined);
+        return join({ vmId, poolId, bootId, bearer, address }, tokenProof(bearer), undefined);
       throw new UnauthenticatedError(known.reason);
     },
 
@@ -250,7 +271,7 @@ export function createVmGate(
       }
       if (!options.required) return admitAnonymous(vmId, poolId, bootId, known.reason);
       if (isJwt(bearer)) throw new UnauthenticatedError(known.reason);
-      return join({ vmId, poolId, bootId, address }, tokenProof(bearer), undefined);
+      return join({ vmId, poolId, bootId, bearer, address }, tokenProof(bearer), undefined);
     },
 
     async admitAgent({ agentId: vmId, token, address: rawAddress }) {
@@ -265,11 +286,13 @@ export function createVmGate(
       if (!options.required) return admitAnonymous(vmId, recorded, '', known.reason);
       const poolId = deps.poolOfToken(token) ?? recorded;
       if (isJwt(token) || poolId === '') throw new UnauthenticatedError(known.reason);
-      const { kind, via } = await join({ vmId, poolId, bootId: '', address }, tokenProof(token), undefined);
+      const joining = { vmId, poolId, bootId: '', bearer: undefined, address };
+      const { kind, via } = await join(joining, tokenProof(token), undefined);
       return { kind, vmId, poolId, bootId: '', via };
     },
 
-    renew: ({ sessionId, ...session }) => sessions.issue(session, sessionId),
+    renew: nextOf,
+    ...createOpenSessions({ reasonAgainst, audit: deps.audit }),
   };
 }
 

@@ -14,7 +14,7 @@ import http2, {
 } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { Status } from 'nice-grpc';
-import { contextOf, type ServerTls } from '../auth/tls/servers.js';
+import { CERTIFICATE_NEEDED, keepCurrent, tlsOptionsOf, type ServerTls } from '../auth/tls/servers.js';
 import { Call, type OpenCall } from './call.js';
 import { Connection, type KeepaliveOptions, type Ticks } from './connection.js';
 import { isGrpcContentType, parseTimeout } from './headers.js';
@@ -81,6 +81,13 @@ export function createHttp2GrpcServer(
       stream.respond(refusal, { endStream: true });
       return;
     }
+    if (!isAdmitted(connection.session)) {
+      const call = new Call(stream, rawHeaders, { path: '', connection, maxMessageBytes: 0 });
+      call.open(certificateNeeded, undefined);
+      // What it has opened goes on; nothing new is opened on it.
+      connection.session.close();
+      return;
+    }
     const path = headers[':path'] ?? '';
     const { maxMessageBytes } = options;
     const call = new Call(stream, rawHeaders, { path, connection, maxMessageBytes });
@@ -89,7 +96,17 @@ export function createHttp2GrpcServer(
     const isBadTimeout = timeout !== undefined && timeoutMs === undefined;
     call.open(isBadTimeout ? badTimeout(String(timeout)) : (methods.get(path) ?? notImplemented), timeoutMs);
   }
-  if (options.tls !== undefined) {
+  const { tls } = options;
+  const isAdmitted = ({ socket }: ServerHttp2Session): boolean => tls?.trust.admits(socket) ?? true;
+  let authorities = tls?.files.current.authorities;
+  tls?.files.onChange((material) => {
+    if (material.authorities === authorities) return;
+    authorities = material.authorities;
+    // Of an authority that was taken out: its streams end as if the network had broken. Those of the others go on.
+    for (const session of connections.keys())
+      if (!session.destroyed && !isAdmitted(session)) session.destroy();
+  });
+  if (tls !== undefined) {
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);
       socket.once('close', onSocketClosed);
@@ -138,16 +155,13 @@ function createServer({ tls, maxStreams, maxHeaderBytes }: Http2GrpcServerOption
     unknownProtocolTimeout: HANDSHAKE_MS,
   };
   if (tls === undefined) return http2.createServer(settings);
-  const { files, clientCertificates } = tls;
   const server = http2.createSecureServer({
     ...settings,
-    ...contextOf(files.current),
+    ...tlsOptionsOf(tls),
     ALPNProtocols: ['h2'],
     handshakeTimeout: HANDSHAKE_MS,
-    requestCert: clientCertificates !== 'none',
-    rejectUnauthorized: clientCertificates === 'required',
   });
-  files.onChange((material) => server.setSecureContext(contextOf(material)));
+  keepCurrent(server, tls);
   return server;
 }
 
@@ -166,6 +180,11 @@ const NOBODY = {
 
 const notImplemented: OpenCall = (call) => {
   call.end(Status.UNIMPLEMENTED, `The server does not implement the method ${call.path}`);
+  return NOBODY;
+};
+
+const certificateNeeded: OpenCall = (call) => {
+  call.end(Status.UNAUTHENTICATED, CERTIFICATE_NEEDED);
   return NOBODY;
 };
 

@@ -69,6 +69,7 @@ export async function createHttpServer(
   // Many clients name JSON also where they send nothing: a route that needs a body says so itself.
   const parseJson = app.getDefaultJsonParser('error', 'ignore');
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    request.bodyBytes = Buffer.byteLength(body);
     if (body === '') done(null, undefined);
     else void parseJson(request, body as string, done);
   });

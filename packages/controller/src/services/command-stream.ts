@@ -15,6 +15,7 @@ import type { Call, CallListener } from '../grpc/call.js';
 import { toFrame } from '../grpc/message-reader.js';
 import { checkConnect } from './check-connect.js';
 import type { CommandStreamShared } from './command-service.js';
+import { retryAfter } from './retry-after.js';
 import { StreamRefusedError } from './stream-admission.js';
 import { ImpersonationError, checkSpeaker, takeMessage } from './take-message.js';
 
@@ -227,13 +228,15 @@ export class CommandStream implements CallListener, VmLink {
       this.#shared.admission.impersonated(speaker, error.claimedVmId, this.#call.connection.peer);
     }
     const known =
-      error instanceof TooMuchError ? new ServerError(Status.RESOURCE_EXHAUSTED, error.message) : error;
+      error instanceof TooMuchError
+        ? new StreamRefusedError(Status.RESOURCE_EXHAUSTED, error.message, retryAfter(error))
+        : error;
     const told = this.#shared.failures.failed(known, this.#where());
     const { code, details } =
       told instanceof ServerError ? told : { code: Status.UNKNOWN, details: errorMessage(told) };
     this.#waiting = undefined;
     this.#end ??= { code, details };
-    this.#call.end(code, details, error instanceof StreamRefusedError ? error.trailer : undefined);
+    this.#call.end(code, details, known instanceof StreamRefusedError ? known.trailer : undefined);
     this.#call.discard();
     this.#leave();
     this.#phase = 'refused';

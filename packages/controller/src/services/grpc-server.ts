@@ -1,6 +1,7 @@
 /** The gRPC server: the command service, health (grpc.health.v1) and reflection. */
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
+import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import {
   COMMAND_SERVICE_NAME,
@@ -32,6 +33,7 @@ const KEEPALIVE_TIMEOUT_MS = 10_000;
 export function createGrpcServer(
   deps: Omit<CommandServiceDeps, 'failures'> & {
     readonly logger: Logger;
+    readonly clock: Clock;
     readonly tls: ServerTls | undefined;
   },
 ): GrpcServer {
@@ -41,7 +43,7 @@ export function createGrpcServer(
   };
   setHealth('healthy');
   deps.stopping.addEventListener('abort', () => setHealth('unhealthy'), { once: true });
-  const failures = createFailureLog(deps.logger);
+  const failures = createFailureLog(deps.logger, deps.clock);
   const middleware = logFailures(failures);
   const server = createHttp2GrpcServer(
     new Map<string, OpenCall>([

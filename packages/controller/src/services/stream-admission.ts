@@ -3,13 +3,13 @@ import { Metadata, ServerError, Status } from 'nice-grpc';
 import type { ConnectRequest } from '@mig/common/domain/messages';
 import { MigError } from '@mig/common/errors';
 import type { Audit } from '../auth/audit-log.js';
-import { TooManyAttemptsError } from '../auth/limits/attempts.js';
-import { TooMuchError, type Limits } from '../auth/limits/limits.js';
+import type { Limits } from '../auth/limits/limits.js';
 import { ForbiddenError, UnauthenticatedError, isAudited } from '../auth/errors.js';
 import { bearerOf } from '../auth/operator-auth.js';
 import { peerAddress } from '../auth/peer-address.js';
 import { actorOf, type VmPrincipal } from '../auth/principal.js';
 import type { Admitted, VmGate } from '../auth/vm-gate.js';
+import { retryAfter } from './retry-after.js';
 
 export interface StreamCallerFacts {
   /** The header; undefined = there is none. */
@@ -88,9 +88,8 @@ export function createStreamAdmission(deps: {
             status,
             reason: error instanceof UnauthenticatedError ? (error.reason ?? '') : error.message,
           });
-        const trailer = Metadata();
-        if (error instanceof TooManyAttemptsError || error instanceof TooMuchError)
-          trailer.set('retry-after', String(Math.ceil(error.retryAfterMs / 1_000)));
+        const isLater = status === Status.RESOURCE_EXHAUSTED || status === Status.UNAVAILABLE;
+        const trailer = isLater ? retryAfter(error) : Metadata();
         throw new StreamRefusedError(status, error.message, trailer);
       }
     },

@@ -124,6 +124,26 @@ describe('a MIGlet', () => {
     expect(missing).toMatchObject({ kind: 'retryable', reason: expect.stringContaining('none') });
   });
 
+  it('that joins again shows the session that it had, by which it is known also from another address', async () => {
+    const credentials = make();
+    await credentials.authorize(signal);
+    expect(asked[0]?.headers.authorization).toBeUndefined();
+    credentials.refuse('session-1');
+    await credentials.authorize(signal);
+    expect(asked[1]?.headers.authorization).toBe('Bearer session-1');
+    await make(undefined, 'boot-2').authorize(signal);
+    expect(asked[2]?.headers.authorization).toBeUndefined();
+  });
+
+  it('whose name is taken waits, and says in the words of the controller for what', async () => {
+    const detail = 'VM vm-1 belongs to another boot, which has not ended';
+    answer = () => ({ status: 409, body: { type: 'urn:mig:problem:vm-claimed', detail } });
+    expect(await make().authorize(signal)).toEqual({
+      kind: 'retryable',
+      reason: `waits until its name is free: ${detail}`,
+    });
+  });
+
   it('speaks with nothing to a controller that knows no sessions, or asks for none', async () => {
     for (const said of [
       { status: 404, body: { detail: 'there is no such route' } },

@@ -47,8 +47,8 @@ export interface SessionOptions {
   readonly endpoint: string;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
-  /** Undefined = plain text. */
-  readonly tls?: LinkTls | undefined;
+  /** Called once, when the session is opened; one that throws is a session that goes down at once. Undefined = plain text. */
+  readonly readTls?: (() => LinkTls) | undefined;
   /** By what it speaks; default: nothing. */
   readonly credentials?: Pick<Credentials, 'authorize' | 'refuse'> | undefined;
 }
@@ -61,7 +61,13 @@ export function openSession(
   hello: ConnectRequest,
   handlers: SessionHandlers,
 ): Session {
-  const channel = createChannel(...target(options), {
+  let address: ReturnType<typeof target>;
+  try {
+    address = target(options);
+  } catch (error) {
+    return failedSession(errorMessage(error), handlers);
+  }
+  const channel = createChannel(...address, {
     'grpc.keepalive_time_ms': options.keepaliveMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -157,8 +163,15 @@ export function openSession(
   };
 }
 
+/** Nothing was opened. */
+function failedSession(reason: string, handlers: SessionHandlers): Session {
+  const finished = Promise.resolve().then(() => handlers.onDown(reason));
+  return { send: () => false, close: () => finished };
+}
+
 /** @throws if the certificates are none */
-function target({ endpoint, tls }: SessionOptions): [string, ChannelCredentials] {
+function target({ endpoint, readTls }: SessionOptions): [string, ChannelCredentials] {
+  const tls = readTls?.();
   if (tls === undefined) return [`http://${endpoint}`, ChannelCredentials.createInsecure()];
   return [
     `https://${endpoint}`,

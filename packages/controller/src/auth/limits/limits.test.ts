@@ -115,6 +115,39 @@ describe('a VM', () => {
     expect(await miglet.ended).toMatchObject({ code: RESOURCE_EXHAUSTED });
   });
 
+  it('that does not say how long its bodies are is counted by what comes', async () => {
+    await start({ vm_bytes_per_second: 1_024 });
+    const token = await test.joinVm('vm-chunked');
+    const content = JSON.stringify({
+      type: 'note',
+      pool_id: 'linux',
+      boot_id: 'boot-1',
+      data: { text: 'x'.repeat(20_000) },
+    });
+    const send = () =>
+      new Promise<number>((resolve, reject) => {
+        const request = http.request(
+          {
+            host: '127.0.0.1',
+            port: test.controller.httpPort,
+            method: 'POST',
+            path: '/api/v1/vms/vm-chunked/events',
+            agent: false,
+            headers: { ...bearer(token), 'content-type': 'application/json', 'transfer-encoding': 'chunked' },
+          },
+          (response) => {
+            response.resume();
+            resolve(response.statusCode ?? 0);
+          },
+        );
+        request.on('error', reject);
+        request.write(content);
+        request.end();
+      });
+    expect(await send()).toBe(200);
+    expect(await send()).toBe(429);
+  });
+
   it('that connects again and again is refused after a while', async () => {
     await start({ vm_connects_per_minute: 1 });
     const token = await test.joinVm('vm-flap');
