@@ -14,6 +14,7 @@ import { openGates } from './open-gates.js';
 import { STOPPING_MESSAGE, crashWindowMs, sayFarewell } from './services/farewell.js';
 import { createAgentAdmission } from './services/agent-admission.js';
 import { createGrpcServer } from './services/grpc-server.js';
+import { createSessions } from './services/sessions.js';
 import { createStreamAdmission } from './services/stream-admission.js';
 import { openFileStore } from './store/file/file-store.js';
 import { openWork } from './work.js';
@@ -115,10 +116,12 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   const grpc = createGrpcServer({
     ...parts,
     ...work,
+    limits: auth.limits,
     agents: createAgentAdmission(auth),
-    admission: createStreamAdmission(
-      { ...auth, clock, logger: logger.child({ part: 'auth' }) },
-      { sessionLifetimeMs: config.auth.session.lifetime },
+    admission: createStreamAdmission(auth),
+    sessions: createSessions(
+      { gate: auth.gate, clock, logger: logger.child({ part: 'auth' }) },
+      { lifetimeMs: config.auth.session.lifetime },
     ),
     tls: gates.tlsOf('grpc'),
     logger: logger.child({ part: 'grpc' }),

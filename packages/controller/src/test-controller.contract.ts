@@ -131,11 +131,11 @@ export async function startTestController(options: TestControllerOptions = {}): 
         request.end(content);
       }),
     async eventually<T>(what: string, target: string, isSo: (json: T) => boolean) {
-      const deadline = performance.now() + 5_000;
+      const deadline = performance.now() + 15_000;
       for (;;) {
         const { json } = await test.call<T>('GET', target);
         if (isSo(json)) return json;
-        if (performance.now() > deadline) throw new Error(`${what}: not so after 5 s`);
+        if (performance.now() > deadline) throw new Error(`${what}: not so after 15 s`);
       }
     },
     stream() {

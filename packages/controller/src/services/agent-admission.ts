@@ -6,7 +6,7 @@ import type { Audit } from '../auth/audit-log.js';
 import type { Limits } from '../auth/limits/limits.js';
 import { bearerOf } from '../auth/operator-auth.js';
 import type { VmGate } from '../auth/vm-gate.js';
-import { toRefusal } from './refusal.js';
+import { RefusedCallError, toRefusal } from './refusal.js';
 
 export interface AdmittedAgent {
   readonly agentId: string;
@@ -40,7 +40,10 @@ export function createAgentAdmission(deps: {
       count();
       return { agentId, poolId };
     } catch (error) {
-      throw toRefusal(error, audit, { vmId: agentId, route, context });
+      const refusal = toRefusal(error, audit, { vmId: agentId, route, peer: context.peer });
+      if (refusal instanceof RefusedCallError)
+        for (const [name, values] of refusal.trailer) context.trailer.set(name, [...values]);
+      throw refusal;
     }
   }
 

@@ -1,16 +1,21 @@
-/** The gRPC server: commands, tasks, health (grpc.health.v1) and reflection. */
-import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { createServer, type Server } from 'nice-grpc';
+/** The gRPC server: commands, tasks, nodes, health (grpc.health.v1) and reflection. */
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
 import type { Logger } from '@mig/common/logger';
-import { COMMAND_SERVICE_NAME, MAX_MESSAGE_BYTES, descriptorSet } from '@mig/common/wire/command-service';
+import {
+  COMMAND_SERVICE_NAME,
+  MAX_MESSAGE_BYTES,
+  commandServiceDefinition,
+  descriptorSet,
+} from '@mig/common/wire/command-service';
 import { NODE_AGENT_SERVICE_NAME, nodeAgentServiceDefinition } from '@mig/common/wire/node-agent-service';
 import { TASK_SERVICE_NAME, taskServiceDefinition } from '@mig/common/wire/task-service';
-import { grpcCredentials, type ServerTls } from '../auth/tls/servers.js';
+import type { ServerTls } from '../auth/tls/servers.js';
+import type { OpenCall } from '../grpc/call.js';
+import { createHttp2GrpcServer } from '../grpc/http2-server.js';
+import { serveImplementation } from '../grpc/serve-implementation.js';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
-import { measuredDefinition } from './measured.js';
-import { createFailureLog } from './middleware/log-failures.js';
+import { createFailureLog, logFailures } from './middleware/log-failures.js';
 import { createNodeAgentService, type NodeAgentServiceDeps } from './node-agent-service.js';
 import { createTaskService, type TaskServiceDeps } from './task-service.js';
 
@@ -23,45 +28,55 @@ export interface GrpcServer {
 
 /** Calls on one connection; a MIGlet has one. */
 const MAX_STREAMS = 100;
+/** Names and values of one call's headers: 16 KiB. */
+const MAX_HEADER_BYTES = 16 * 1024;
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 const SERVICES = [COMMAND_SERVICE_NAME, TASK_SERVICE_NAME, NODE_AGENT_SERVICE_NAME];
 
-export interface GrpcServerDeps extends CommandServiceDeps, TaskServiceDeps, NodeAgentServiceDeps {
+export interface GrpcServerDeps
+  extends Omit<CommandServiceDeps, 'failures'>, TaskServiceDeps, NodeAgentServiceDeps {
   readonly logger: Logger;
   readonly tls: ServerTls | undefined;
 }
 
 export function createGrpcServer(deps: GrpcServerDeps): GrpcServer {
-  // The library writes to standard error by itself; what it would say there reaches us as errors.
-  setLogVerbosity(logVerbosity.NONE);
   const health = HealthState();
   const setHealth = (status: 'healthy' | 'unhealthy'): void => {
     for (const service of ['', ...SERVICES]) health.setStatus(status, service);
   };
   setHealth('healthy');
   deps.stopping.addEventListener('abort', () => setHealth('unhealthy'), { once: true });
-  const server: Server = createServer({
-    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-    'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-    // A MIGlet whose machine vanished is noticed within 30 s, also if the network says nothing.
-    'grpc.keepalive_time_ms': KEEPALIVE_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-    'grpc.enable_channelz': 0,
-    'grpc.max_concurrent_streams': MAX_STREAMS,
-  }).use(createFailureLog(deps.logger));
-  server.add(measuredDefinition, createCommandService(deps));
-  server.add(taskServiceDefinition, createTaskService(deps));
-  server.add(nodeAgentServiceDefinition, createNodeAgentService(deps));
-  server.add(HealthDefinition, HealthServiceImpl(health));
-  server.add(ServerReflectionService, ServerReflection(descriptorSet(), SERVICES));
+  const failures = createFailureLog(deps.logger);
+  const middleware = logFailures(failures);
+  const server = createHttp2GrpcServer(
+    new Map<string, OpenCall>([
+      [commandServiceDefinition.streamCommands.path, createCommandService({ ...deps, failures })],
+      ...serveImplementation(taskServiceDefinition, createTaskService(deps), middleware),
+      ...serveImplementation(nodeAgentServiceDefinition, createNodeAgentService(deps), middleware),
+      ...serveImplementation(HealthDefinition, HealthServiceImpl(health), middleware),
+      ...serveImplementation(
+        ServerReflectionService,
+        ServerReflection(descriptorSet(), SERVICES),
+        middleware,
+      ),
+    ]),
+    {
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+      maxStreams: MAX_STREAMS,
+      maxHeaderBytes: MAX_HEADER_BYTES,
+      // A MIGlet whose machine vanished is noticed within 30 s, also if the network says nothing.
+      keepaliveMs: KEEPALIVE_MS,
+      keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
+      tls: deps.tls,
+    },
+  );
   return {
-    listen: (host, port) =>
-      server.listen(`${host.includes(':') ? `[${host}]` : host}:${port}`, grpcCredentials(deps.tls)),
+    listen: server.listen,
     async stop(deadlineMs) {
-      const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
-      await server.shutdown();
+      const timer = setTimeout(server.destroy, deadlineMs);
+      await server.close();
       clearTimeout(timer);
     },
   };

@@ -1,5 +1,5 @@
 /** What a caller over gRPC hears when it is not let in, and what the audit log hears of it. */
-import { ServerError, Status, type CallContext } from 'nice-grpc';
+import { Metadata, ServerError, Status } from 'nice-grpc';
 import { MigError } from '@mig/common/errors';
 import type { Audit } from '../auth/audit-log.js';
 import { UnauthenticatedError } from '../auth/errors.js';
@@ -17,11 +17,23 @@ const STATUS: Readonly<Record<string, Status>> = {
   'pool-full': Status.RESOURCE_EXHAUSTED,
 };
 
+/** A call may not be made. */
+export class RefusedCallError extends ServerError {
+  constructor(
+    code: Status,
+    details: string,
+    /** Of the call that ends by it. */
+    readonly trailer: Metadata,
+  ) {
+    super(code, details);
+  }
+}
+
 /** @returns the error to throw: a refusal as its status, and recorded; anything else as it is */
 export function toRefusal(
   error: unknown,
   audit: Audit,
-  { vmId, route, context }: { readonly vmId: string; readonly route: string; readonly context: CallContext },
+  { vmId, route, peer }: { readonly vmId: string; readonly route: string; readonly peer: string },
 ): unknown {
   if (!(error instanceof MigError)) return error;
   const status = STATUS[error.code] ?? Status.PERMISSION_DENIED;
@@ -29,7 +41,7 @@ export function toRefusal(
     actor: 'anonymous',
     action: 'access',
     target: vmId,
-    from: peerAddress(context.peer),
+    from: peerAddress(peer),
     outcome: 'refused',
     detail: {
       route,
@@ -37,7 +49,8 @@ export function toRefusal(
       reason: error instanceof UnauthenticatedError ? (error.reason ?? '') : error.message,
     },
   });
+  const trailer = Metadata();
   if (error instanceof TooManyAttemptsError || error instanceof TooMuchError)
-    context.trailer.set('retry-after', String(Math.ceil(error.retryAfterMs / 1_000)));
-  return new ServerError(status, error.message);
+    trailer.set('retry-after', String(Math.ceil(error.retryAfterMs / 1_000)));
+  return new RefusedCallError(status, error.message, trailer);
 }

@@ -1,7 +1,7 @@
 /** What each VM and each operator may take of the controller, so that none takes what is the others'. */
 import type { Clock } from '@mig/common/clock';
 import { MigError } from '@mig/common/errors';
-import { createBuckets } from './buckets.js';
+import { createBuckets, type Bucket } from './buckets.js';
 
 /** More than is allowed; in so long there is room again. */
 export class TooMuchError extends MigError {
@@ -39,9 +39,17 @@ export interface LimitOptions {
   readonly vms_per_pool: number;
 }
 
+/** What one VM sends. */
+export interface MessageMeter {
+  /** A message of so many bytes. @throws TooMuchError */
+  count(bytes: number): void;
+}
+
 export interface Limits {
-  /** A message of a VM, on its stream or over HTTP. @throws TooMuchError */
+  /** A message of a VM, over HTTP. @throws TooMuchError */
   message(vmId: string, bytes: number): void;
+  /** The messages of a VM on its stream: they count together with those over HTTP. */
+  meter(vmId: string): MessageMeter;
   /** A VM opens a stream. @throws TooMuchError */
   connect(vmId: string): void;
   /** A request of an operator. @throws TooMuchError */
@@ -87,12 +95,33 @@ export function createLimits(
     if (waitMs > 0) throw new TooMuchError(who, what, waitMs);
   }
 
+  class Meter implements MessageMeter {
+    readonly #vmId: string;
+    readonly #messages: Bucket;
+    readonly #bytes: Bucket;
+
+    constructor(vmId: string) {
+      this.#vmId = vmId;
+      this.#messages = messages.of(vmId);
+      this.#bytes = bytesOf.of(vmId);
+    }
+
+    count(bytes: number): void {
+      const nowMs = clock.monotonicMs();
+      const waitMs = this.#messages.take(1, nowMs);
+      if (waitMs > 0) this.#refuse(`${options.vm_messages_per_second} messages a second`, waitMs);
+      const bytesWaitMs = this.#bytes.take(bytes, nowMs);
+      if (bytesWaitMs > 0) this.#refuse(`${options.vm_bytes_per_second} bytes a second`, bytesWaitMs);
+    }
+
+    #refuse(what: string, waitMs: number): never {
+      throw new TooMuchError(`VM ${this.#vmId}`, what, waitMs);
+    }
+  }
+
   return {
-    message(vmId, bytes) {
-      const { vm_messages_per_second: perSecond, vm_bytes_per_second: bytesPerSecond } = options;
-      assertTaken(messages.take(vmId), `VM ${vmId}`, `${perSecond} messages a second`);
-      assertTaken(bytesOf.take(vmId, bytes), `VM ${vmId}`, `${bytesPerSecond} bytes a second`);
-    },
+    message: (vmId, bytes) => new Meter(vmId).count(bytes),
+    meter: (vmId) => new Meter(vmId),
     connect: (vmId) =>
       assertTaken(connects.take(vmId), `VM ${vmId}`, `${options.vm_connects_per_minute} connects a minute`),
     request: (operator) =>

@@ -1,7 +1,6 @@
 /** TLS 1.2 or newer on both ports, from files that may change while connections live: those keep what they began with. */
 import http from 'node:http';
 import https from 'node:https';
-import { ServerCredentials, experimental } from '@grpc/grpc-js';
 import type { TlsFiles, TlsMaterial } from './tls-files.js';
 
 /** Whether clients show a certificate: not asked, those that have one, or all. */
@@ -12,41 +11,13 @@ export interface ServerTls {
   readonly clientCertificates: ClientCertificates;
 }
 
-export function grpcCredentials(tls: ServerTls | undefined): ServerCredentials {
-  if (tls === undefined) return ServerCredentials.createInsecure();
-  const { files, clientCertificates } = tls;
-  type Identity = experimental.IdentityCertificateUpdateListener;
-  type Ca = experimental.CaCertificateUpdateListener;
-  const identities = new Set<Identity>();
-  const authorities = new Set<Ca>();
-  const tellIdentity = (listener: Identity, { cert, key }: TlsMaterial): void =>
-    listener({ certificate: cert, privateKey: key });
-  const tellCa = (listener: Ca, { ca }: TlsMaterial): void =>
-    listener(ca === undefined ? null : { caCertificate: ca });
-  files.onChange((material) => {
-    for (const listener of authorities) tellCa(listener, material);
-    for (const listener of identities) tellIdentity(listener, material);
-  });
-  const provider: experimental.CertificateProvider = {
-    addIdentityCertificateListener(listener) {
-      identities.add(listener);
-      // Not at once: the library enters the server, which it is for, only after this call.
-      queueMicrotask(() => tellIdentity(listener, files.current));
-    },
-    removeIdentityCertificateListener: (listener) => void identities.delete(listener),
-    addCaCertificateListener(listener) {
-      authorities.add(listener);
-      queueMicrotask(() => tellCa(listener, files.current));
-    },
-    removeCaCertificateListener: (listener) => void authorities.delete(listener),
-  };
-  return experimental.createCertificateProviderServerCredentials(
-    // The declaration lacks what the code and its comment have: null = no certificate is asked for.
-    (clientCertificates === 'none' ? null : provider) as experimental.CertificateProvider,
-    provider,
-    clientCertificates === 'required',
-  );
-}
+/** What Node's TLS is given of the files. */
+export const contextOf = ({ cert, key, ca }: TlsMaterial) => ({
+  cert,
+  key,
+  minVersion: 'TLSv1.2' as const,
+  ...(ca === undefined ? {} : { ca }),
+});
 
 export interface HttpServerOptions {
   readonly requestTimeoutMs: number;
@@ -68,12 +39,6 @@ export function createHttpListener(
   };
   if (tls === undefined) return http.createServer(limits, handler);
   const { files, clientCertificates } = tls;
-  const contextOf = ({ cert, key, ca }: TlsMaterial) => ({
-    cert,
-    key,
-    minVersion: 'TLSv1.2' as const,
-    ...(ca === undefined ? {} : { ca }),
-  });
   const server = https.createServer(
     {
       ...limits,
