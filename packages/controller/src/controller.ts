@@ -116,8 +116,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   const grpc = createGrpcServer({
     ...parts,
     ...work,
-    agents: createAgentAdmission(auth),
     limits: auth.limits,
+    agents: createAgentAdmission(auth),
     admission: createStreamAdmission(auth),
     sessions: createSessions(
       { gate: auth.gate, clock, logger: logger.child({ part: 'auth' }) },

@@ -4,12 +4,8 @@
  * the next.
  */
 import { createPrivateKey } from 'node:crypto';
-<<<<<<< HEAD
-import { readFileSync } from 'node:fs';
-import { ChannelCredentials } from 'nice-grpc';
-=======
 import { readFileSync, statSync } from 'node:fs';
->>>>>>> m-tls
+import { ChannelCredentials } from 'nice-grpc';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { MigError, errorMessage } from '@mig/common/errors';
 import { parseCertificates } from '@mig/common/pem';
