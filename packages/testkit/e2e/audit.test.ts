@@ -1,4 +1,5 @@
 /** The audit log of a controller that is a process: killed in the middle of its work, and meddled with while it runs. */
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -124,4 +125,29 @@ describe('an audit log that is meddled with under a running controller', () => {
     },
     60_000,
   );
+
+  test('when an entry is changed in its place, and when every later hash is made anew: verify fails', async () => {
+    for (const name of ['a', 'b', 'c', 'd']) await makeToken(name);
+    const [file = ''] = auditFiles();
+    const text = readFileSync(file, 'utf8');
+    const changed = text.replace('"name":"b"', '"name":"z"');
+    expect(changed).not.toBe(text);
+    writeFileSync(file, changed);
+    expect((await verify()).stderr).toMatch(/entry 3 was changed: its hash is another/);
+    let prev = '0'.repeat(64);
+    const anew = changed
+      .trimEnd()
+      .split('\n')
+      .map((line) => {
+        const { hash: _, mac, ...entry } = JSON.parse(line) as Record<string, unknown>;
+        const body = JSON.stringify({ ...entry, prev });
+        prev = createHash('sha256').update(body).digest('hex');
+        return `${body.slice(0, -1)},"hash":"${prev}","mac":"${String(mac)}"}\n`;
+      });
+    writeFileSync(file, anew.join(''));
+    const verified = await verify();
+    expect([verified.code, verified.stderr]).toEqual([1, expect.stringContaining('not signed with the key')]);
+    const offline = await verify('--dir', inData('.audit'));
+    expect([offline.code, offline.stderr]).toEqual([1, expect.stringContaining('not signed with the key')]);
+  }, 60_000);
 });

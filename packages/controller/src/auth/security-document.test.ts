@@ -64,7 +64,7 @@ describe('docs/security.md', () => {
   });
 
   const check = (rules: string): ReturnType<typeof spawnSync> =>
-    spawnSync('nft', ['--check', '--file', '-'], { input: rules, encoding: 'utf8' });
+    spawnSync('/usr/sbin/nft', ['--check', '--file', '-'], { input: rules, encoding: 'utf8' });
   const whereNft = check('table inet mig_probe {}\n').status === 0 ? it : it.skip;
   whereNft('the rules for the metadata server are understood by nft', () => {
     // The user is looked up when they are loaded, and need not be on this machine.
