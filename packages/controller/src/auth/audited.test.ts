@@ -86,7 +86,7 @@ describe('who it was', () => {
     const entry = await until('it is entered', async () =>
       (await entered('access')).find(({ actor }) => actor === 'vm:vm-liar'),
     );
-    expect(entry).toMatchObject({ target: 'vm-linux', outcome: 'refused', from: 'local' });
+    expect(entry).toMatchObject({ target: 'vm-linux', outcome: 'refused', from: '127.0.0.1' });
   });
 });
 
