@@ -12,10 +12,12 @@ import type { Fetch } from './github/client/fetch.js';
 import { createHttpServer } from './http/server.js';
 import { openGates } from './open-gates.js';
 import { STOPPING_MESSAGE, crashWindowMs, sayFarewell } from './services/farewell.js';
+import { createAgentAdmission } from './services/agent-admission.js';
 import { createGrpcServer } from './services/grpc-server.js';
 import { createSessions } from './services/sessions.js';
 import { createStreamAdmission } from './services/stream-admission.js';
 import { openFileStore } from './store/file/file-store.js';
+import { openWork } from './work.js';
 
 export interface ControllerDeps {
   readonly config: ControllerConfig;
@@ -63,12 +65,24 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   // Each stream that has not said yet whose it is listens.
   setMaxListeners(0, stopping.signal);
   const parts = createControllerParts({ ...deps, controllerId, store, stopping: stopping.signal });
-  const gates = await openGates({ config, parts, clock, logger }).catch(async (error: unknown) => {
+  const { fleet, links, feed, queue, drains, delivery, losses, fence, heartbeatPolicy } = parts;
+  const work = await openWork({
+    config,
+    clock,
+    logger,
+    random: deps.random,
+    fleetPoolOf: (vmId) => fleet.get(vmId)?.record.poolId,
+  }).catch(async (error: unknown) => {
+    await store.close();
+    throw error;
+  });
+  const gates = await openGates({ config, parts, work, clock, logger }).catch(async (error: unknown) => {
+    await work.stop();
+    await work.close();
     await store.close();
     throw error;
   });
   const { auth, reach } = gates;
-  const { fleet, links, feed, queue, drains, delivery, losses, fence, heartbeatPolicy } = parts;
   const { unusedRegistrations } = parts;
   const { controllerEvents, github, webhooks, reconciler, inFlight } = parts;
 
@@ -76,6 +90,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   const http = await createHttpServer(
     {
       ...parts,
+      ...work,
       auth,
       logger: logger.child({ part: 'http' }),
       version: deps.version,
@@ -85,7 +100,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       notReady: () =>
         [
           stopping.signal.aborted ? 'the controller is stopping' : undefined,
-          store.problem(),
+          store.problem() ?? work.problem(),
           auth.problem(),
         ].filter((reason) => reason !== undefined),
       warnings: gates.warnings,
@@ -100,7 +115,9 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   );
   const grpc = createGrpcServer({
     ...parts,
+    ...work,
     limits: auth.limits,
+    agents: createAgentAdmission(auth),
     admission: createStreamAdmission(auth),
     sessions: createSessions(
       { gate: auth.gate, clock, logger: logger.child({ part: 'auth' }) },
@@ -134,6 +151,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   } catch (error) {
     await Promise.allSettled([grpc.stop(0), http.stop(0)]);
     gates.stop();
+    await work.stop();
+    await work.close();
     await gates.close();
     await store.close();
     throw error;
@@ -146,6 +165,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     losses.sweep();
     fence.sweep();
     controllerEvents.sweep();
+    work.sweep();
     auth.sweep();
   });
   every(FORGET_MS, () => {
@@ -180,6 +200,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await within(inFlight.settled(), remainingMs() / 2);
     github.stop();
     links.closeAll({ kind: 'stopping', message: STOPPING_MESSAGE });
+    await work.stop();
     await Promise.allSettled([http.stop(remainingMs()), grpc.stop(remainingMs())]);
     // What the last messages brought is handed to the store before it closes.
     await inFlight.settled();
@@ -187,6 +208,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await within(reconcilerStopped ?? Promise.resolve(), remainingMs());
     await losses.stop();
     await drains.stop();
+    await work.close();
     await gates.close();
     await store.close();
   }

@@ -11,6 +11,7 @@ import { loginFlags } from './auth/tls/login-flags.js';
 import { openTlsFiles } from './auth/tls/tls-files.js';
 import type { ControllerConfig } from './config.js';
 import type { ControllerParts } from './controller-parts.js';
+import type { Work } from './work.js';
 
 export interface Gates {
   readonly auth: Auth;
@@ -28,14 +29,15 @@ export interface Gates {
 export interface GatesDeps {
   readonly config: ControllerConfig;
   readonly parts: Pick<ControllerParts, 'fleet' | 'queue' | 'drains' | 'links' | 'controllerEvents'>;
+  readonly work: Pick<Work, 'tasks' | 'jobs'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** @throws the system's error, or the error of a certificate, if a file cannot be used */
-export async function openGates({ config, parts, clock, logger }: GatesDeps): Promise<Gates> {
+export async function openGates({ config, parts, work, clock, logger }: GatesDeps): Promise<Gates> {
   const { fleet, queue, drains, links, controllerEvents } = parts;
-  const reach = createReach({ fleet, queue, drains });
+  const reach = createReach({ fleet, queue, drains, work });
   const tlsFiles =
     hasTls(config, 'http') || hasTls(config, 'grpc')
       ? await openTlsFiles(
@@ -78,7 +80,10 @@ export async function openGates({ config, parts, clock, logger }: GatesDeps): Pr
       const vm = fleet.get(vmId)?.record;
       if (vm !== undefined) void controllerEvents.enter(vm, 'vm_claim_refused', { boot_id: bootId, address });
     },
-    cut: (vmId, message) => links.get(vmId)?.close({ kind: 'released', message }),
+    cut(vmId, message) {
+      links.get(vmId)?.close({ kind: 'released', message });
+      work.tasks.cut(vmId);
+    },
   }).catch((error: unknown) => {
     tlsFiles?.stop();
     throw error;

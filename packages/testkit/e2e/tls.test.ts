@@ -2,6 +2,7 @@
  * TLS as it is run: certificates of `migctl certs`, a controller that asks for them, MIGlets' streams, people's migctl. What is
  * not as it should be gets no answer; what is renewed drops no stream.
  */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import https from 'node:https';
@@ -361,4 +362,29 @@ describe('a certificate that is renewed', () => {
     expect(JSON.parse(text)).toMatchObject({ total_connections: STREAMS + 1 });
     for (const stream of streams) stream.close();
   }, 90_000);
+});
+
+describe('a controller that asks for no client certificates, as by default', () => {
+  test('starts, and speaks TLS on both ports', async () => {
+    const plain = await startController({
+      config: controllerConfigSchema.parse({
+        data_dir: path.join(folder, 'plain-data'),
+        http: { port: 0 },
+        grpc: { port: 0 },
+        tls: { cert_file: inCerts('localhost.pem'), key_file: inCerts('localhost.key') },
+      }),
+      clock: systemClock,
+      logger: silentLogger,
+      random: Math.random,
+      version: 'test',
+    });
+    for (const port of [plain.httpPort, plain.grpcPort]) {
+      const offers = port === plain.grpcPort ? { ALPNProtocols: ['h2'] } : {};
+      const socket = tls.connect({ host: '127.0.0.1', port, ca: pem('ca.pem'), ...offers });
+      await once(socket, 'secureConnect');
+      expect(socket.authorized).toBe(true);
+      socket.destroy();
+    }
+    await plain.stop();
+  }, 30_000);
 });

@@ -87,6 +87,14 @@ export interface AuditCopy {
 
 /** Every call throws a CliError that is ready to be shown, or an InterruptedError. */
 export interface Client {
+  /** Any call; the answer is checked against the schema, and kept as it came. */
+  ask<S extends z.ZodType>(schema: S, call: Call): Promise<z.output<S>>;
+  /** All pages of a list. */
+  askAll<S extends z.ZodType<{ next_cursor?: string | undefined }>, Item>(
+    schema: S,
+    call: Call,
+    itemsOf: (page: z.output<S>) => readonly Item[],
+  ): Promise<Item[]>;
   /** All pages. */
   listVms(filter: VmFilter): Promise<VmResource[]>;
   getVm(vmId: string): Promise<VmResource>;
@@ -177,6 +185,8 @@ export function createClient(deps: RetryDeps, patience?: Patience): Client {
   }
 
   return {
+    ask,
+    askAll,
     listVms: ({ pool, state, liveness, eligible }) =>
       askAll(
         vmListSchema,

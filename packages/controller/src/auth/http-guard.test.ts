@@ -32,6 +32,9 @@ async function guardedApp() {
       vm: () => 'linux',
       command: () => undefined,
       drain: () => undefined,
+      task: () => undefined,
+      job: () => undefined,
+      agent: () => undefined,
       token: () => undefined,
     },
   } as Partial<HttpGuardDeps> as HttpGuardDeps);

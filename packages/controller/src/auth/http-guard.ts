@@ -8,7 +8,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MigError, printable } from '@mig/common/errors';
 import type { AuditFact } from '@mig/common/domain/audit';
-import { EVERY_POOL, highestRole, isAtLeast, roleIn, type Role } from '@mig/common/domain/roles';
+import { EVERY_POOL, highestRole, isAtLeast, poolsWith, roleIn, type Role } from '@mig/common/domain/roles';
 import type { DurableAudit } from './audit-log.js';
 import { ForbiddenError, UnauthenticatedError, isAudited, needsRole } from './errors.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
@@ -43,6 +43,10 @@ export interface Reach {
   vm(vmId: string): string | undefined;
   command(commandId: string): readonly string[] | undefined;
   drain(drainId: string): readonly string[] | undefined;
+  task(taskId: string): readonly string[] | undefined;
+  job(jobId: string): readonly string[] | undefined;
+  /** Of a VM or an agent that tasks are for. */
+  agent(vmId: string): readonly string[] | undefined;
   token(tokenId: string): readonly string[] | undefined;
 }
 
@@ -181,6 +185,12 @@ export function maySee(request: FastifyRequest, poolId: string, role: Role = 'vi
   return principal?.kind === 'operator' && isAtLeast(roleIn(principal.grants, poolId), role);
 }
 
+/** In which pools whoever calls has this role; undefined = in every one. */
+export function poolsOf(request: FastifyRequest, role: Role): readonly string[] | undefined {
+  const { principal } = request;
+  return principal?.kind === 'operator' ? poolsWith(principal.grants, role) : [];
+}
+
 /** Who it was, for records: `created_by`. */
 export const callerName = (request: FastifyRequest): string =>
   request.principal?.kind === 'operator' ? request.principal.name : 'operator';
@@ -191,7 +201,7 @@ function assertReach(
   principal: OperatorPrincipal,
   right: Extract<Right, { who: 'operator' }>,
 ): void {
-  const found = poolsOf(deps.reach, right.over, request);
+  const found = poolsOfCall(deps.reach, right.over, request);
   if (found === undefined) return;
   for (const poolId of found.poolIds) {
     const has = roleIn(principal.grants, poolId);
@@ -214,7 +224,7 @@ function assertReach(
 }
 
 /** Undefined = there is nothing to check, or no such thing, which the route will say. */
-function poolsOf(
+function poolsOfCall(
   reach: Reach,
   over: Scope,
   request: FastifyRequest,
@@ -242,9 +252,15 @@ function poolsOf(
     }
     case 'command':
     case 'drain':
+    case 'task':
+    case 'job':
     case 'token': {
       const id = params['id'] ?? '';
       return of(id, reach[over](id));
+    }
+    case 'agent': {
+      const id = String(bodyOf(request)['vm_id']);
+      return of(id, reach.agent(id));
     }
     case 'selector':
       return poolsOfSelector(reach, bodyOf(request)['selector']);

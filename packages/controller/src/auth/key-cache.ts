@@ -3,7 +3,7 @@
  * among them. While the issuer does not answer those that are there go on being used, so that neither its pause nor a
  * stranger's token with an invented key id shuts out whose token is good.
  */
-import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
+import { createLocalJWKSet, errors, type JWTVerifyGetKey } from 'jose';
 import * as z from 'zod';
 import type { Clock } from '@mig/common/clock';
 import { MigError, errorMessage } from '@mig/common/errors';

@@ -47,7 +47,7 @@ export interface AuthDeps {
   readonly logger: Logger;
   /** What the fleet knows of a VM, and its pool. */
   readonly vm: (vmId: string) => KnownBoot | undefined;
-  readonly reach: Pick<Reach, 'command' | 'drain'>;
+  readonly reach: Omit<Reach, 'vm' | 'token'>;
   /** The errors of things that are not there. */
   readonly absent: HttpGuardDeps['absent'];
   /** VMs of a pool that are there. */

@@ -13,11 +13,23 @@ export type Right =
 
 /**
  * What the role must reach. `own`: nothing but oneself. `list`: what is out of reach is left out of the answer.
- * `vm`, `command`, `drain`, `token`: the one of the path. `selector`: every VM that the body of a drain chooses.
+ * `vm`, `command`, `drain`, `token`, `task`, `job`: the one of the path. `agent`: the VM that the body of a task names.
+ * `selector`: every VM that the body of a drain chooses.
  * `given`: every pool that the body of a new token names. `everything`: all pools.
  */
 export type Scope =
-  'own' | 'list' | 'vm' | 'command' | 'drain' | 'token' | 'selector' | 'given' | 'everything';
+  | 'own'
+  | 'list'
+  | 'vm'
+  | 'command'
+  | 'drain'
+  | 'token'
+  | 'task'
+  | 'job'
+  | 'agent'
+  | 'selector'
+  | 'given'
+  | 'everything';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -69,6 +81,14 @@ function drainTarget({ selector }: Json): string {
   return labels === undefined ? 'all' : `labels:${text(labels)}`;
 }
 
+/** What a task does, without its environment: that may hold secrets (I8). */
+function workOf({ shell, docker }: Json): Readonly<Record<string, string>> {
+  if (shell !== undefined) return { command: text((shell as { cmd?: unknown }).cmd) };
+  const [[operation, about] = ['', undefined]] = Object.entries(docker ?? {});
+  const { image, container } = (about ?? {}) as { image?: unknown; container?: unknown };
+  return { docker: [operation, text(image ?? container)].join(' ').trim() };
+}
+
 /** By method and path as the route was registered; HEAD is as GET. */
 export const ROUTE_RIGHTS: Readonly<Record<string, Right>> = {
   'GET /healthz': ANYBODY,
@@ -95,6 +115,14 @@ export const ROUTE_RIGHTS: Readonly<Record<string, Right>> = {
   'GET /api/v1/commands/:id': viewer('command'),
   'GET /api/v1/drains': viewer('list'),
   'GET /api/v1/drains/:id': viewer('drain'),
+  'GET /api/v1/tasks': viewer('list'),
+  'GET /api/v1/tasks/:id': viewer('task'),
+  'GET /api/v1/tasks/:id/output': viewer('task'),
+  'GET /api/v1/jobs': viewer('list'),
+  'GET /api/v1/jobs/:id': viewer('job'),
+  'GET /api/v1/jobs/:id/why': viewer('job'),
+  'GET /api/v1/jobs/:id/output': viewer('job'),
+  'GET /api/v1/nodes': viewer('list'),
   'GET /api/v1/whoami': viewer('own'),
   'GET /api/v1/workflow-jobs': viewer('list'),
   // What is out of reach the route itself answers as unknown: a job is on a VM only while it runs.
@@ -117,6 +145,20 @@ export const ROUTE_RIGHTS: Readonly<Record<string, Right>> = {
   'POST /api/v1/vms/:vm_id/cordon': operator('vm', 'vm.cordon', { detail: only('reason') }),
   'POST /api/v1/vms/:vm_id/uncordon': operator('vm', 'vm.uncordon'),
   'POST /api/v1/vms/:vm_id/release': operator('vm', 'vm.release'),
+
+  'POST /api/v1/tasks': operator('agent', 'task.run', {
+    detail: workOf,
+    result: ({ id }) => ({ task: text(id) }),
+    target: ({ vm_id: vmId }) => text(vmId),
+  }),
+  'DELETE /api/v1/tasks/:id': operator('task', 'task.cancel', { result: only('vm_id') }),
+  // The route itself lets a job run only in the pools in which its submitter is an operator.
+  'POST /api/v1/jobs': operator('own', 'job.submit', {
+    detail: only('name', 'type'),
+    target: (_, { id }) => text(id),
+  }),
+  'POST /api/v1/jobs/check': { who: 'operator', role: 'operator', over: 'own' },
+  'DELETE /api/v1/jobs/:id': operator('job', 'job.cancel'),
 
   'POST /api/v1/tokens': admin('given', {
     name: 'token.create',

@@ -13,6 +13,7 @@ import { TooManyAttemptsError } from './limits/attempts.js';
 import { createOpenSessions, type OpenSessions } from './open-sessions.js';
 import { peerAddress } from './peer-address.js';
 import { vmActor, type VmPrincipal } from './principal.js';
+import { hashSecret } from './secret.js';
 import type { IssuedToken, SessionClaims, SessionTokens } from './session-tokens.js';
 
 export interface IssuedSession extends IssuedToken {
@@ -64,6 +65,9 @@ export interface VmGate extends OpenSessions {
   renew(claims: SessionClaims): Promise<IssuedToken>;
 }
 
+/** Agents whose join token is known (I12): more than a fleet has. Beyond it all join anew. */
+const MAX_AGENTS = 100_000;
+
 /** What it takes to look at a proof cannot be had now. */
 export class JoinUnavailableError extends MigError {
   readonly isAudited = true;
@@ -101,6 +105,8 @@ export function createVmGate(
   options: { readonly required: boolean; readonly bindAddress: AuthConfig['session']['bind_address'] },
 ): VmGate {
   const { sessions, claims } = deps;
+  /** By what each agent has joined. */
+  const agents = new Map<string, string>();
 
   const reasonAgainst = (session: SessionClaims): string | undefined =>
     claims.silencedBy(session) ??
@@ -152,12 +158,20 @@ export function createVmGate(
     return sessions.issue(session, session.sessionId);
   }
 
-  /** @throws as `admitHttp` */
-  async function join(
+  /**
+   * @param options.known it joined before by the same proof: that is looked at again, and the name, and nothing is counted or told
+   * @throws as `admitHttp`
+   */
+  async function admitJoin(
     caller: StreamCaller,
     proof: JoinProof,
     certificate: PeerCertificate | undefined,
-  ): Promise<Admitted> {
+    { known }: { readonly known: boolean },
+  ): Promise<{
+    readonly principal: VmPrincipal;
+    readonly joinTokenId: string;
+    tellDone(session: string): void;
+  }> {
     const { vmId, poolId, bootId, address } = caller;
     const { join: pool } = deps.pool(poolId);
     const tell = (outcome: 'done' | 'refused' | 'failed', detail: Record<string, string>): void =>
@@ -183,8 +197,10 @@ export function createVmGate(
       throw new UnauthenticatedError(verdict.reason, true);
     }
     const isProven = await isOf(caller);
-    deps.joins(vmId);
-    if (deps.poolOf(vmId) === undefined) deps.newVm(poolId);
+    if (!known) {
+      deps.joins(vmId);
+      if (deps.poolOf(vmId) === undefined) deps.newVm(poolId);
+    }
     const fault = claims.claim({ vmId, poolId, bootId, address, isProven });
     if (fault !== undefined) {
       const refusal = new VmClaimedError(vmId, fault);
@@ -192,17 +208,33 @@ export function createVmGate(
       deps.onClaimRefused(vmId, bootId, address);
       throw refusal;
     }
-    const principal = { kind: 'vm', vmId, poolId, bootId, via: 'join' } as const;
+    return {
+      principal: { kind: 'vm', vmId, poolId, bootId, via: 'join' },
+      joinTokenId: verdict.tokenId ?? '',
+      tellDone: (session) => tell('done', { by: verdict.by, ...(session === '' ? {} : { session }) }),
+    };
+  }
+
+  /** @throws as `admitHttp` */
+  async function join(
+    caller: StreamCaller,
+    proof: JoinProof,
+    certificate: PeerCertificate | undefined,
+  ): Promise<Admitted> {
+    const { principal, joinTokenId, tellDone } = await admitJoin(caller, proof, certificate, {
+      known: false,
+    });
+    const { vmId, poolId, bootId, address } = caller;
     const session = {
       vmId,
       poolId,
       bootId,
       address: options.bindAddress ? address : '',
       epoch: claims.epochOf(vmId),
-      joinTokenId: verdict.tokenId ?? '',
+      joinTokenId,
     };
     const issued = await sessions.issue(session);
-    tell('done', { by: verdict.by, session: issued.sessionId });
+    tellDone(issued.sessionId);
     return { ...principal, session: { ...issued, claims: { ...session, sessionId: issued.sessionId } } };
   }
 
@@ -278,17 +310,24 @@ export function createVmGate(
       const address = peerAddress(rawAddress);
       const recorded = deps.poolOf(vmId) ?? '';
       if (token === undefined) return admitAnonymous(vmId, recorded, '', 'no credential');
-      const known = await bySession(token, vmId, address);
-      if ('claims' in known) {
-        const { poolId, bootId } = known.claims;
+      const session = await bySession(token, vmId, address);
+      if ('claims' in session) {
+        const { poolId, bootId } = session.claims;
         return { kind: 'vm', vmId, poolId, bootId, via: 'session' };
       }
-      if (!options.required) return admitAnonymous(vmId, recorded, '', known.reason);
+      if (!options.required) return admitAnonymous(vmId, recorded, '', session.reason);
       const poolId = deps.poolOfToken(token) ?? recorded;
-      if (isJwt(token) || poolId === '') throw new UnauthenticatedError(known.reason);
+      if (isJwt(token) || poolId === '') throw new UnauthenticatedError(session.reason);
+      // A node shows its token with every call; the first counts.
+      const key = `${poolId} ${address} ${hashSecret(token)}`;
+      const known = agents.get(vmId) === key;
       const joining = { vmId, poolId, bootId: '', bearer: undefined, address };
-      const { kind, via } = await join(joining, tokenProof(token), undefined);
-      return { kind, vmId, poolId, bootId: '', via };
+      const { principal, tellDone } = await admitJoin(joining, tokenProof(token), undefined, { known });
+      if (known) return principal;
+      if (agents.size >= MAX_AGENTS) agents.clear();
+      agents.set(vmId, key);
+      tellDone('');
+      return principal;
     },
 
     renew: nextOf,

@@ -12,6 +12,8 @@ import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
 import { commandRoutes, type CommandRoutesDeps } from './command-routes.js';
 import { drainRoutes, type DrainRoutesDeps } from './drain-routes.js';
+import { jobRoutes, type JobRoutesDeps } from './job-routes.js';
+import { taskRoutes, type TaskRoutesDeps } from './task-routes.js';
 import { githubRoutes, type GitHubRoutesDeps } from './github-routes.js';
 import { runnerDownloadRoutes, type RunnerDownloadRoutesDeps } from './runner-download-routes.js';
 import { vmRoutes, type VmRoutesDeps } from './vm-routes.js';
@@ -22,6 +24,8 @@ export type HttpServerDeps = HealthDeps &
   MigletRoutesDeps &
   VmRoutesDeps &
   CommandRoutesDeps &
+  TaskRoutesDeps &
+  JobRoutesDeps &
   DrainRoutesDeps &
   GitHubRoutesDeps &
   RunnerDownloadRoutesDeps &
@@ -104,6 +108,8 @@ export async function createHttpServer(
     vmRoutes(typed, deps);
     commandRoutes(typed, deps);
     drainRoutes(typed, deps);
+    taskRoutes(typed, deps);
+    jobRoutes(typed, deps);
     githubRoutes(typed, deps);
     runnerDownloadRoutes(typed, deps);
     workflowJobRoutes(typed, deps);

@@ -16,7 +16,7 @@ import { toFrame } from '../grpc/message-reader.js';
 import { checkConnect } from './check-connect.js';
 import type { CommandStreamShared } from './command-service.js';
 import { retryAfter } from './retry-after.js';
-import { StreamRefusedError } from './stream-admission.js';
+import { RefusedError } from './refusal.js';
 import { ImpersonationError, checkSpeaker, takeMessage } from './take-message.js';
 
 /** Messages that wait for a peer that does not read; at the limit its stream is ended (RESOURCE_EXHAUSTED). */
@@ -229,14 +229,14 @@ export class CommandStream implements CallListener, VmLink {
     }
     const known =
       error instanceof TooMuchError
-        ? new StreamRefusedError(Status.RESOURCE_EXHAUSTED, error.message, retryAfter(error))
+        ? new RefusedError(Status.RESOURCE_EXHAUSTED, error.message, retryAfter(error))
         : error;
     const told = this.#shared.failures.failed(known, this.#where());
     const { code, details } =
       told instanceof ServerError ? told : { code: Status.UNKNOWN, details: errorMessage(told) };
     this.#waiting = undefined;
     this.#end ??= { code, details };
-    this.#call.end(code, details, known instanceof StreamRefusedError ? known.trailer : undefined);
+    this.#call.end(code, details, known instanceof RefusedError ? known.trailer : undefined);
     this.#call.discard();
     this.#leave();
     this.#phase = 'refused';

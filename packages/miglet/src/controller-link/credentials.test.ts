@@ -82,6 +82,13 @@ describe('a MIGlet', () => {
     expect(await credentials.authorize(signal)).toEqual({ kind: 'ok', value: 'session-2' });
   });
 
+  it('that is asked by its commands, tasks and jobs at the same time joins once', async () => {
+    const credentials = make();
+    const all = await Promise.all([1, 2, 3].map(() => credentials.authorize(signal)));
+    expect(all).toEqual(Array(3).fill({ kind: 'ok', value: 'session-1' }));
+    expect(asked).toHaveLength(1);
+  });
+
   it('goes on with the token that the controller sent', async () => {
     const credentials = make();
     await credentials.authorize(signal);

@@ -54,6 +54,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       : { token: kept.token, untilMs: clock.monotonicMs() + (kept.expiresAt - clock.now()) };
   /** The session that this boot had, taken or not: by it the controller knows who joins again, also from another address. */
   let former = session?.token;
+  let joining: Promise<Outcome<string | undefined>> | undefined;
   /** A controller that knows no sessions, or asks this VM for none. */
   let needsNone = readProof === undefined;
 
@@ -107,7 +108,9 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       if (needsNone) return ok(undefined);
       if (session !== undefined && clock.monotonicMs() < session.untilMs - MARGIN_MS)
         return ok(session.token);
-      return join(signal);
+      // The streams of commands, tasks and jobs ask at the same time: the VM joins once.
+      joining ??= join(signal).finally(() => (joining = undefined));
+      return joining;
     },
     renew(token, expiresInMs) {
       needsNone = false;

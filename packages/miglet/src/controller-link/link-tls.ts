@@ -4,7 +4,8 @@
  * the next.
  */
 import { createPrivateKey } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import { ChannelCredentials } from 'nice-grpc';
 import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { MigError, errorMessage } from '@mig/common/errors';
 import { parseCertificates } from '@mig/common/pem';
@@ -73,7 +74,12 @@ const joined = (certificates: Certificates | undefined): Buffer | undefined =>
 const certificatesOf = (key: 'ca_file' | 'cert_file', file: string): Certificates | undefined =>
   file === '' ? undefined : parse(key, file, () => parseCertificates(readFile(key, file).toString('latin1')));
 
-const readFile = (key: keyof TlsConfig, file: string): Buffer => parse(key, file, () => readFileSync(file));
+const readFile = (key: keyof TlsConfig, file: string): Buffer =>
+  parse(key, file, () => {
+    // A pipe would be waited for, and the MIGlet with it.
+    if (!statSync(file).isFile()) throw new Error('it is no regular file');
+    return readFileSync(file);
+  });
 
 /** What cannot be read or parsed is said with its key and its file. */
 function parse<T>(key: keyof TlsConfig, file: string, make: () => T): T {
@@ -82,6 +88,20 @@ function parse<T>(key: keyof TlsConfig, file: string, make: () => T): T {
   } catch (error) {
     throw error instanceof LinkTlsError ? error : new LinkTlsError(key, file, errorMessage(error));
   }
+}
+
+/**
+ * Where a gRPC channel goes, and how.
+ *
+ * @param endpoint HOST:PORT @param tls undefined = plain text
+ * @throws if the certificates are none
+ */
+export function channelTarget(endpoint: string, tls: LinkTls | undefined): [string, ChannelCredentials] {
+  if (tls === undefined) return [`http://${endpoint}`, ChannelCredentials.createInsecure()];
+  return [
+    `https://${endpoint}`,
+    ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null),
+  ];
 }
 
 /** For HTTP; undefined = nothing of its own is configured. */

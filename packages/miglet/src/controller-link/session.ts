@@ -4,15 +4,7 @@
  * A session is `up` when the controller has accepted it. What is sent before, or after its end, is not taken: whoever
  * sends keeps it and sends it again in the next session.
  */
-import {
-  ChannelCredentials,
-  ClientError,
-  Metadata,
-  Status,
-  createChannel,
-  createClient,
-  type Client,
-} from 'nice-grpc';
+import { ClientError, Metadata, Status, createChannel, createClient, type Client } from 'nice-grpc';
 import { errorMessage } from '@mig/common/errors';
 import { testPoint } from '@mig/common/test-points';
 import { MAX_MESSAGE_BYTES, commandServiceDefinition } from '@mig/common/wire/command-service';
@@ -23,7 +15,7 @@ import type {
   MigletMessage,
 } from '@mig/common/domain/messages';
 import type { Credentials } from './credentials.js';
-import type { LinkTls } from './link-tls.js';
+import { channelTarget, type LinkTls } from './link-tls.js';
 import { closeChannel } from './close-channel.js';
 
 export interface SessionHandlers {
@@ -48,7 +40,7 @@ export interface SessionOptions {
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
   /** Called once, when the session is opened; one that throws is a session that goes down at once. Undefined = plain text. */
-  readonly readTls?: (() => LinkTls) | undefined;
+  readonly readTls?: (() => LinkTls | undefined) | undefined;
   /** By what it speaks; default: nothing. */
   readonly credentials?: Pick<Credentials, 'authorize' | 'refuse'> | undefined;
 }
@@ -61,9 +53,9 @@ export function openSession(
   hello: ConnectRequest,
   handlers: SessionHandlers,
 ): Session {
-  let address: ReturnType<typeof target>;
+  let address: ReturnType<typeof channelTarget>;
   try {
-    address = target(options);
+    address = channelTarget(options.endpoint, options.readTls?.());
   } catch (error) {
     return failedSession(errorMessage(error), handlers);
   }
@@ -167,16 +159,6 @@ export function openSession(
 function failedSession(reason: string, handlers: SessionHandlers): Session {
   const finished = Promise.resolve().then(() => handlers.onDown(reason));
   return { send: () => false, close: () => finished };
-}
-
-/** @throws if the certificates are none */
-function target({ endpoint, readTls }: SessionOptions): [string, ChannelCredentials] {
-  const tls = readTls?.();
-  if (tls === undefined) return [`http://${endpoint}`, ChannelCredentials.createInsecure()];
-  return [
-    `https://${endpoint}`,
-    ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null),
-  ];
 }
 
 function describe(error: unknown): string {

@@ -206,6 +206,9 @@ export async function startDemo(
             MIGLET_CONTROLLER_GRPC_ENDPOINT: grpc,
             MIGLET_CONTROLLER_JOIN_TOKEN_FILE: files.joinToken,
             MIGLET_RUNNER_DIR: runner,
+            MIGLET_TASKS_ENABLED: 'true',
+            MIGLET_JOBS_ENABLED: 'true',
+            MIGLET_JOBS_DATACENTER: 'dc1',
             ...(process.getuid?.() === 0 ? { MIGLET_RUNNER_ALLOW_ROOT: 'true' } : {}),
           },
           onLog(entry) {
@@ -243,6 +246,7 @@ export async function startDemo(
     narrator.print(`    npx migctl events -f${server}`);
     narrator.print(`    npx migctl drain ${vm} --wait${server}`);
     narrator.print(`    npx migctl shutdown ${vm} --wait${server}`);
+    narrator.print(`    npx migctl exec ${vm}${server} -- uname -a`);
     narrator.print('  Ctrl-C drains the VMs and ends everything.');
     narrator.print('');
   }
