@@ -139,7 +139,8 @@ describe('an audit log that is meddled with under a running controller', () => {
       .trimEnd()
       .split('\n')
       .map((line) => {
-        const { hash: _, mac, ...entry } = JSON.parse(line) as Record<string, unknown>;
+        const { hash, mac, ...entry } = JSON.parse(line) as Record<string, unknown>;
+        expect(hash).toMatch(/^[0-9a-f]{64}$/);
         const body = JSON.stringify({ ...entry, prev });
         prev = createHash('sha256').update(body).digest('hex');
         return `${body.slice(0, -1)},"hash":"${prev}","mac":"${String(mac)}"}\n`;

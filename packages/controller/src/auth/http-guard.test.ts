@@ -11,6 +11,7 @@ async function guardedApp() {
   let onEntered = (): void => undefined;
   const app = withTypes(fastify());
   guardRoutes(app, {
+    certificateOf: () => undefined,
     operators: {
       identify: () =>
         Promise.resolve({
