@@ -245,7 +245,7 @@ function named<T>(key: string, file: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    throw new Error(`tls.${key} ${file}: ${errorMessage(error)}`);
+    throw new Error(`tls.${key} ${file}: ${errorMessage(error)}`, { cause: error });
   }
 }
 
