@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import https from 'node:https';
+import tls from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { until } from '@mig/testkit/github/until';
 import {
@@ -130,6 +131,39 @@ describe('encryption', () => {
       for (const good of ['ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-ECDSA-CHACHA20-POLY1305'])
         expect(await offer(good)).toBe('open');
     }
+  }, 60_000);
+});
+
+describe('a TLS session', () => {
+  /** Is the second connection one of the session of the first? */
+  async function isResumed(server: TlsController): Promise<boolean> {
+    let session: Buffer | undefined;
+    let reused = false;
+    for (let count = 0; count < 2; count += 1) {
+      await new Promise<void>((resolve, reject) => {
+        const socket = tls.connect({
+          ...{ host: '127.0.0.1', port: server.controller.httpPort, ...ours.shown('ann') },
+          ...(session === undefined ? {} : { session }),
+        });
+        socket.on('session', (next) => (session = next));
+        socket.on('data', () => undefined);
+        socket.on('error', reject);
+        socket.on('close', () => resolve());
+        socket.on('secureConnect', () => {
+          reused = socket.isSessionReused();
+          socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+        });
+      });
+    }
+    return reused;
+  }
+
+  test('is not resumed where certificates are asked for: it would not be checked again', async () => {
+    const { server: plain } = await start({});
+    expect(await isResumed(plain)).toBe(true);
+    const settings = { client_certificates: 'optional', client_ca_file: ours.file('ca.pem') };
+    const { server } = await start(settings);
+    expect(await isResumed(server)).toBe(false);
   }, 60_000);
 });
 

@@ -102,6 +102,11 @@ test('docs/tls.md leads from nothing to a fleet with TLS, and through a change o
       outputs += output;
     }
   }
+  expect(services.get('controller')?.output()).toMatch(
+    new RegExp(
+      `migctl login --server https://localhost:${httpPort} --ca-file certs/ca.pem --token-file \\S+admin-token`,
+    ),
+  );
   expect(outputs).toMatch(/name +ann\nby +certificate\nroles +operator of every pool/);
   // Nothing was restarted, and nothing has lost its stream.
   for (const vmId of ['runner-1', 'runner-2']) {

@@ -1,6 +1,6 @@
 /** Certificates of `migctl certs`, controllers in this process that use them, and clients that show them. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import http from 'node:http';
+import type http from 'node:http';
 import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';

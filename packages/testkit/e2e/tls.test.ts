@@ -21,6 +21,7 @@ import { controllerConfigSchema } from '@mig/controller/config';
 import { startController, type Controller } from '@mig/controller/controller';
 import { until } from '@mig/testkit/github/until';
 import { ROOT, run, type Finished } from './system.js';
+import { handshake as shakeHands } from './tls-world.js';
 
 const STREAMS = 200;
 const MIGCTL = path.join(ROOT, 'packages', 'cli', 'bin', 'migctl.js');
@@ -120,23 +121,9 @@ function serialOf(port: number): Promise<string> {
   });
 }
 
-/** How a connection that is refused ends: the code or text of its error; `open` if it is not. */
-function handshake(port: number, options: tls.ConnectionOptions): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = tls.connect({
-      host: '127.0.0.1',
-      port,
-      ca: pem('ca.pem'),
-      ...alpn(port),
-      ...options,
-    });
-    socket.once('secureConnect', () => {
-      resolve('open');
-      socket.destroy();
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-  });
-}
+/** How a handshake ends; `open` if it is not refused. */
+const handshake = (port: number, options: tls.ConnectionOptions): Promise<string> =>
+  shakeHands(port, { ca: pem('ca.pem'), ...alpn(port), ...options });
 
 interface OpenStream {
   readonly call: ClientDuplexStream<Buffer, Buffer>;
@@ -217,7 +204,7 @@ describe('what is refused', () => {
     );
     expect(await handshake(port, { servername: 'other.example' })).toBe('ERR_TLS_CERT_ALTNAME_INVALID');
     const stranger = await migctl('get', 'vms', '--server', `https://127.0.0.1:${controller.httpPort}`);
-    expect(stranger.code).toBe(1);
+    expect([stranger.code, stranger.stderr]).toEqual([1, expect.stringContaining('--ca-file')]);
     const stream = openStream('vm-x', credentials.createSsl());
     expect(await until('the stream is refused', () => stream.ended, 10_000)).toMatch(/^14 /);
     stream.close();
@@ -330,6 +317,26 @@ describe('a MIGlet', () => {
     miglet.signal('SIGKILL');
     await miglet.finished;
   }, 30_000);
+
+  test.each([
+    ['is not there', undefined, /ENOENT/],
+    ['is garbage', 'garbage', /holds no certificate/],
+  ])(
+    'whose ca_file %s does not start: one line names the key, the file and the remedy',
+    async (what, content, reason) => {
+      const caFile = path.join(folder, `bad-${what.length}.pem`);
+      if (content !== undefined) await writeFile(caFile, content);
+      const { code, stderr } = await run(MIGLET, [], {
+        MIGLET_VM_ID: 'vm-bad',
+        MIGLET_STATE_DIR: path.join(folder, 'vm-bad'),
+        MIGLET_CONTROLLER_ENDPOINT: `https://localhost:${controller.httpPort}`,
+        MIGLET_CONTROLLER_TLS_CA_FILE: caFile,
+      }).finished;
+      expect([code, stderr.trim().split('\n')]).toEqual([1, [expect.stringMatching(reason)]]);
+      expect(stderr).toMatch(/^miglet: controller\.tls\.ca_file \S+bad-\d+\.pem: .*: copy the certificate/);
+    },
+    30_000,
+  );
 });
 
 describe('a certificate that is renewed', () => {

@@ -116,7 +116,7 @@ describe('a file that cannot be used', () => {
           keepaliveTimeoutMs: 1_000,
           readTls: () => readLinkTls(config),
         },
-        hello as never,
+        hello,
         { onUp: () => undefined, onMessage: () => undefined, onDown: resolve },
       );
       expect(session.send({} as never)).toBe(false);
