@@ -1,5 +1,6 @@
 /** `npm run bench`. Exit codes: 0 measured, 1 could not measure, 2 wrong flags, 130 ended by Ctrl-C. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { errorMessage } from '@mig/common/errors';
@@ -66,7 +67,7 @@ async function measure(options: BenchOptions): Promise<number> {
     if (machine !== undefined && measured.length > 0) report(options, machine, measured);
     return signal.aborted ? 130 : 1;
   } finally {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
 
