@@ -1,5 +1,6 @@
 /** All runs: each takes every server with every fleet, so that what drifts in the machine drifts for all of them. */
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { measureCell } from './cell.js';
 import { SERVER_SPECS, type ServerName } from './servers.js';
@@ -56,7 +57,8 @@ export async function runBench(options: BenchOptions, deps: BenchDeps): Promise<
       });
       done += 1;
       deps.onMeasured({ ...cell, server, vms, run });
-      rmSync(cellFolder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+      // Not at once: a disk that is slow must not hold up Ctrl-C.
+      await rm(cellFolder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     }
   } catch (error) {
     signal.throwIfAborted();

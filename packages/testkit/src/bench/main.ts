@@ -1,5 +1,6 @@
 /** `npm run bench`. Exit codes: 0 measured, 1 could not measure, 2 wrong flags, 130 ended by Ctrl-C. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { errorMessage } from '@mig/common/errors';
@@ -38,11 +39,12 @@ async function measure(options: BenchOptions): Promise<number> {
   const signal = interruptible();
   const measured: Measured[] = [];
   const startedMs = performance.now();
+  let machine: Machine | undefined;
   try {
     if (cpuMs(process.pid) === undefined) throw new Error('there is no /proc here: run it on Linux');
     assertBuilt();
     const pinning = findPinning();
-    const machine = describeMachine(folder, pinning);
+    machine = describeMachine(folder, pinning);
     progress.say(machineLine(machine));
     await runBench(options, {
       folder,
@@ -60,11 +62,12 @@ async function measure(options: BenchOptions): Promise<number> {
     report(options, machine, measured);
     return 0;
   } catch (error) {
-    if (signal.aborted) return 130;
-    process.stderr.write(`bench: ${errorMessage(error)}\n`);
-    return 1;
+    if (!signal.aborted) process.stderr.write(`bench: ${errorMessage(error)}\n`);
+    // What was measured took its time, and is true all the same.
+    if (machine !== undefined && measured.length > 0) report(options, machine, measured);
+    return signal.aborted ? 130 : 1;
   } finally {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
 
@@ -72,7 +75,7 @@ function report(options: BenchOptions, machine: Machine, measured: readonly Meas
   const summaries = summarize(measured, (figure) => FIGURES[figure].part);
   const lines = [
     toTable(summaries),
-    `${options.runs} runs, medians (least-most)${hasRatios(options) ? `; ${RATIOS_TO}` : ''}`,
+    `${Math.max(...measured.map(({ run }) => run))} of ${options.runs} runs, medians (least-most)${hasRatios(options) ? `; ${RATIOS_TO}` : ''}`,
     '',
     ...toGoals(summaries, machine.fsyncMs),
   ];
