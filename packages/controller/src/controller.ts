@@ -62,11 +62,13 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   // Each stream that has not said yet whose it is listens.
   setMaxListeners(0, stopping.signal);
   const parts = createControllerParts({ ...deps, controllerId, store, stopping: stopping.signal });
-  const gates = await openGates({ config, parts, clock, logger }).catch(async (error: unknown) => {
-    await store.close();
-    throw error;
-  });
-  const { auth, reach } = gates;
+  const gates = await openGates({ config, parts, clock, logger, random: deps.random }).catch(
+    async (error: unknown) => {
+      await store.close();
+      throw error;
+    },
+  );
+  const { auth, reach, door } = gates;
   const { fleet, links, feed, queue, drains, delivery, losses, fence, heartbeatPolicy } = parts;
   const { unusedRegistrations } = parts;
   const { controllerEvents, github, webhooks, reconciler, inFlight } = parts;
@@ -88,7 +90,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
           auth.problem(),
         ].filter((reason) => reason !== undefined),
       warnings: gates.warnings,
-      limitsReached: () => auth.limits.counts(),
+      limitsReached: () => ({ ...auth.limits.counts(), ...door.counts() }),
+      door,
       tls: gates.tlsOf('http'),
       maySeeDrain: (request, { id }) => (reach.drain(id) ?? []).every((poolId) => maySee(request, poolId)),
       grpcEndpoint: () =>
@@ -99,8 +102,11 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   );
   const grpc = createGrpcServer({
     ...parts,
+    ...auth,
+    door,
+    clock,
     admission: createStreamAdmission(
-      { ...auth, clock, logger: logger.child({ part: 'auth' }) },
+      { ...auth, door, clock, logger: logger.child({ part: 'auth' }) },
       { sessionLifetimeMs: config.auth.session.lifetime },
     ),
     tls: gates.tlsOf('grpc'),
@@ -143,6 +149,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     fence.sweep();
     controllerEvents.sweep();
     auth.sweep();
+    door.sweep();
   });
   every(FORGET_MS, () => {
     fleet

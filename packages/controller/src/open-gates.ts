@@ -7,10 +7,12 @@ import { createReach, type FleetReach } from './auth/reach.js';
 import type { ServerTls } from './auth/tls/servers.js';
 import { openTlsFiles } from './auth/tls/tls-files.js';
 import type { ControllerConfig } from './config.js';
+import { createDoor, type Door } from './door/door.js';
 import type { ControllerParts } from './controller-parts.js';
 
 export interface Gates {
   readonly auth: Auth;
+  readonly door: Door;
   readonly reach: FleetReach;
   /** What one port needs for TLS; undefined = plain text. */
   tlsOf(port: 'http' | 'grpc'): ServerTls | undefined;
@@ -27,13 +29,27 @@ export interface GatesDeps {
   readonly parts: Pick<ControllerParts, 'fleet' | 'queue' | 'drains' | 'links' | 'controllerEvents'>;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly random: () => number;
 }
 
+/** A connection that waits costs a file and a few KB: ten thousand may, by default. */
+const WAITING_FACTOR = 5;
+
 /** @throws the system's error, or the error of a certificate, if a file cannot be used */
-export async function openGates({ config, parts, clock, logger }: GatesDeps): Promise<Gates> {
+export async function openGates({ config, parts, clock, logger, random }: GatesDeps): Promise<Gates> {
   const { fleet, queue, drains, links, controllerEvents } = parts;
   const reach = createReach({ fleet, queue, drains });
+  const door = createDoor(
+    { clock, random },
+    {
+      perSecond: config.limits.strangers_per_second,
+      burst: Math.ceil(config.limits.strangers_per_second / 2),
+      maxStrangers: config.limits.stranger_connections,
+      maxWaiting: config.limits.stranger_connections * WAITING_FACTOR,
+    },
+  );
   const auth = await openAuth({
+    door,
     dataDirectory: config.data_dir,
     config: config.auth,
     required: requiresAuth(config),
@@ -70,6 +86,7 @@ export async function openGates({ config, parts, clock, logger }: GatesDeps): Pr
   for (const exposure of exposed) logger.warn({ event: 'insecure' }, exposure);
   return {
     auth,
+    door,
     reach,
     tlsOf: (port) =>
       tlsFiles !== undefined && hasTls(config, port)

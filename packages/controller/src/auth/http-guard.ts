@@ -4,6 +4,9 @@
  *
  * An operator is known before the body is read; what the call is about (a VM, a command, a drain, pools) is looked at when
  * its ids have been checked (I10). What is out of an operator's reach is answered as if it were not there.
+ *
+ * A VM with a session is known, and counted, before its body is read; what comes without a valid credential is counted for its
+ * address, has a small body, and is read only while the address has credit (door/door.ts).
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MigError, printable } from '@mig/common/errors';
@@ -12,11 +15,13 @@ import type { Audit } from './audit-log.js';
 import { ForbiddenError, UnauthenticatedError, needsRole } from './errors.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
 import { actorOf, type OperatorPrincipal, type Principal, type VmPrincipal } from './principal.js';
-import type { Limits } from './limits/limits.js';
+import type { Door } from '../door/door.js';
+import { TooMuchError, type Limits } from './limits/limits.js';
 import { certificateOf } from './peer-certificate.js';
 import { peerAddress } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
-import type { HttpCaller, IssuedSession } from './vm-gate.js';
+import type { SessionVerdict } from './session-tokens.js';
+import { isJwt, type HttpCaller, type IssuedSession } from './vm-gate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -24,6 +29,10 @@ declare module 'fastify' {
     principal: Principal | undefined;
     /** A VM has joined by this request: what it is answered. */
     issuedSession: IssuedSession | undefined;
+    /** The VM whose message this has been counted as, by its session; before its body was read. */
+    countedFor: string | undefined;
+    /** Of the body, when it has been read. */
+    bodyBytes: number;
     /** Why it was refused, for the audit log alone. */
     refusal: string | undefined;
   }
@@ -43,7 +52,9 @@ export interface HttpGuardDeps {
     admitHttp(caller: HttpCaller): Promise<VmPrincipal & { readonly session?: IssuedSession }>;
   };
   readonly reach: Reach;
-  readonly limits: Pick<Limits, 'request' | 'message'>;
+  readonly limits: Pick<Limits, 'request' | 'message' | 'bytes' | 'assertTaken'>;
+  readonly sessions: { verify(token: string): Promise<SessionVerdict> };
+  readonly door: Pick<Door, 'charge' | 'vouch'>;
   readonly audit: Audit;
   /** The error of a route that finds no such thing: what is out of reach is answered by the same. */
   readonly absent: (scope: Scope, id: string) => Error;
@@ -56,10 +67,30 @@ class RouteWithoutRightError extends MigError {
   }
 }
 
+/** Somebody without a valid credential sends more than it takes to get one. */
+export class BodyTooLargeError extends MigError {
+  constructor() {
+    super(
+      'stranger-body-too-large',
+      `a request without a valid credential may have a body of ${MAX_STRANGER_BODY} bytes: join first`,
+    );
+  }
+}
+
+/** Bytes of a body that is read before it is known whose it is: a proof to join by has a few thousand. */
+export const MAX_STRANGER_BODY = 65_536;
+
+/** Of a body whose length is not said, in credit: so much of it may have to be read. */
+const UNKNOWN_LENGTH_COST = 16;
+/** Of a webhook, in credit. */
+const LARGEST_COST = 64;
+
 /** To be called before any route is added. */
 export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
   app.decorateRequest('principal', undefined);
   app.decorateRequest('issuedSession', undefined);
+  app.decorateRequest('countedFor', undefined);
+  app.decorateRequest('bodyBytes', 0);
   app.decorateRequest('refusal', undefined);
 
   app.addHook('onRoute', ({ method, url }) => {
@@ -68,12 +99,18 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
 
   app.addHook('onRequest', async (request, reply) => {
     const right = rightOfRequest(request);
+    if (right?.who === 'vm') await countVm(request);
+    if (right === undefined || right.who === 'anybody') chargeStranger(request, costOf(request, right?.cost));
     if (right?.who !== 'operator') return;
     const verdict = await deps.operators.identify({
       bearer: bearerOf(request.headers.authorization),
       certificate: certificateOf(request.raw.socket),
     });
-    if (verdict.kind === 'unknown') throw unauthenticated(request, reply, verdict.reason);
+    if (verdict.kind === 'unknown') {
+      chargeStranger(request);
+      throw unauthenticated(request, reply, verdict.reason);
+    }
+    deps.door.vouch(peerOf(request));
     request.principal = verdict.principal;
     deps.limits.request(verdict.principal.name);
     if (!isAtLeast(highestRole(verdict.principal.grants), right.role)) throw needsRole(right.role);
@@ -89,8 +126,39 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
 
   app.addHook('onResponse', (request, reply, done) => {
     tell(request, reply);
+    // Whoever sent it could sign it.
+    if (isWebhook(request) && reply.statusCode < 300) deps.door.vouch(peerOf(request));
     done();
   });
+
+  /** @throws TooMuchError */
+  function chargeStranger(request: FastifyRequest, cost?: number): void {
+    const waitMs = deps.door.charge(peerOf(request), cost);
+    if (waitMs > 0) throw new TooMuchError('this address', 'it may without a valid credential', waitMs);
+  }
+
+  /** @throws TooMuchError, BodyTooLargeError */
+  async function countVm(request: FastifyRequest): Promise<void> {
+    const bearer = bearerOf(request.headers.authorization);
+    const verdict = bearer !== undefined && isJwt(bearer) ? await deps.sessions.verify(bearer) : undefined;
+    const bytes = Number(request.headers['content-length'] ?? 0);
+    if (verdict?.kind !== 'ok') {
+      chargeStranger(request, request.headers['transfer-encoding'] === undefined ? 1 : UNKNOWN_LENGTH_COST);
+      if (bytes > MAX_STRANGER_BODY) throw new BodyTooLargeError();
+      return;
+    }
+    const { vmId } = verdict.claims;
+    request.countedFor = vmId;
+    deps.limits.assertTaken(vmId);
+    countMessage(request, vmId, bytes);
+  }
+
+  /** @throws TooMuchError */
+  function countMessage(request: FastifyRequest, vmId: string, bytes: number): void {
+    const isHeartbeat = request.routeOptions.url?.endsWith('/heartbeat') === true;
+    const waitMs = deps.limits.message(vmId, bytes, isHeartbeat ? 'heartbeat' : undefined);
+    if (waitMs > 0) throw new TooMuchError(`VM ${vmId}`, 'can be taken at once', waitMs);
+  }
 
   async function admitVm(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     try {
@@ -105,7 +173,14 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
       });
       request.principal = admitted;
       request.issuedSession = admitted.session;
-      deps.limits.message(admitted.vmId, Number(request.headers['content-length'] ?? 0));
+      deps.door.vouch(peerOf(request), admitted.vmId);
+      if (request.countedFor !== admitted.vmId) {
+        deps.limits.assertTaken(admitted.vmId);
+        countMessage(request, admitted.vmId, 0);
+      }
+      // Its length may not have been said before.
+      if (request.countedFor === undefined || request.headers['content-length'] === undefined)
+        deps.limits.bytes(admitted.vmId, request.bodyBytes);
     } catch (error) {
       if (error instanceof UnauthenticatedError)
         throw unauthenticated(request, reply, error.reason ?? 'no credential');
@@ -223,6 +298,19 @@ function rightOf(method: string, url: string): Right {
 /** Undefined for a path that no route has: it is answered with 404, to anybody. */
 const rightOfRequest = (request: FastifyRequest): Right | undefined =>
   request.routeOptions.url === undefined ? undefined : rightOf(request.method, request.routeOptions.url);
+
+const isWebhook = ({ routeOptions: { url } }: FastifyRequest): boolean => url === '/webhooks/github';
+
+/** Where anybody may send a large body, it costs. One whose length is not said may be the largest. */
+function costOf(request: FastifyRequest, cost = 1): number {
+  if (!isWebhook(request)) return cost;
+  const length = request.headers['content-length'];
+  return cost + (length === undefined ? LARGEST_COST : Math.floor(Number(length) / MAX_STRANGER_BODY));
+}
+
+/** As the door knows the connection. */
+const peerOf = ({ raw: { socket } }: FastifyRequest): string =>
+  `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
 
 const bodyOf = (request: FastifyRequest): Readonly<Record<string, unknown>> =>
   typeof request.body === 'object' && request.body !== null ? (request.body as Record<string, unknown>) : {};

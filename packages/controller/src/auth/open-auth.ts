@@ -25,7 +25,7 @@ import { joinRoute } from './join-route.js';
 import { createOperatorAuth } from './operator-auth.js';
 import { readPrivateFile } from './private-file.js';
 import { releaseRoute } from './release-route.js';
-import { openSessionTokens } from './session-tokens.js';
+import { openSessionTokens, type SessionTokens } from './session-tokens.js';
 import { openTokenBook } from './token-book.js';
 import { poolsOfToken, tokenRoutes } from './token-routes.js';
 import { createVmGate, type VmGate } from './vm-gate.js';
@@ -48,6 +48,7 @@ export interface AuthDeps {
   /** VMs of a pool that are there. */
   readonly countVms: (poolId: string) => number;
   readonly limits: LimitOptions;
+  readonly door: HttpGuardDeps['door'];
   /** Enters a claim that was refused into the VM's history. */
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
   /** Ends the VM's stream. */
@@ -62,6 +63,7 @@ export interface Auth {
   readonly guard: HttpGuardDeps;
   readonly gate: VmGate;
   readonly limits: Limits;
+  readonly sessions: Pick<SessionTokens, 'verify'>;
   readonly audit: HttpGuardDeps['audit'];
   routes(app: App): void;
   /** Why nothing can be audited now. */
@@ -129,9 +131,12 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
   return {
     gate,
     limits,
+    sessions,
     audit,
     guard: {
       limits,
+      sessions,
+      door: deps.door,
       operators: createOperatorAuth(
         { book, methods: [byCertificate, byOidc(config.oidc, { clock, fetch: deps.fetch ?? fetch })] },
         { required: deps.required },

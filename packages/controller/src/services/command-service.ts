@@ -225,7 +225,8 @@ async function read(
     if (next.done === true) return;
     // A stream that was ended here may still have something to say; of the VM's liveness it says nothing (I7, I11).
     if (deps.links.get(link.vmId) === link) deps.fleet.heard(link.vmId);
-    deps.admission.count(link.vmId, next.value); // I12
+    const pause = deps.admission.count(link.vmId, next.value); // I12
+    if (pause !== undefined) await pause;
     handle(next.value, request, link, deps, log);
   }
 }

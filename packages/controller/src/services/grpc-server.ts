@@ -6,6 +6,9 @@ import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-refl
 import type { Logger } from '@mig/common/logger';
 import { COMMAND_SERVICE_NAME, MAX_MESSAGE_BYTES, descriptorSet } from '@mig/common/wire/command-service';
 import { grpcCredentials, type ServerTls } from '../auth/tls/servers.js';
+import type { Door } from '../door/door.js';
+import { findServer } from '../door/find-server.js';
+import { createCallGate, type CallGateDeps } from './call-gate.js';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
 import { measuredDefinition } from './measured.js';
 import { createFailureLog } from './middleware/log-failures.js';
@@ -23,7 +26,12 @@ const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 export function createGrpcServer(
-  deps: CommandServiceDeps & { readonly logger: Logger; readonly tls: ServerTls | undefined },
+  deps: CommandServiceDeps &
+    CallGateDeps & {
+      readonly logger: Logger;
+      readonly tls: ServerTls | undefined;
+      readonly door: Pick<Door, 'guard'>;
+    },
 ): GrpcServer {
   // The library writes to standard error by itself; what it would say there reaches us as errors.
   setLogVerbosity(logVerbosity.NONE);
@@ -41,13 +49,19 @@ export function createGrpcServer(
     'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
     'grpc.enable_channelz': 0,
     'grpc.max_concurrent_streams': MAX_STREAMS,
-  }).use(createFailureLog(deps.logger));
+  })
+    .use(createCallGate(deps))
+    .use(createFailureLog(deps.logger));
   server.add(measuredDefinition, createCommandService(deps));
   server.add(HealthDefinition, HealthServiceImpl(health));
   server.add(ServerReflectionService, ServerReflection(descriptorSet(), [COMMAND_SERVICE_NAME]));
   return {
-    listen: (host, port) =>
-      server.listen(`${host.includes(':') ? `[${host}]` : host}:${port}`, grpcCredentials(deps.tls)),
+    async listen(host, port) {
+      const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+      const bound = await server.listen(address, grpcCredentials(deps.tls));
+      deps.door.guard(await findServer(host, bound));
+      return bound;
+    },
     async stop(deadlineMs) {
       const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
       await server.shutdown();

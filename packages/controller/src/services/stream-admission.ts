@@ -11,12 +11,16 @@ import { UnauthenticatedError } from '../auth/errors.js';
 import { bearerOf } from '../auth/operator-auth.js';
 import { peerAddress } from '../auth/peer-address.js';
 import type { Admitted, VmGate } from '../auth/vm-gate.js';
+import type { Door } from '../door/door.js';
 import type { VmLink } from '../fleet/links.js';
 import { sizeOf } from './measured.js';
 
 export interface StreamAdmission {
-  /** Counts a message of the VM. @throws ServerError if it sends more than it may */
-  count(vmId: string, message: MigletMessage): void;
+  /**
+   * Counts a message of the VM. Undefined = read on; otherwise read on when it resolves.
+   * @throws ServerError if it sends more than it may
+   */
+  count(vmId: string, message: MigletMessage): Promise<void> | undefined;
   /** @throws ServerError if it may not */
   admit(request: ConnectRequest, context: CallContext): Promise<Admitted>;
   /**
@@ -30,6 +34,7 @@ export function createStreamAdmission(
   deps: {
     readonly gate: VmGate;
     readonly limits: Limits;
+    readonly door: Pick<Door, 'vouch'>;
     readonly audit: Audit;
     readonly clock: Clock;
     readonly logger: Logger;
@@ -40,7 +45,12 @@ export function createStreamAdmission(
   return {
     count(vmId, message) {
       try {
-        limits.message(vmId, sizeOf(message));
+        const waitMs = limits.message(
+          vmId,
+          sizeOf(message),
+          message.kind === 'heartbeat' ? 'heartbeat' : undefined,
+        );
+        return waitMs === 0 ? undefined : new Promise((resolve) => void clock.setTimer(resolve, waitMs));
       } catch (error) {
         if (!(error instanceof TooMuchError)) throw error;
         throw new ServerError(Status.RESOURCE_EXHAUSTED, error.message);
@@ -52,6 +62,7 @@ export function createStreamAdmission(
       try {
         const admitted = await gate.admitStream({ vmId, poolId, bootId, bearer, address: peer });
         limits.connect(vmId);
+        deps.door.vouch(peer, vmId);
         return admitted;
       } catch (error) {
         if (!(error instanceof MigError)) throw error;

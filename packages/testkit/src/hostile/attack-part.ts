@@ -17,7 +17,15 @@ import type { Target } from './attacker/attack.js';
 import type { HonestLine, HonestSettings } from './honest/honest-main.js';
 import { joinVm, post } from './honest/join.js';
 import { attacksOf, type HostileOptions, type PartName } from './options.js';
-import { findProcessors, giveWay, pin, processorSeconds, type Processors } from './processors.js';
+import {
+  findProcessors,
+  giveWay,
+  goBefore,
+  pin,
+  processorSeconds,
+  waitedSeconds,
+  type Processors,
+} from './processors.js';
 import { describePhases, latencyOf, samplesOf, type Phase, type Sample } from './phases.js';
 
 /** Other VMs' p99 under attack may be so many times their p99 alone. */
@@ -26,6 +34,9 @@ const MAX_RATIO = 2;
 const MAX_GROWTH_BYTES = 256 * 2 ** 20;
 /** What the controller still has to do when an attacker has gone belongs to neither phase. */
 const SETTLE_MS = 1_500;
+/** … nor what the others still wait for then: as long as one of their commands is older than this. */
+const RECOVERED_MS = 100;
+const RECOVERY_DEADLINE_MS = 60_000;
 const HOSTILE_VM = 'vm-hostile';
 const START_MS = 60_000;
 const HERE = path.dirname(fileURLToPath(import.meta.url));
@@ -42,6 +53,7 @@ async function run(ground: Ground, name: PartName, options: HostileOptions): Pro
   const processors = findProcessors();
   const control = await startControl(ground, name, options);
   pin(control.pid, processors?.controller);
+  const isFirst = goBefore(control.pid);
   const target = await joinHostile(control);
   const honest = await startHonest(ground, control, options, processors);
   const resting = readUsage(control.pid);
@@ -50,22 +62,36 @@ async function run(ground: Ground, name: PartName, options: HostileOptions): Pro
   const phases: Phase[] = [];
   const counts: Record<string, number> = {};
   let peakBytes = 0;
+  let recoveryMs = 0;
   const watch = setInterval(() => {
     peakBytes = Math.max(peakBytes, readUsage(control.pid)?.residentBytes ?? 0);
   }, 250);
   const phase = async (kind: Phase['kind']): Promise<void> => {
-    const used = processorSeconds(control.pid);
+    const { pid } = control;
+    const before = { used: processorSeconds(pid), waited: waitedSeconds(pid) };
     const from = Date.now();
     await pause(options.seconds * 1_000, undefined, { signal: ground.signal });
-    phases.push({ kind, from, until: Date.now(), processorSeconds: processorSeconds(control.pid) - used });
+    phases.push({
+      kind,
+      from,
+      until: Date.now(),
+      processorSeconds: processorSeconds(pid) - before.used,
+      waitedSeconds: waitedSeconds(pid) - before.waited,
+    });
   };
   try {
     for (let round = 0; round < options.rounds; round += 1) {
       await phase('alone');
-      const attacker = await startAttacker(ground, name, { ...options, target, processors });
+      const attacker = await startAttacker(ground, name, { ...options, target, processors, isFirst });
       await phase('attacked');
       for (const [what, count] of Object.entries(await attacker.stop()))
         counts[what] = (counts[what] ?? 0) + count;
+      const overAt = performance.now();
+      await waitUntil('nobody waits any more', () => honest.oldestMs() < RECOVERED_MS, {
+        deadlineMs: RECOVERY_DEADLINE_MS,
+        signal: ground.signal,
+      });
+      recoveryMs = Math.max(recoveryMs, performance.now() - overAt);
       await pause(SETTLE_MS, undefined, { signal: ground.signal });
     }
     await phase('alone');
@@ -86,15 +112,20 @@ async function run(ground: Ground, name: PartName, options: HostileOptions): Pro
     alone: latencyOf(samplesOf(honest.samples, alone)),
     under: latencyOf(samplesOf(honest.samples, under)),
   };
+  if (process.env['HOSTILE_DEBUG'] !== undefined)
+    writeFileSync(
+      path.join(process.env['HOSTILE_DEBUG'], `${name}.json`),
+      JSON.stringify({ phases, samples: honest.samples }),
+    );
   const ratio = latency.under.p99Ms / latency.alone.p99Ms;
   const ms = (figure: string, of: (each: typeof latency.alone) => number): Figure => ({
     name: `${figure}, alone -> attacked`,
     value: `${of(latency.alone).toFixed(1)} -> ${of(latency.under).toFixed(1)}`,
     unit: 'ms',
   });
-  const share = (all: Phase[]): string => {
+  const share = (all: Phase[], of: 'processorSeconds' | 'waitedSeconds'): string => {
     const seconds = all.reduce((sum, { from, until }) => sum + (until - from) / 1_000, 0);
-    return `${((100 * all.reduce((sum, each) => sum + each.processorSeconds, 0)) / seconds).toFixed(0)}%`;
+    return `${((100 * all.reduce((sum, each) => sum + each[of], 0)) / seconds).toFixed(0)}%`;
   };
   const mebibytes = (bytes: number | undefined): string => ((bytes ?? 0) / 2 ** 20).toFixed(0);
   const within = (all: Phase[], at: number): boolean =>
@@ -104,7 +135,7 @@ async function run(ground: Ground, name: PartName, options: HostileOptions): Pro
       0,
     );
   const lag = (all: Phase[]): string =>
-    Math.max(0, ...honest.lags.filter(({ at }) => within(all, at)).map(({ maxMs }) => maxMs)).toFixed(0);
+    Math.max(0, ...honest.lags.filter(({ at }) => within(all, at)).map(({ lagMs }) => lagMs)).toFixed(0);
   const growth = peakBytes - (resting?.residentBytes ?? 0);
   return {
     figures: [
@@ -131,7 +162,19 @@ async function run(ground: Ground, name: PartName, options: HostileOptions): Pro
         value: `${lag(alone)} -> ${lag(under)}`,
         unit: 'ms',
       },
-      { name: 'processor of the controller, alone -> attacked', value: `${share(alone)} -> ${share(under)}` },
+      {
+        name: 'processor of the controller, alone -> attacked',
+        value: `${share(alone, 'processorSeconds')} -> ${share(under, 'processorSeconds')}`,
+      },
+      {
+        name: 'it waited for its processor, alone -> attacked',
+        value: `${share(alone, 'waitedSeconds')} -> ${share(under, 'waitedSeconds')}`,
+      },
+      {
+        name: 'until nobody waited any more after an attack, max',
+        value: (recoveryMs / 1_000).toFixed(1),
+        unit: 's',
+      },
       {
         name: 'memory of the controller, before -> peak -> after',
         value: `${mebibytes(resting?.residentBytes)} -> ${mebibytes(peakBytes)} -> ${mebibytes(attacked?.residentBytes)}`,
@@ -235,7 +278,9 @@ function writeSettings(ground: Ground, name: string, settings: HonestSettings | 
 interface Honest {
   readonly samples: readonly Sample[];
   readonly reconnects: readonly { readonly at: number; readonly tookMs: number }[];
-  readonly lags: readonly { readonly at: number; readonly maxMs: number }[];
+  readonly lags: readonly { readonly at: number; readonly lagMs: number }[];
+  /** The age of the oldest of their commands that is not recorded. */
+  oldestMs(): number;
   readonly troubles: readonly string[];
   stop(): Promise<void>;
 }
@@ -248,7 +293,8 @@ async function startHonest(
 ): Promise<Honest> {
   const samples: Sample[] = [];
   const reconnects: { at: number; tookMs: number }[] = [];
-  const lags: { at: number; maxMs: number }[] = [];
+  const lags: { at: number; lagMs: number }[] = [];
+  let oldestMs = 0;
   const troubles: string[] = [];
   let isReady = false;
   const file = writeSettings(ground, 'honest', {
@@ -269,11 +315,14 @@ async function startHonest(
       if (line.event === 'ready') isReady = true;
       else if (line.event === 'done') samples.push(...line.commands);
       else if (line.event === 'reconnected') reconnects.push(line);
-      else if (line.event === 'lag') lags.push(line);
-      else troubles.push(line.what);
+      else if (line.event === 'state') {
+        lags.push(line);
+        ({ oldestMs } = line);
+      } else troubles.push(line.what);
     },
   });
   pin(child.pid, processors?.load);
+  goBefore(child.pid);
   await waitUntil('the VMs are there', () => isReady, { deadlineMs: START_MS, signal: ground.signal });
   // What the first of everything costs belongs to no phase.
   await pause(SETTLE_MS, undefined, { signal: ground.signal });
@@ -282,6 +331,7 @@ async function startHonest(
     reconnects,
     lags,
     troubles,
+    oldestMs: () => oldestMs,
     async stop() {
       child.signal('SIGTERM');
       await child.exited;
@@ -293,7 +343,12 @@ async function startHonest(
 async function startAttacker(
   ground: Ground,
   name: PartName,
-  options: { readonly seconds: number; readonly target: Target; readonly processors: Processors | undefined },
+  options: {
+    readonly seconds: number;
+    readonly target: Target;
+    readonly processors: Processors | undefined;
+    /** The VMs that do what they should go before others already. */ readonly isFirst: boolean;
+  },
 ): Promise<{ stop(): Promise<Readonly<Record<string, number>>> }> {
   let isAttacking = false;
   const counts: Record<string, number> = {};
@@ -316,7 +371,7 @@ async function startAttacker(
     },
   });
   pin(child.pid, options.processors?.load);
-  giveWay(child.pid);
+  if (!options.isFirst) giveWay(child.pid);
   await waitUntil('the attacker is at work', () => isAttacking, {
     deadlineMs: START_MS,
     everyMs: 10,

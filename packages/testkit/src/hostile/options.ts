@@ -57,8 +57,8 @@ ${ATTACK_NAMES.map((name) => `  ${name.padEnd(NAME_WIDTH)}${ATTACK_TITLES[name]}
   --fuzz         in place of it: requests at random on every route and messages at random on every RPC of the controller
   --count N      so many on each, 1 to 1000000 (default ${FUZZ_COUNT})
 
-With two cores or more the controller has one of them for itself (taskset), and the VMs and the attacker, whose priority is the
-lowest, another. Needs about 2 GB of memory, and 7 minutes on 2 cores; --fuzz about 15 more.
+With two cores or more the controller has one of them for itself (taskset), and the VMs and the attacker have another, the VMs
+before the attacker; where this user may (root), controller and VMs go before all other programs, too. Needs about 2 GB of memory, and 7 minutes on 2 cores; --fuzz about 15 more.
 Exit codes: 0 every promise held, 1 one did not, 2 wrong flags.
 `;
 

@@ -8,6 +8,8 @@ export interface Phase {
   readonly until: number;
   /** Of the controller, in the phase. */
   readonly processorSeconds: number;
+  /** In which it had to wait for its processor. */
+  readonly waitedSeconds: number;
 }
 
 /** A command: when it should have gone out, and how long until it was recorded. */

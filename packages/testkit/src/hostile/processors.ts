@@ -1,9 +1,10 @@
 /**
- * Who runs where: the controller alone on one processor, those who load it on another, the attacker last in every queue. So
- * what is measured is what the attack costs the controller, not how the machine shares itself out among the load.
+ * Who runs where: the controller alone on one processor, those who load it on another, the attacker after those who measure. So
+ * what is measured is what the attack costs the controller, not how the machine shares itself out among the load, nor what else
+ * runs there.
  */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 
 export interface Processors {
@@ -25,8 +26,21 @@ export function pin(pid: number, processor: string | undefined): void {
 }
 
 /** Gives way to everybody. */
-export function giveWay(pid: number): void {
-  os.setPriority(pid, os.constants.priority.PRIORITY_LOW);
+export const giveWay = (pid: number): void => void setNice(pid, os.constants.priority.PRIORITY_LOW);
+
+/** Goes before other programs of the machine. False if this user may not say so: it stays as it is. */
+export const goBefore = (pid: number): boolean => setNice(pid, os.constants.priority.PRIORITY_HIGH);
+
+function setNice(pid: number, nice: number): boolean {
+  try {
+    os.setPriority(pid, nice);
+    // Each of these processes has a session of its own, and with autogroups (sched(7)) only the group's counts between them.
+    writeFileSync(`/proc/${pid}/autogroup`, String(nice));
+    return true;
+  } catch {
+    // Not allowed, no such kernel, or it has ended: what it had to wait for is told with the result.
+    return false;
+  }
 }
 
 /** Seconds of processor time that the process has had, by /proc (proc(5)). */
@@ -35,6 +49,10 @@ export function processorSeconds(pid: number): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND;
 }
+
+/** Seconds that the main thread of the process was ready to run and had to wait: what others take of the machine, by /proc. */
+export const waitedSeconds = (pid: number): number =>
+  Number(read(`/proc/${pid}/schedstat`).split(' ')[1] ?? 0) / 1e9;
 
 /** Of every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;

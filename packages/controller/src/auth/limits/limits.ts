@@ -2,6 +2,7 @@
 import type { Clock } from '@mig/common/clock';
 import { MigError } from '@mig/common/errors';
 import { createBuckets } from './buckets.js';
+import { createPenalties } from './penalties.js';
 
 /** More than is allowed; in so long there is room again. */
 export class TooMuchError extends MigError {
@@ -33,31 +34,51 @@ export class PoolFullError extends MigError {
 export interface LimitOptions {
   readonly vm_messages_per_second: number;
   readonly vm_message_burst: number;
+  readonly vm_heartbeats_per_second: number;
   readonly vm_bytes_per_second: number;
   readonly vm_connects_per_minute: number;
   readonly operator_requests_per_second: number;
   readonly vms_per_pool: number;
 }
 
+type LimitName = 'messages' | 'heartbeats' | 'bytes' | 'connects' | 'penalties' | 'requests' | 'pools';
+
 export interface Limits {
-  /** A message of a VM, on its stream or over HTTP. @throws TooMuchError */
-  message(vmId: string, bytes: number): void;
-  /** A VM opens a stream. @throws TooMuchError */
+  /**
+   * A message of a VM, on its stream or over HTTP.
+   * @returns milliseconds to wait before the next one is read: nobody's backlog is taken at the cost of the others
+   * @throws TooMuchError
+   */
+  message(vmId: string, bytes: number, kind?: 'heartbeat'): number;
+  /** Bytes of a message whose length was not known when it was counted. @throws TooMuchError */
+  bytes(vmId: string, bytes: number): void;
+  /** A VM opens a stream, or joins. @throws TooMuchError */
   connect(vmId: string): void;
+  /** Before anything that the VM sends is looked at. @throws TooMuchError if it was cut for too much, and is not taken yet */
+  assertTaken(vmId: string): void;
+  /** A VM makes a gRPC call, of any kind; as `assertTaken`, and counted. @throws TooMuchError */
+  call(vmId: string): void;
   /** A request of an operator. @throws TooMuchError */
   request(operator: string): void;
   /** A VM that was not there appears. @throws PoolFullError */
   newVm(poolId: string): void;
   /** How often each was reached. */
-  counts(): Readonly<Record<'messages' | 'bytes' | 'connects' | 'requests' | 'pools', number>>;
+  counts(): Readonly<Record<LimitName, number>>;
 }
 
 /** Connects that a VM may make at once: one that is started again and again by an init system. */
 const CONNECT_BURST = 30;
-/** So many seconds' worth of bytes, and of requests, at once. */
+/** … and within a moment: a twelfth of a minute's. */
+const CONNECTS_AT_ONCE = 5;
+/** So many seconds' worth of heartbeats, of bytes, and of requests, at once. */
+const HEARTBEATS_BURST_S = 2;
 const BYTES_BURST_S = 32;
 const REQUESTS_BURST_S = 2;
 const COUNT_AGE_MS = 1_000;
+/** What a VM has to tell at once is read at so many times the rate that it may keep up. */
+const PACE = 2;
+/** Shorter waits are not worth a timer. */
+const MIN_WAIT_MS = 10;
 
 /** @param countVms VMs of a pool that have not ended and are not lost; looked at once a second */
 export function createLimits(
@@ -68,6 +89,14 @@ export function createLimits(
     perSecond: options.vm_messages_per_second,
     burst: options.vm_message_burst,
   });
+  const heartbeats = createBuckets(clock, {
+    perSecond: options.vm_heartbeats_per_second,
+    burst: options.vm_heartbeats_per_second * HEARTBEATS_BURST_S,
+  });
+  const pace = createBuckets(clock, {
+    perSecond: options.vm_messages_per_second * PACE,
+    burst: options.vm_messages_per_second,
+  });
   const bytesOf = createBuckets(clock, {
     perSecond: options.vm_bytes_per_second,
     burst: options.vm_bytes_per_second * BYTES_BURST_S,
@@ -76,6 +105,16 @@ export function createLimits(
     perSecond: options.vm_connects_per_minute / 60,
     burst: Math.max(CONNECT_BURST, options.vm_connects_per_minute),
   });
+  const connectsAtOnce = createBuckets(clock, {
+    perSecond: Math.max(1, options.vm_connects_per_minute / 60),
+    burst: Math.max(CONNECTS_AT_ONCE, options.vm_connects_per_minute / 12),
+  });
+  const calls = createBuckets(clock, {
+    perSecond: options.vm_connects_per_minute / 30,
+    burst: Math.max(2 * CONNECTS_AT_ONCE, options.vm_connects_per_minute / 6),
+  });
+  const penalties = createPenalties(clock);
+  let penalized = 0;
   const requests = createBuckets(clock, {
     perSecond: options.operator_requests_per_second,
     burst: options.operator_requests_per_second * REQUESTS_BURST_S,
@@ -83,24 +122,50 @@ export function createLimits(
   const pools = new Map<string, { count: number; readonly untilMs: number }>();
   let poolsRefused = 0;
 
-  function assertTaken(waitMs: number, who: string, what: string): void {
-    if (waitMs > 0) throw new TooMuchError(who, what, waitMs);
+  /** @throws TooMuchError, and takes the VM no more for a while */
+  function assertWithin(waitMs: number, vmId: string, what: string): void {
+    if (waitMs > 0) throw new TooMuchError(`VM ${vmId}`, what, Math.max(waitMs, penalties.add(vmId)));
+  }
+  const assertBytes = (vmId: string, bytes: number): void =>
+    assertWithin(bytesOf.take(vmId, bytes), vmId, `${options.vm_bytes_per_second} bytes a second`);
+
+  function assertTaken(vmId: string): void {
+    const leftMs = penalties.leftMs(vmId);
+    if (leftMs === 0) return;
+    penalized += 1;
+    throw new TooMuchError(`VM ${vmId}`, 'it may', leftMs);
   }
 
   return {
-    message(vmId, bytes) {
-      const { vm_messages_per_second: perSecond, vm_bytes_per_second: bytesPerSecond } = options;
-      assertTaken(messages.take(vmId), `VM ${vmId}`, `${perSecond} messages a second`);
-      assertTaken(bytesOf.take(vmId, bytes), `VM ${vmId}`, `${bytesPerSecond} bytes a second`);
+    message(vmId, bytes, kind) {
+      const { vm_messages_per_second: perSecond, vm_heartbeats_per_second: heartbeatsPerSecond } = options;
+      assertWithin(messages.take(vmId), vmId, `${perSecond} messages a second`);
+      if (kind === 'heartbeat')
+        assertWithin(heartbeats.take(vmId), vmId, `${heartbeatsPerSecond} heartbeats a second`);
+      assertBytes(vmId, bytes);
+      const waitMs = pace.take(vmId);
+      return waitMs === 0 ? 0 : Math.max(MIN_WAIT_MS, waitMs);
     },
-    connect: (vmId) =>
-      assertTaken(connects.take(vmId), `VM ${vmId}`, `${options.vm_connects_per_minute} connects a minute`),
-    request: (operator) =>
-      assertTaken(
-        requests.take(operator),
-        `operator ${operator}`,
-        `${options.operator_requests_per_second} requests a second`,
-      ),
+    bytes: assertBytes,
+    connect(vmId) {
+      const what = `${options.vm_connects_per_minute} connects a minute`;
+      assertWithin(connects.take(vmId), vmId, what);
+      assertWithin(connectsAtOnce.take(vmId), vmId, what);
+    },
+    assertTaken,
+    call(vmId) {
+      assertTaken(vmId);
+      assertWithin(calls.take(vmId), vmId, `${options.vm_connects_per_minute} connects a minute`);
+    },
+    request(operator) {
+      const waitMs = requests.take(operator);
+      if (waitMs > 0)
+        throw new TooMuchError(
+          `operator ${operator}`,
+          `${options.operator_requests_per_second} requests a second`,
+          waitMs,
+        );
+    },
     newVm(poolId) {
       const nowMs = clock.monotonicMs();
       let pool = pools.get(poolId);
@@ -117,8 +182,10 @@ export function createLimits(
     },
     counts: () => ({
       messages: messages.refusedCount,
+      heartbeats: heartbeats.refusedCount,
       bytes: bytesOf.refusedCount,
-      connects: connects.refusedCount,
+      connects: connects.refusedCount + connectsAtOnce.refusedCount + calls.refusedCount,
+      penalties: penalized,
       requests: requests.refusedCount,
       pools: poolsRefused,
     }),

@@ -27,6 +27,8 @@ export const streamHeartbeats: Attack = (target, tally) => {
       call = undefined;
       setImmediate(open);
     };
+    // It has been told to end: it does not wait until all that it has sent is read.
+    opened.on('end', again);
     opened.on('close', again);
     session.on('close', again);
   }

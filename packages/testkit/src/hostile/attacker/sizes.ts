@@ -99,6 +99,7 @@ function message(target: Target, tally: Tally): void {
     session.destroy();
     setImmediate(() => message(target, tally));
   };
+  call.on('end', again);
   call.on('close', again);
   session.on('close', again);
 }
@@ -124,6 +125,7 @@ function fatEvents(target: Target, tally: Tally): void {
     session.destroy();
     setImmediate(() => fatEvents(target, tally));
   };
+  call.on('end', again);
   call.on('close', again);
   session.on('close', again);
 }

@@ -37,8 +37,14 @@ export type HonestLine =
     }
   | { readonly event: 'reconnected'; readonly at: number; readonly tookMs: number }
   | { readonly event: 'trouble'; readonly at: number; readonly what: string }
-  /** How late this process itself was, at most, since the last. */
-  | { readonly event: 'lag'; readonly at: number; readonly maxMs: number };
+  | {
+      readonly event: 'state';
+      readonly at: number;
+      /** How late this process itself was, at most, since the last. */
+      readonly lagMs: number;
+      /** The age of the oldest command that is not recorded. */
+      readonly oldestMs: number;
+    };
 
 const TELL_MS = 250;
 const HEARTBEAT_MS = 5_000;
@@ -64,6 +70,8 @@ async function main(): Promise<void> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
   /** By the id of the command. */
   const orders = new Map<string, Order>();
+  /** When each that is not recorded should have gone out, oldest first. */
+  const waiting = new Set<number>();
   /** Recorded before this process knew the id. */
   const early = new Map<string, number>();
   let done: (readonly [number, number, number])[] = [];
@@ -71,6 +79,7 @@ async function main(): Promise<void> {
   function settle(id: string, order: Order): void {
     if (order.acceptedMs === undefined || order.recordedMs === undefined) return;
     orders.delete(id);
+    waiting.delete(order.at);
     done.push([order.at, Math.max(order.recordedMs, order.acceptedMs), order.acceptedMs]);
   }
 
@@ -110,9 +119,11 @@ async function main(): Promise<void> {
     });
 
   async function order(at: number, vmId: string): Promise<void> {
+    waiting.add(at);
     try {
       const { status, json } = await submit(vmId);
       if (status !== 202) {
+        waiting.delete(at);
         trouble(`a command was answered ${status}`);
         return;
       }
@@ -125,6 +136,7 @@ async function main(): Promise<void> {
       mine.recordedMs = recordedAt - at;
       settle(id, mine);
     } catch (error) {
+      waiting.delete(at);
       trouble(`a command got no answer: ${errorMessage(error)}`);
     }
   }
@@ -155,12 +167,19 @@ async function main(): Promise<void> {
   setInterval(() => {
     if (done.length > 0) print({ event: 'done', commands: done });
     done = [];
-    print({ event: 'lag', at: epochMs(), maxMs: lag.max / 1e6 });
-    lag.reset();
     const now = epochMs();
+    const [oldest] = waiting;
+    print({
+      event: 'state',
+      at: now,
+      lagMs: lag.max / 1e6,
+      oldestMs: oldest === undefined ? 0 : now - oldest,
+    });
+    lag.reset();
     for (const [id, { at }] of orders) {
       if (now - at < LOST_MS) break;
       orders.delete(id);
+      waiting.delete(at);
       trouble(`command ${id} was not recorded within ${LOST_MS / 1_000} s`);
     }
   }, TELL_MS);

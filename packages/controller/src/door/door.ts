@@ -1,0 +1,227 @@
+/**
+ * The door that every connection to either port comes through, before a byte of it is read: who may come in now, who waits,
+ * who is sent away; and who is to go, because what came over a connection was too much.
+ *
+ * A connection costs its address one of its credit, and gives it back as soon as somebody on it is let in (`vouch`). Where no
+ * credit is left, new connections wait: they are not read, and enter as credit comes back. Streams that are open feel nothing
+ * of it. When too many wait, one of them is closed, by chance: so that among very many of a bad one some of a good one get in.
+ * Connections that nobody shows themselves on are closed after a while, where an address has many of them.
+ */
+import type { Server, Socket } from 'node:net';
+import type { Clock } from '@mig/common/clock';
+import { createCredit, type CreditOptions } from './credit.js';
+
+export interface Door {
+  /** Every connection to this server comes through the door from now on. */
+  guard(server: Server): void;
+  /**
+   * A call without a valid credential came over this connection.
+   * @param peer ADDRESS:PORT, as Node has them
+   * @returns 0, or, if its address has no credit left, how many milliseconds it takes until it has
+   */
+  charge(peer: string, cost?: number): number;
+  /** This VM, or an operator (undefined), was let in on this connection. */
+  vouch(peer: string, vmId?: string): void;
+  /** Closes this connection at once, whatever is under way on it, unless more than one VM was let in on it. */
+  cut(peer: string): void;
+  /** To be called now and then. */
+  sweep(): void;
+  /** How often since the start. */
+  counts(): Readonly<Record<'connections_delayed' | 'connections_refused' | 'strangers' | 'cut', number>>;
+}
+
+export interface DoorOptions extends CreditOptions {
+  /** Connections of one address that are inside and on which nobody has shown themselves; more wait. */
+  readonly maxStrangers: number;
+  /** Connections of one address that wait; of more one is closed. */
+  readonly maxWaiting: number;
+}
+
+const LOOK_MS = 10;
+/** Connections that enter between two looks, from whichever addresses: a new one costs about a millisecond, and streams that are open go on meanwhile. */
+const AT_ONCE = 5;
+/** So many strangers of an address may stay as long as they like: probes, and people who look. */
+const QUIET_STRANGERS = 64;
+const STRANGER_MS = 20_000;
+const SWEEP_MS = 1_000;
+/** What one connection can get back at once: more was taken by calls that were all refused. */
+const MAX_GIVEN_BACK = 100;
+
+interface Guest {
+  readonly socket: Socket;
+  readonly address: string;
+  readonly cameMs: number;
+  /** Credit that its connection and its calls took. */
+  taken: number;
+  isKnown: boolean;
+  /** Who was let in; a proxy may carry several. */
+  vmId: string | undefined;
+  carriesSeveral: boolean;
+}
+
+interface Waiting {
+  readonly socket: Socket;
+  readonly enter: () => void;
+}
+
+export function createDoor(
+  { clock, random }: { readonly clock: Clock; readonly random: () => number },
+  options: DoorOptions,
+): Door {
+  const credit = createCredit(clock, options);
+  const guests = new Map<string, Guest>();
+  const strangers = new Map<string, number>();
+  const queues = new Map<string, Waiting[]>();
+  const counts = { connections_delayed: 0, connections_refused: 0, strangers: 0, cut: 0 };
+  let timer: unknown;
+  let enteringSinceMs = 0;
+  let entered = 0;
+  let sweptMs = clock.monotonicMs();
+
+  function countStranger(address: string, change: 1 | -1): void {
+    const count = (strangers.get(address) ?? 0) + change;
+    if (count <= 0) strangers.delete(address);
+    else strangers.set(address, count);
+  }
+
+  function come(socket: Socket, enter: () => void): void {
+    const { remoteAddress: address, remotePort } = socket;
+    // It has gone already.
+    if (address === undefined) {
+      socket.destroy();
+      return;
+    }
+    const peer = `${address}:${remotePort ?? 0}`;
+    const go = (): void => {
+      const guest: Guest = {
+        socket,
+        address,
+        cameMs: clock.monotonicMs(),
+        taken: 1,
+        isKnown: false,
+        vmId: undefined,
+        carriesSeveral: false,
+      };
+      guests.set(peer, guest);
+      countStranger(address, 1);
+      socket.once('close', () => {
+        guests.delete(peer);
+        if (!guest.isKnown) countStranger(address, -1);
+      });
+      enter();
+    };
+    if (!queues.has(address) && mayEnter(address)) {
+      go();
+      return;
+    }
+    counts.connections_delayed += 1;
+    // Until it has entered nobody else listens to it.
+    const ignore = (): void => undefined;
+    socket.on('error', ignore);
+    wait(address, {
+      socket,
+      enter() {
+        socket.off('error', ignore);
+        go();
+      },
+    });
+  }
+
+  function mayEnter(address: string): boolean {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - enteringSinceMs >= LOOK_MS) {
+      enteringSinceMs = nowMs;
+      entered = 0;
+    }
+    if (entered >= AT_ONCE || (strangers.get(address) ?? 0) >= options.maxStrangers || !credit.take(address))
+      return false;
+    entered += 1;
+    return true;
+  }
+
+  function wait(address: string, waiting: Waiting): void {
+    const queue = queues.get(address) ?? [];
+    queues.set(address, queue);
+    queue.push(waiting);
+    if (queue.length > options.maxWaiting) {
+      counts.connections_refused += 1;
+      const [unlucky] = queue.splice(Math.floor(random() * queue.length), 1);
+      unlucky?.socket.destroy();
+    }
+    timer ??= clock.setTimer(look, LOOK_MS);
+  }
+
+  function look(): void {
+    timer = undefined;
+    for (const [address, queue] of queues) {
+      for (;;) {
+        const [first] = queue;
+        if (first === undefined) {
+          queues.delete(address);
+          break;
+        }
+        if (!first.socket.destroyed) {
+          if (!mayEnter(address)) break;
+          first.enter();
+        }
+        queue.shift();
+      }
+    }
+    if (queues.size > 0) timer = clock.setTimer(look, LOOK_MS);
+  }
+
+  function sweep(): void {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - sweptMs < SWEEP_MS) return;
+    sweptMs = nowMs;
+    if (![...strangers.values()].some((count) => count > QUIET_STRANGERS)) return;
+    // The order is that in which they came.
+    for (const [peer, { address, cameMs, isKnown }] of guests) {
+      if (nowMs - cameMs < STRANGER_MS) break;
+      if (!isKnown && (strangers.get(address) ?? 0) > QUIET_STRANGERS) cut(peer);
+    }
+  }
+
+  function cut(peer: string): void {
+    const guest = guests.get(peer);
+    if (guest === undefined || guest.carriesSeveral || guest.socket.destroyed) return;
+    counts.cut += 1;
+    guest.socket.destroy();
+  }
+
+  return {
+    guard(server) {
+      const listeners = server.listeners('connection') as ((socket: Socket) => void)[];
+      server.removeAllListeners('connection');
+      server.on('connection', (socket: Socket) =>
+        come(socket, () => {
+          for (const listener of listeners) listener.call(server, socket);
+        }),
+      );
+    },
+    charge(peer, cost = 1) {
+      const guest = guests.get(peer);
+      if (guest === undefined) return 0;
+      if (credit.take(guest.address, cost)) {
+        guest.taken += cost;
+        return 0;
+      }
+      counts.strangers += 1;
+      return Math.max(1, credit.waitMs(guest.address));
+    },
+    vouch(peer, vmId) {
+      const guest = guests.get(peer);
+      if (guest === undefined) return;
+      guest.carriesSeveral ||= guest.isKnown && guest.vmId !== vmId;
+      guest.vmId = vmId;
+      if (guest.taken > 0) credit.giveBack(guest.address, Math.min(guest.taken, MAX_GIVEN_BACK));
+      guest.taken = 0;
+      if (guest.isKnown) return;
+      guest.isKnown = true;
+      countStranger(guest.address, -1);
+    },
+    cut,
+    sweep,
+    counts: () => ({ ...counts }),
+  };
+}
