@@ -104,7 +104,6 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     ...parts,
     ...auth,
     door,
-    clock,
     admission: createStreamAdmission(
       { ...auth, door, clock, logger: logger.child({ part: 'auth' }) },
       { sessionLifetimeMs: config.auth.session.lifetime },

@@ -32,7 +32,7 @@ export interface GatesDeps {
   readonly random: () => number;
 }
 
-/** A connection that waits costs a file and a few KB: ten thousand may, by default. */
+/** A connection that waits costs an open file and a few KB: ten thousand may, by default. */
 const WAITING_FACTOR = 5;
 
 /** @throws the system's error, or the error of a certificate, if a file cannot be used */

@@ -215,11 +215,11 @@ export function assertNotExposed(config: Exposed, context: z.core.$RefinementCtx
 
 /** What each VM and each operator may take of the controller. */
 export const limitsShape = {
-  vm_messages_per_second: integer(500, 1, 1_000_000).describe(
-    'messages that a VM may send, on its stream and over HTTP together; more end the stream, or get 429',
+  vm_messages_per_second: integer(200, 1, 1_000_000).describe(
+    'messages that a VM may send, on its stream and over HTTP together; a stream is read no faster than at 1.25 times that',
   ),
   vm_message_burst: integer(20_000, 1, 10_000_000).describe(
-    '… and so many at once: what it could not tell while it was away',
+    '… and so many more, what it could not tell while it was away; more than that end the stream, or get 429, and the VM is refused for a while',
   ),
   vm_heartbeats_per_second: integer(20, 1, 1_000_000).describe(
     'heartbeats among them; twice as many at once; more end the stream, or get 429, and the VM is refused for a while',

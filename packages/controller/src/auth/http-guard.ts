@@ -15,7 +15,7 @@ import type { Audit } from './audit-log.js';
 import { ForbiddenError, UnauthenticatedError, needsRole } from './errors.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
 import { actorOf, type OperatorPrincipal, type Principal, type VmPrincipal } from './principal.js';
-import type { Door } from '../door/door.js';
+import { peerOf, type Door } from '../door/door.js';
 import { TooMuchError, type Limits } from './limits/limits.js';
 import { certificateOf } from './peer-certificate.js';
 import { peerAddress } from './peer-address.js';
@@ -54,7 +54,7 @@ export interface HttpGuardDeps {
   readonly reach: Reach;
   readonly limits: Pick<Limits, 'request' | 'message' | 'bytes' | 'assertTaken'>;
   readonly sessions: { verify(token: string): Promise<SessionVerdict> };
-  readonly door: Pick<Door, 'charge' | 'vouch'>;
+  readonly door: Pick<Door, 'charge' | 'vouch' | 'refuse'>;
   readonly audit: Audit;
   /** The error of a route that finds no such thing: what is out of reach is answered by the same. */
   readonly absent: (scope: Scope, id: string) => Error;
@@ -110,7 +110,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
       chargeStranger(request);
       throw unauthenticated(request, reply, verdict.reason);
     }
-    deps.door.vouch(peerOf(request));
+    deps.door.vouch(peerOf(request.raw.socket));
     request.principal = verdict.principal;
     deps.limits.request(verdict.principal.name);
     if (!isAtLeast(highestRole(verdict.principal.grants), right.role)) throw needsRole(right.role);
@@ -124,16 +124,22 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
       assertReach(deps, request, principal, right);
   });
 
+  app.addHook('onError', (request, _, error, done) => {
+    if (error instanceof TooMuchError && request.principal?.kind !== 'operator')
+      deps.door.refuse(peerOf(request.raw.socket));
+    done();
+  });
+
   app.addHook('onResponse', (request, reply, done) => {
     tell(request, reply);
     // Whoever sent it could sign it.
-    if (isWebhook(request) && reply.statusCode < 300) deps.door.vouch(peerOf(request));
+    if (isWebhook(request) && reply.statusCode < 300) deps.door.vouch(peerOf(request.raw.socket));
     done();
   });
 
   /** @throws TooMuchError */
   function chargeStranger(request: FastifyRequest, cost?: number): void {
-    const waitMs = deps.door.charge(peerOf(request), cost);
+    const waitMs = deps.door.charge(peerOf(request.raw.socket), cost);
     if (waitMs > 0) throw new TooMuchError('this address', 'it may without a valid credential', waitMs);
   }
 
@@ -173,7 +179,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
       });
       request.principal = admitted;
       request.issuedSession = admitted.session;
-      deps.door.vouch(peerOf(request), admitted.vmId);
+      deps.door.vouch(peerOf(request.raw.socket), admitted.vmId);
       if (request.countedFor !== admitted.vmId) {
         deps.limits.assertTaken(admitted.vmId);
         countMessage(request, admitted.vmId, 0);
@@ -307,10 +313,6 @@ function costOf(request: FastifyRequest, cost = 1): number {
   const length = request.headers['content-length'];
   return cost + (length === undefined ? LARGEST_COST : Math.floor(Number(length) / MAX_STRANGER_BODY));
 }
-
-/** As the door knows the connection. */
-const peerOf = ({ raw: { socket } }: FastifyRequest): string =>
-  `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`;
 
 const bodyOf = (request: FastifyRequest): Readonly<Record<string, unknown>> =>
   typeof request.body === 'object' && request.body !== null ? (request.body as Record<string, unknown>) : {};

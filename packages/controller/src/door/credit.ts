@@ -16,6 +16,8 @@ export interface CreditOptions {
 export interface Credit {
   /** Takes so much, if there is as much. False: nothing was taken. */
   take(address: string, cost?: number): boolean;
+  /** Takes so much, also if there is less: down to as much below nothing as a full credit is above it. */
+  fine(address: string, cost: number): void;
   giveBack(address: string, cost: number): void;
   /** Milliseconds until there is one again; 0 = there is. */
   waitMs(address: string): number;
@@ -52,6 +54,10 @@ export function createCredit(clock: Clock, { perSecond, burst }: CreditOptions):
     giveBack(address, cost) {
       const account = accountOf(address);
       account.left = Math.min(burst, account.left + cost);
+    },
+    fine(address, cost) {
+      const account = accountOf(address);
+      account.left = Math.max(-burst, account.left - cost);
     },
     waitMs: (address) => Math.max(0, Math.ceil(((1 - accountOf(address).left) / perSecond) * 1_000)),
   };

@@ -4,8 +4,9 @@
  *
  * A connection costs its address one of its credit, and gives it back as soon as somebody on it is let in (`vouch`). Where no
  * credit is left, new connections wait: they are not read, and enter as credit comes back. Streams that are open feel nothing
- * of it. When too many wait, one of them is closed, by chance: so that among very many of a bad one some of a good one get in.
- * Connections that nobody shows themselves on are closed after a while, where an address has many of them.
+ * of it. Of those that wait only one that has said something enters, as every client speaks first; the newest does: where very
+ * many wait, some get in soon, instead of all too late. Who has waited too long is closed. Connections that nobody shows
+ * themselves on are closed after a while, where an address has many of them.
  */
 import type { Server, Socket } from 'node:net';
 import type { Clock } from '@mig/common/clock';
@@ -22,8 +23,13 @@ export interface Door {
   charge(peer: string, cost?: number): number;
   /** This VM, or an operator (undefined), was let in on this connection. */
   vouch(peer: string, vmId?: string): void;
-  /** Closes this connection at once, whatever is under way on it, unless more than one VM was let in on it. */
-  cut(peer: string): void;
+  /**
+   * Something was refused on this connection, because it was too much: it is closed as soon as that is told, and at once when it
+   * happens again. Unless more than one VM was let in on it.
+   */
+  refuse(peer: string): void;
+  /** What came over this connection did harm before it could be refused: its address pays for that, and it is closed at once. */
+  punish(peer: string): void;
   /** To be called now and then. */
   sweep(): void;
   /** How often since the start. */
@@ -43,9 +49,19 @@ const AT_ONCE = 5;
 /** So many strangers of an address may stay as long as they like: probes, and people who look. */
 const QUIET_STRANGERS = 64;
 const STRANGER_MS = 20_000;
+/** Less than a client waits. */
+const PATIENCE_MS = 15_000;
+/** What is refused is told; it has gone out by then. */
+const FAREWELL_MS = 50;
 const SWEEP_MS = 1_000;
+/** What a connection costs that does harm: as much as so many others. */
+const FINE = 20;
 /** What one connection can get back at once: more was taken by calls that were all refused. */
 const MAX_GIVEN_BACK = 100;
+
+/** A connection, as Node and gRPC's library name its other end. */
+export const peerOf = ({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): string =>
+  `${remoteAddress ?? ''}:${remotePort ?? 0}`;
 
 interface Guest {
   readonly socket: Socket;
@@ -57,10 +73,12 @@ interface Guest {
   /** Who was let in; a proxy may carry several. */
   vmId: string | undefined;
   carriesSeveral: boolean;
+  refusals: number;
 }
 
 interface Waiting {
   readonly socket: Socket;
+  readonly sinceMs: number;
   readonly enter: () => void;
 }
 
@@ -85,13 +103,13 @@ export function createDoor(
   }
 
   function come(socket: Socket, enter: () => void): void {
-    const { remoteAddress: address, remotePort } = socket;
+    const { remoteAddress: address } = socket;
     // It has gone already.
     if (address === undefined) {
       socket.destroy();
       return;
     }
-    const peer = `${address}:${remotePort ?? 0}`;
+    const peer = peerOf(socket);
     const go = (): void => {
       const guest: Guest = {
         socket,
@@ -100,6 +118,7 @@ export function createDoor(
         taken: 1,
         isKnown: false,
         vmId: undefined,
+        refusals: 0,
         carriesSeveral: false,
       };
       guests.set(peer, guest);
@@ -120,6 +139,7 @@ export function createDoor(
     socket.on('error', ignore);
     wait(address, {
       socket,
+      sinceMs: clock.monotonicMs(),
       enter() {
         socket.off('error', ignore);
         go();
@@ -154,26 +174,39 @@ export function createDoor(
   function look(): void {
     timer = undefined;
     for (const [address, queue] of queues) {
-      for (;;) {
-        const [first] = queue;
-        if (first === undefined) {
-          queues.delete(address);
-          break;
-        }
-        if (!first.socket.destroyed) {
-          if (!mayEnter(address)) break;
-          first.enter();
-        }
-        queue.shift();
-      }
+      letIn(address, queue);
+      if (queue.length === 0) queues.delete(address);
     }
     if (queues.size > 0) timer = clock.setTimer(look, LOOK_MS);
+  }
+
+  function letIn(address: string, queue: Waiting[]): void {
+    for (let at = queue.length - 1; at >= 0; at -= 1) {
+      const waiting = queue[at];
+      if (waiting === undefined || waiting.socket.readableLength === 0) continue;
+      if (!mayEnter(address)) break;
+      queue.splice(at, 1);
+      waiting.enter();
+    }
+  }
+
+  /** Those that have gone, or have waited too long, are at the front. */
+  function dismiss(queue: Waiting[], nowMs: number): void {
+    let count = 0;
+    for (const { socket, sinceMs } of queue) {
+      if (!socket.destroyed && nowMs - sinceMs < PATIENCE_MS) break;
+      if (!socket.destroyed) counts.connections_refused += 1;
+      socket.destroy();
+      count += 1;
+    }
+    queue.splice(0, count);
   }
 
   function sweep(): void {
     const nowMs = clock.monotonicMs();
     if (nowMs - sweptMs < SWEEP_MS) return;
     sweptMs = nowMs;
+    for (const queue of queues.values()) dismiss(queue, nowMs);
     if (![...strangers.values()].some((count) => count > QUIET_STRANGERS)) return;
     // The order is that in which they came.
     for (const [peer, { address, cameMs, isKnown }] of guests) {
@@ -220,7 +253,19 @@ export function createDoor(
       guest.isKnown = true;
       countStranger(guest.address, -1);
     },
-    cut,
+    refuse(peer) {
+      const guest = guests.get(peer);
+      if (guest === undefined) return;
+      guest.refusals += 1;
+      if (guest.refusals > 1) cut(peer);
+      else clock.setTimer(() => cut(peer), FAREWELL_MS);
+    },
+    punish(peer) {
+      const guest = guests.get(peer);
+      if (guest === undefined) return;
+      credit.fine(guest.address, FINE);
+      cut(peer);
+    },
     sweep,
     counts: () => ({ ...counts }),
   };

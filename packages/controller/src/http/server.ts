@@ -6,9 +6,10 @@ import type { Logger } from '@mig/common/logger';
 import { problemType } from '@mig/common/api/problem';
 import { BodyTooLargeError, MAX_STRANGER_BODY, guardRoutes, type HttpGuardDeps } from '../auth/http-guard.js';
 import { createHttpListener, type ServerTls } from '../auth/tls/servers.js';
-import type { Door } from '../door/door.js';
+import { peerOf, type Door } from '../door/door.js';
 import { withTypes, type App } from './app.js';
 import { hasMoreValues } from './json-values.js';
+import { boundPipelining } from './pipelining.js';
 import { ControllerStoppingError, TooComplexError, createErrorHandler, sendProblem } from './problems.js';
 import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
@@ -32,7 +33,7 @@ export type HttpServerDeps = HealthDeps &
     readonly logger: Logger;
     /** Undefined = plain text. */
     readonly tls: ServerTls | undefined;
-    readonly door: Pick<Door, 'guard'>;
+    readonly door: Pick<Door, 'guard' | 'punish'>;
     readonly auth: { readonly guard: HttpGuardDeps; routes(app: App): void };
     /** Aborted when the controller begins to stop: from then on nothing new is taken. */
     readonly stopping: AbortSignal;
@@ -65,7 +66,8 @@ export async function createHttpServer(
       // What is refused while the controller stops is refused by the hook below, as a problem.
       return503OnClosing: false,
       serverFactory(handler) {
-        const listener = createHttpListener(handler, deps.tls, LISTENER);
+        const bounded = boundPipelining(handler, (socket) => deps.door.punish(peerOf(socket)));
+        const listener = createHttpListener(bounded, deps.tls, LISTENER);
         deps.door.guard(listener);
         return listener;
       },
@@ -128,10 +130,13 @@ export async function createHttpServer(
     runnerDownloadRoutes(typed, deps);
     workflowJobRoutes(typed, deps);
     deps.auth.routes(typed);
-    // Written once: it is large, and anybody may ask for it.
-    let description: string | undefined;
+    // Written once, before anybody asks: it is large, anybody may ask for it, and nobody else shall wait for it.
+    let description = '';
+    app.addHook('onReady', (ready) => {
+      description = JSON.stringify(app.swagger());
+      ready();
+    });
     typed.get('/api/v1/openapi.json', { schema: { hide: true } }, (_, reply) => {
-      description ??= JSON.stringify(app.swagger());
       return reply.type('application/json; charset=utf-8').serializer(String).send(description);
     });
     done();

@@ -4,7 +4,6 @@
  * what is still on its way is not read, and who goes on has to come through the door again.
  */
 import { ServerError, Status, type CallContext, type ServerMiddlewareCall } from 'nice-grpc';
-import type { Clock } from '@mig/common/clock';
 import { TooMuchError, type Limits } from '../auth/limits/limits.js';
 import { bearerOf } from '../auth/operator-auth.js';
 import type { SessionTokens } from '../auth/session-tokens.js';
@@ -14,14 +13,10 @@ import type { Door } from '../door/door.js';
 export interface CallGateDeps {
   readonly sessions: Pick<SessionTokens, 'verify'>;
   readonly limits: Pick<Limits, 'call'>;
-  readonly door: Pick<Door, 'charge' | 'cut'>;
-  readonly clock: Clock;
+  readonly door: Pick<Door, 'charge' | 'refuse'>;
 }
 
-/** The status has gone out by then. */
-const CUT_AFTER_MS = 50;
-
-export function createCallGate({ sessions, limits, door, clock }: CallGateDeps) {
+export function createCallGate({ sessions, limits, door }: CallGateDeps) {
   /** @throws TooMuchError */
   async function assertMayCall({ metadata, peer }: CallContext): Promise<void> {
     const bearer = bearerOf(metadata.get('authorization'));
@@ -44,7 +39,7 @@ export function createCallGate({ sessions, limits, door, clock }: CallGateDeps) 
     } catch (error) {
       const refusal = error instanceof TooMuchError ? toServerError(error, context) : error;
       if (refusal instanceof ServerError && refusal.code === Status.RESOURCE_EXHAUSTED)
-        clock.setTimer(() => door.cut(context.peer), CUT_AFTER_MS);
+        door.refuse(context.peer);
       throw refusal;
     }
   };

@@ -9,13 +9,12 @@ import { fileURLToPath } from 'node:url';
 import { readUsage } from '../chaos/usage.js';
 import { POOL, type Control, type Ground } from '../reliability/ground.js';
 import { verdict, type Figure, type Part, type PartResult } from '../reliability/part.js';
-import type { Child } from '../system/child-process.js';
 import { waitUntil } from '../system/wait.js';
-import { ATTACK_TITLES } from './attack-names.js';
+import { ATTACK_TITLES, type AttackName } from './attack-names.js';
 import type { AttackerLine, AttackerSettings } from './attacker/attacker-main.js';
 import type { Target } from './attacker/attack.js';
 import type { HonestLine, HonestSettings } from './honest/honest-main.js';
-import { joinVm, post } from './honest/join.js';
+import { get, joinVm, post } from './honest/join.js';
 import { attacksOf, type HostileOptions, type PartName } from './options.js';
 import {
   findProcessors,
@@ -39,6 +38,8 @@ const RECOVERED_MS = 100;
 const RECOVERY_DEADLINE_MS = 60_000;
 const HOSTILE_VM = 'vm-hostile';
 const START_MS = 60_000;
+/** An attacker that does not hear is ended; what it counted is lost. */
+const END_MS = 5_000;
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 
 export const attackPart = (name: PartName): Part<HostileOptions> => ({
@@ -82,9 +83,14 @@ async function run(ground: Ground, name: PartName, options: HostileOptions): Pro
   try {
     for (let round = 0; round < options.rounds; round += 1) {
       await phase('alone');
-      const attacker = await startAttacker(ground, name, { ...options, target, processors, isFirst });
+      const attackers = await startAttackers(ground, attacksOf(name), {
+        ...options,
+        target,
+        processors,
+        isFirst,
+      });
       await phase('attacked');
-      for (const [what, count] of Object.entries(await attacker.stop()))
+      for (const [what, count] of Object.entries(await attackers.stop()))
         counts[what] = (counts[what] ?? 0) + count;
       const overAt = performance.now();
       await waitUntil('nobody waits any more', () => honest.oldestMs() < RECOVERED_MS, {
@@ -264,8 +270,8 @@ async function joinHostile({ controller, grpc, joinToken }: SecureControl): Prom
 }
 
 async function limitsReached({ controller }: Control): Promise<Readonly<Record<string, number>>> {
-  const response = await fetch(`${controller.http}/health`);
-  return ((await response.json()) as { limits_reached: Record<string, number> }).limits_reached;
+  const { json } = await get(controller.http, '/health');
+  return json['limits_reached'] as Record<string, number>;
 }
 
 /** Settings hold tokens: nobody else may read them. */
@@ -339,40 +345,65 @@ async function startHonest(
   };
 }
 
-/** Resolves when it attacks. */
+interface Attackers {
+  /** Ends them. @returns what they counted */
+  stop(): Promise<Readonly<Record<string, number>>>;
+}
+
+interface AttackerOptions {
+  readonly seconds: number;
+  readonly target: Target;
+  readonly processors: Processors | undefined;
+  /** The VMs that do what they should go before others already. */
+  readonly isFirst: boolean;
+}
+
+/** Each attack is a process of its own. Resolves when all attack. */
+async function startAttackers(
+  ground: Ground,
+  names: readonly AttackName[],
+  options: AttackerOptions,
+): Promise<Attackers> {
+  const attackers = await Promise.all(names.map((name) => startAttacker(ground, name, options)));
+  return {
+    async stop() {
+      const counted = await Promise.all(attackers.map((attacker) => attacker.stop()));
+      return Object.fromEntries(
+        counted.flatMap((counts, index) =>
+          Object.entries(counts).map(([what, count]) => [
+            names.length === 1 ? what : `${names[index] ?? ''}, ${what}`,
+            count,
+          ]),
+        ),
+      );
+    },
+  };
+}
+
 async function startAttacker(
   ground: Ground,
-  name: PartName,
-  options: {
-    readonly seconds: number;
-    readonly target: Target;
-    readonly processors: Processors | undefined;
-    /** The VMs that do what they should go before others already. */ readonly isFirst: boolean;
-  },
-): Promise<{ stop(): Promise<Readonly<Record<string, number>>> }> {
+  attack: AttackName,
+  options: AttackerOptions,
+): Promise<Attackers> {
   let isAttacking = false;
-  const counts: Record<string, number> = {};
-  const attacks = attacksOf(name);
-  const file = writeSettings(ground, 'attacker', {
+  let counts: Readonly<Record<string, number>> = {};
+  const file = writeSettings(ground, `attacker-${attack}`, {
     target: options.target,
-    attacks,
+    attack,
     maxSeconds: options.seconds + 30,
     parentPid: process.pid,
   });
-  const child: Child = ground.start({
+  const child = ground.start({
     args: [path.join(HERE, 'attacker', 'attacker-main.js'), file],
     onLog(entry) {
       const line = entry as unknown as AttackerLine;
       if (line.event === 'attacking') isAttacking = true;
-      else
-        for (const [attack, of] of Object.entries(line.counts))
-          for (const [what, count] of Object.entries(of))
-            counts[attacks.length === 1 ? what : `${attack}, ${what}`] = count;
+      else if (line.event === 'over') ({ counts } = line);
     },
   });
   pin(child.pid, options.processors?.load);
   if (!options.isFirst) giveWay(child.pid);
-  await waitUntil('the attacker is at work', () => isAttacking, {
+  await waitUntil(`${attack} is at work`, () => isAttacking, {
     deadlineMs: START_MS,
     everyMs: 10,
     signal: ground.signal,
@@ -380,12 +411,9 @@ async function startAttacker(
   return {
     async stop() {
       child.signal('SIGTERM');
-      const gone = await Promise.race([child.exited, pause(5_000, undefined, { signal: ground.signal })]);
-      // It was too busy to hear: what it counted is lost.
-      if (gone === undefined) {
-        child.signal('SIGKILL');
-        await child.exited;
-      }
+      const patience = setTimeout(() => child.signal('SIGKILL'), END_MS);
+      await child.exited;
+      clearTimeout(patience);
       return counts;
     },
   };

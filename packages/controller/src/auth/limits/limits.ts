@@ -75,8 +75,8 @@ const HEARTBEATS_BURST_S = 2;
 const BYTES_BURST_S = 32;
 const REQUESTS_BURST_S = 2;
 const COUNT_AGE_MS = 1_000;
-/** What a VM has to tell at once is read at so many times the rate that it may keep up. */
-const PACE = 2;
+/** What a VM has to tell at once is read at so many times the rate that it may keep up: a second's worth now, and then so many a second. */
+const PACE = 1.25;
 /** Shorter waits are not worth a timer. */
 const MIN_WAIT_MS = 10;
 
@@ -95,7 +95,7 @@ export function createLimits(
   });
   const pace = createBuckets(clock, {
     perSecond: options.vm_messages_per_second * PACE,
-    burst: options.vm_messages_per_second,
+    burst: options.vm_messages_per_second * PACE,
   });
   const bytesOf = createBuckets(clock, {
     perSecond: options.vm_bytes_per_second,
@@ -143,6 +143,8 @@ export function createLimits(
       if (kind === 'heartbeat')
         assertWithin(heartbeats.take(vmId), vmId, `${heartbeatsPerSecond} heartbeats a second`);
       assertBytes(vmId, bytes);
+      // The latest counts: there is no backlog of heartbeats, and who sends many is cut.
+      if (kind === 'heartbeat') return 0;
       const waitMs = pace.take(vmId);
       return waitMs === 0 ? 0 : Math.max(MIN_WAIT_MS, waitMs);
     },

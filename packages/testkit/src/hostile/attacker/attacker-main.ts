@@ -1,6 +1,6 @@
 /**
- * The attacker: `node packages/testkit/dist/hostile/attacker/attacker-main.js SETTINGS.json`. Does all that it is told to at once
- * until SIGTERM, then writes one JSON line with what came of it. Ends with its parent, and by itself after the time that it is
+ * The attacker: `node packages/testkit/dist/hostile/attacker/attacker-main.js SETTINGS.json`. Does what it is told to until
+ * SIGTERM, then writes one JSON line with what came of it. Ends with its parent, and by itself after the time that it is
  * given.
  */
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import { hugeEvents } from './sizes.js';
 
 export interface AttackerSettings {
   readonly target: Target;
-  readonly attacks: readonly AttackName[];
+  readonly attack: AttackName;
   /** It ends after this, whatever happens. */
   readonly maxSeconds: number;
   readonly parentPid: number;
@@ -23,7 +23,7 @@ export type AttackerLine =
   | { readonly event: 'attacking' }
   | {
       readonly event: 'over';
-      readonly counts: Readonly<Record<string, Readonly<Record<string, number>>>>;
+      readonly counts: Readonly<Record<string, number>>;
     };
 
 const ATTACKS: Readonly<Record<AttackName, Attack>> = {
@@ -41,14 +41,11 @@ const ATTACKS: Readonly<Record<AttackName, Attack>> = {
 const settings = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as AttackerSettings;
 endWithParent(settings.parentPid);
 const print = (line: AttackerLine): boolean => process.stdout.write(`${JSON.stringify(line)}\n`);
-const tallies = settings.attacks.map((name) => ({ name, tally: createTally() }));
+const tally = createTally();
 print({ event: 'attacking' });
-for (const { name, tally } of tallies) ATTACKS[name](settings.target, tally);
+ATTACKS[settings.attack](settings.target, tally);
 const end = (): void => {
-  print({
-    event: 'over',
-    counts: Object.fromEntries(tallies.map(({ name, tally }) => [name, tally.counts()])),
-  });
+  print({ event: 'over', counts: tally.counts() });
   process.exit(0);
 };
 process.once('SIGTERM', end);

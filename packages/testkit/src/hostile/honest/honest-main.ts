@@ -12,7 +12,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { errorMessage } from '@mig/common/errors';
 import { endWithParent } from '../../system/end-with-parent.js';
 import { startHonestVm, type HonestVm } from './honest-vm.js';
-import { joinVm, post } from './join.js';
+import { OPERATOR_ADDRESS, joinVm, post } from './join.js';
 
 export interface HonestSettings {
   readonly http: string;
@@ -67,7 +67,7 @@ interface Order {
 async function main(): Promise<void> {
   const settings = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as HonestSettings;
   endWithParent(settings.parentPid);
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 16 });
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 16, localAddress: OPERATOR_ADDRESS });
   /** By the id of the command. */
   const orders = new Map<string, Order>();
   /** When each that is not recorded should have gone out, oldest first. */

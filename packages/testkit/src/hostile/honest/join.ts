@@ -7,35 +7,41 @@ export interface Answer {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
+/** The VMs are where the attacker is, as behind one router; the operator is elsewhere. */
+export const OPERATOR_ADDRESS = '127.0.0.2';
+
+export interface PostOptions {
+  readonly token: string;
+  readonly body: object;
+  /** Default a connection of its own. */
+  readonly agent?: http.Agent;
+}
+
+/** As the operator. Rejects as `post`. */
+export const get = (endpoint: string, target: string): Promise<Answer> =>
+  ask(endpoint, target, { method: 'GET', localAddress: OPERATOR_ADDRESS, agent: false }, '');
+
 /** Rejects with the system's error, and after 30 s without an answer. */
-export function post(
-  endpoint: string,
-  target: string,
-  options: { readonly token: string; readonly body: object; readonly agent?: http.Agent },
-): Promise<Answer> {
+export function post(endpoint: string, target: string, options: PostOptions): Promise<Answer> {
   const text = JSON.stringify(options.body);
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    authorization: `Bearer ${options.token}`,
+  };
+  return ask(endpoint, target, { method: 'POST', agent: options.agent ?? false, headers }, text);
+}
+
+function ask(endpoint: string, target: string, options: http.RequestOptions, text: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = http.request(
-      `${endpoint}${target}`,
-      {
-        method: 'POST',
-        agent: options.agent ?? false,
-        timeout: TIMEOUT_MS,
-        headers: {
-          'content-type': 'application/json',
-          'content-length': Buffer.byteLength(text),
-          authorization: `Bearer ${options.token}`,
-        },
-      },
-      (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', reject);
-        response.on('end', () =>
-          resolve({ status: response.statusCode ?? 0, json: parse(Buffer.concat(chunks).toString()) }),
-        );
-      },
-    );
+    const request = http.request(`${endpoint}${target}`, { timeout: TIMEOUT_MS, ...options }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, json: parse(Buffer.concat(chunks).toString()) }),
+      );
+    });
     request.on('timeout', () => request.destroy(new Error(`${target}: no answer within 30 s`)));
     request.on('error', reject);
     request.end(text);
