@@ -63,11 +63,13 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   // Each stream that has not said yet whose it is listens.
   setMaxListeners(0, stopping.signal);
   const parts = createControllerParts({ ...deps, controllerId, store, stopping: stopping.signal });
-  const gates = await openGates({ config, parts, clock, logger }).catch(async (error: unknown) => {
-    await store.close();
-    throw error;
-  });
-  const { auth, reach } = gates;
+  const gates = await openGates({ config, parts, clock, logger, random: deps.random }).catch(
+    async (error: unknown) => {
+      await store.close();
+      throw error;
+    },
+  );
+  const { auth, reach, door } = gates;
   const { fleet, links, feed, queue, drains, delivery, losses, fence, heartbeatPolicy } = parts;
   const { unusedRegistrations } = parts;
   const { controllerEvents, github, webhooks, reconciler, inFlight } = parts;
@@ -89,7 +91,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
           auth.problem(),
         ].filter((reason) => reason !== undefined),
       warnings: gates.warnings,
-      limitsReached: () => auth.limits.counts(),
+      limitsReached: () => ({ ...auth.limits.counts(), ...door.counts() }),
+      door,
       tls: gates.tlsOf('http'),
       maySeeDrain: (request, { id }) => (reach.drain(id) ?? []).every((poolId) => maySee(request, poolId)),
       grpcEndpoint: () =>
@@ -101,7 +104,9 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   const grpc = createGrpcServer({
     ...parts,
     limits: auth.limits,
-    admission: createStreamAdmission(auth),
+    sessionTokens: auth.sessions,
+    door,
+    admission: createStreamAdmission({ ...auth, door }),
     sessions: createSessions(
       { gate: auth.gate, clock, logger: logger.child({ part: 'auth' }) },
       { lifetimeMs: config.auth.session.lifetime },
@@ -132,6 +137,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     grpcPort = await grpc.listen(config.grpc.host, config.grpc.port);
     httpPort = await http.listen(config.http.host, config.http.port);
   } catch (error) {
+    door.close();
     await Promise.allSettled([grpc.stop(0), http.stop(0)]);
     gates.stop();
     await gates.close();
@@ -147,6 +153,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     fence.sweep();
     controllerEvents.sweep();
     auth.sweep();
+    door.sweep();
   });
   every(FORGET_MS, () => {
     fleet
@@ -180,6 +187,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await within(inFlight.settled(), remainingMs() / 2);
     github.stop();
     links.closeAll({ kind: 'stopping', message: STOPPING_MESSAGE });
+    door.close();
     await Promise.allSettled([http.stop(remainingMs()), grpc.stop(remainingMs())]);
     // What the last messages brought is handed to the store before it closes.
     await inFlight.settled();

@@ -10,9 +10,11 @@ import {
   descriptorSet,
 } from '@mig/common/wire/command-service';
 import type { ServerTls } from '../auth/tls/servers.js';
+import type { Door } from '../door/door.js';
 import type { OpenCall } from '../grpc/call.js';
 import { createHttp2GrpcServer } from '../grpc/http2-server.js';
 import { serveImplementation } from '../grpc/serve-implementation.js';
+import { createCallGate, type CallGateDeps } from './call-gate.js';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
 import { createFailureLog, logFailures } from './middleware/log-failures.js';
 
@@ -31,11 +33,13 @@ const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 export function createGrpcServer(
-  deps: Omit<CommandServiceDeps, 'failures'> & {
-    readonly logger: Logger;
-    readonly clock: Clock;
-    readonly tls: ServerTls | undefined;
-  },
+  deps: Omit<CommandServiceDeps, 'failures'> &
+    CallGateDeps & {
+      readonly logger: Logger;
+      readonly clock: Clock;
+      readonly tls: ServerTls | undefined;
+      readonly door: Pick<Door, 'guard'>;
+    },
 ): GrpcServer {
   const health = HealthState();
   const setHealth = (status: 'healthy' | 'unhealthy'): void => {
@@ -63,8 +67,10 @@ export function createGrpcServer(
       keepaliveMs: KEEPALIVE_MS,
       keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
       tls: deps.tls,
+      gate: createCallGate(deps),
     },
   );
+  deps.door.guard(server.netServer);
   return {
     listen: server.listen,
     async stop(deadlineMs) {

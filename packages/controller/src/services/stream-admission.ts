@@ -3,12 +3,13 @@ import { Metadata, ServerError, Status } from 'nice-grpc';
 import type { ConnectRequest } from '@mig/common/domain/messages';
 import { MigError } from '@mig/common/errors';
 import type { Audit } from '../auth/audit-log.js';
-import type { Limits } from '../auth/limits/limits.js';
+import { TooMuchError, type Limits } from '../auth/limits/limits.js';
 import { ForbiddenError, UnauthenticatedError, isAudited } from '../auth/errors.js';
 import { bearerOf } from '../auth/operator-auth.js';
 import { peerAddress } from '../auth/peer-address.js';
 import { actorOf, type VmPrincipal } from '../auth/principal.js';
 import type { Admitted, VmGate } from '../auth/vm-gate.js';
+import type { Door } from '../door/door.js';
 import { retryAfter } from './retry-after.js';
 
 export interface StreamCallerFacts {
@@ -40,9 +41,10 @@ export class StreamRefusedError extends ServerError {
 export function createStreamAdmission(deps: {
   readonly gate: Pick<VmGate, 'admitStream'>;
   readonly limits: Pick<Limits, 'connect'>;
+  readonly door: Pick<Door, 'vouch' | 'refuse'>;
   readonly audit: Audit;
 }): StreamAdmission {
-  const { gate, limits, audit } = deps;
+  const { gate, limits, door, audit } = deps;
 
   function tellRefused(refusal: {
     readonly actor: string | undefined;
@@ -76,9 +78,11 @@ export function createStreamAdmission(deps: {
       try {
         const admitted = await gate.admitStream({ vmId, poolId, bootId, bearer, address: peer });
         limits.connect(vmId);
+        door.vouch(peer, vmId);
         return admitted;
       } catch (error) {
         if (!(error instanceof MigError)) throw error;
+        if (error instanceof TooMuchError) door.refuse(peer);
         const status = STATUS[error.code] ?? Status.PERMISSION_DENIED;
         if (!isAudited(error))
           tellRefused({
