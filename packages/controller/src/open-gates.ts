@@ -1,5 +1,5 @@
 /** Who gets in, and by which wire: opens authentication and the files of TLS for the parts of this controller. */
-import type { Clock } from '@mig/common/clock';
+import { systemClock, type Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import { exposures, hasTls, requiresAuth } from './auth/auth-config.js';
 import { openAuth, type Auth } from './auth/open-auth.js';
@@ -40,10 +40,11 @@ export async function openGates({ config, parts, clock, logger, random }: GatesD
   const { fleet, queue, drains, links, controllerEvents } = parts;
   const reach = createReach({ fleet, queue, drains });
   const door = createDoor(
-    { clock, random },
+    // Its pace is that of the process, whatever time it is.
+    { clock: systemClock, random },
     {
       perSecond: config.limits.strangers_per_second,
-      burst: Math.ceil(config.limits.strangers_per_second / 2),
+      chargeCalls: requiresAuth(config),
       maxStrangers: config.limits.stranger_connections,
       maxWaiting: config.limits.stranger_connections * WAITING_FACTOR,
     },

@@ -115,7 +115,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
         };
       },
       onClaimRefused: deps.onClaimRefused,
-      joins: (vmId) => limits.connect(vmId),
+      joins: (vmId) => limits.join(vmId),
       newVm: (poolId) => limits.newVm(poolId),
       attempts: createAttempts(clock, attemptsOf(config)),
     },

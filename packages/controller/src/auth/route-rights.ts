@@ -26,6 +26,8 @@ export interface Action {
 }
 
 const ANYBODY: Right = { who: 'anybody' };
+/** Quickly answered, and asked for often. */
+const PROBE: Right = { who: 'anybody', cost: 0.2 };
 const VM: Right = { who: 'vm' };
 const viewer = (over: Scope): Right => ({ who: 'operator', role: 'viewer', over });
 const operator = (over: Scope, name: string, detail?: Action['detail']): Right => ({
@@ -51,9 +53,9 @@ const only =
 
 /** By method and path as the route was registered; HEAD is as GET. */
 export const ROUTE_RIGHTS: Readonly<Record<string, Right>> = {
-  'GET /healthz': ANYBODY,
-  'GET /readyz': ANYBODY,
-  'GET /health': ANYBODY,
+  'GET /healthz': PROBE,
+  'GET /readyz': PROBE,
+  'GET /health': PROBE,
   // It is large.
   'GET /api/v1/openapi.json': { who: 'anybody', cost: 10 },
   // What GitHub publishes, asked for once an hour: nothing that a VM would have to prove itself for.

@@ -10,7 +10,7 @@
  */
 import type { Server, Socket } from 'node:net';
 import type { Clock } from '@mig/common/clock';
-import { createCredit, type CreditOptions } from './credit.js';
+import { createCredit } from './credit.js';
 
 export interface Door {
   /** Every connection to this server comes through the door from now on. */
@@ -36,13 +36,20 @@ export interface Door {
   counts(): Readonly<Record<'connections_delayed' | 'connections_refused' | 'strangers' | 'cut', number>>;
 }
 
-export interface DoorOptions extends CreditOptions {
+export interface DoorOptions {
+  /** Connections and calls of one address in a second on which nobody has shown themselves. */
+  readonly perSecond: number;
+  /** False: nobody is asked for a credential, so that calls without one cost nothing. */
+  readonly chargeCalls: boolean;
   /** Connections of one address that are inside and on which nobody has shown themselves; more wait. */
   readonly maxStrangers: number;
   /** Connections of one address that wait; of more one is closed. */
   readonly maxWaiting: number;
 }
 
+/** So many seconds' worth of connections, and of calls, at once. */
+const CONNECTIONS_BURST_S = 0.5;
+const CALLS_BURST_S = 3;
 const LOOK_MS = 10;
 /** Connections that enter between two looks, from whichever addresses: a new one costs about a millisecond, and streams that are open go on meanwhile. */
 const AT_ONCE = 5;
@@ -67,7 +74,7 @@ interface Guest {
   readonly socket: Socket;
   readonly address: string;
   readonly cameMs: number;
-  /** Credit that its connection and its calls took. */
+  /** Credit that its calls took since somebody was let in. */
   taken: number;
   isKnown: boolean;
   /** Who was let in; a proxy may carry several. */
@@ -86,7 +93,9 @@ export function createDoor(
   { clock, random }: { readonly clock: Clock; readonly random: () => number },
   options: DoorOptions,
 ): Door {
-  const credit = createCredit(clock, options);
+  const { perSecond } = options;
+  const connections = createCredit(clock, { perSecond, burst: Math.ceil(perSecond * CONNECTIONS_BURST_S) });
+  const calls = createCredit(clock, { perSecond, burst: perSecond * CALLS_BURST_S });
   const guests = new Map<string, Guest>();
   const strangers = new Map<string, number>();
   const queues = new Map<string, Waiting[]>();
@@ -115,7 +124,7 @@ export function createDoor(
         socket,
         address,
         cameMs: clock.monotonicMs(),
-        taken: 1,
+        taken: 0,
         isKnown: false,
         vmId: undefined,
         refusals: 0,
@@ -153,7 +162,11 @@ export function createDoor(
       enteringSinceMs = nowMs;
       entered = 0;
     }
-    if (entered >= AT_ONCE || (strangers.get(address) ?? 0) >= options.maxStrangers || !credit.take(address))
+    if (
+      entered >= AT_ONCE ||
+      (strangers.get(address) ?? 0) >= options.maxStrangers ||
+      !connections.take(address)
+    )
       return false;
     entered += 1;
     return true;
@@ -215,6 +228,19 @@ export function createDoor(
     }
   }
 
+  function vouch(peer: string, vmId?: string): void {
+    const guest = guests.get(peer);
+    if (guest === undefined) return;
+    guest.carriesSeveral ||= guest.isKnown && guest.vmId !== vmId;
+    guest.vmId = vmId;
+    if (guest.taken > 0) calls.giveBack(guest.address, Math.min(guest.taken, MAX_GIVEN_BACK));
+    guest.taken = 0;
+    if (guest.isKnown) return;
+    guest.isKnown = true;
+    connections.giveBack(guest.address, 1);
+    countStranger(guest.address, -1);
+  }
+
   function cut(peer: string): void {
     const guest = guests.get(peer);
     if (guest === undefined || guest.carriesSeveral || guest.socket.destroyed) return;
@@ -235,24 +261,18 @@ export function createDoor(
     charge(peer, cost = 1) {
       const guest = guests.get(peer);
       if (guest === undefined) return 0;
-      if (credit.take(guest.address, cost)) {
+      if (!options.chargeCalls) {
+        vouch(peer);
+        return 0;
+      }
+      if (calls.take(guest.address, cost)) {
         guest.taken += cost;
         return 0;
       }
       counts.strangers += 1;
-      return Math.max(1, credit.waitMs(guest.address));
+      return Math.max(1, calls.waitMs(guest.address));
     },
-    vouch(peer, vmId) {
-      const guest = guests.get(peer);
-      if (guest === undefined) return;
-      guest.carriesSeveral ||= guest.isKnown && guest.vmId !== vmId;
-      guest.vmId = vmId;
-      if (guest.taken > 0) credit.giveBack(guest.address, Math.min(guest.taken, MAX_GIVEN_BACK));
-      guest.taken = 0;
-      if (guest.isKnown) return;
-      guest.isKnown = true;
-      countStranger(guest.address, -1);
-    },
+    vouch,
     refuse(peer) {
       const guest = guests.get(peer);
       if (guest === undefined) return;
@@ -263,7 +283,7 @@ export function createDoor(
     punish(peer) {
       const guest = guests.get(peer);
       if (guest === undefined) return;
-      credit.fine(guest.address, FINE);
+      connections.fine(guest.address, FINE);
       cut(peer);
     },
     sweep,

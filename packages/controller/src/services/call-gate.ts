@@ -1,14 +1,15 @@
 /**
  * Refuses a call before anything of it is read: of a VM that was cut for sending too much, and of an address that makes too many
- * calls without a valid credential. Who is told RESOURCE_EXHAUSTED, here or by the call itself, loses the connection as well:
+ * calls without a valid credential. Who sends too much, before or in a call, is told RESOURCE_EXHAUSTED and loses the connection:
  * what is still on its way is not read, and who goes on has to come through the door again.
  */
-import { ServerError, Status, type CallContext, type ServerMiddlewareCall } from 'nice-grpc';
+import type { CallContext, ServerMiddlewareCall } from 'nice-grpc';
 import { TooMuchError, type Limits } from '../auth/limits/limits.js';
 import { bearerOf } from '../auth/operator-auth.js';
 import type { SessionTokens } from '../auth/session-tokens.js';
 import { isJwt } from '../auth/vm-gate.js';
 import type { Door } from '../door/door.js';
+import { TooMuchStatus } from './too-much-status.js';
 
 export interface CallGateDeps {
   readonly sessions: Pick<SessionTokens, 'verify'>;
@@ -37,15 +38,12 @@ export function createCallGate({ sessions, limits, door }: CallGateDeps) {
       await assertMayCall(context);
       return yield* call.next(call.request, context);
     } catch (error) {
-      const refusal = error instanceof TooMuchError ? toServerError(error, context) : error;
-      if (refusal instanceof ServerError && refusal.code === Status.RESOURCE_EXHAUSTED)
+      const refusal = error instanceof TooMuchError ? new TooMuchStatus(error) : error;
+      if (refusal instanceof TooMuchStatus) {
+        context.trailer.set('retry-after', String(Math.ceil(refusal.retryAfterMs / 1_000)));
         door.refuse(context.peer);
+      }
       throw refusal;
     }
   };
-}
-
-function toServerError(error: TooMuchError, { trailer }: CallContext): ServerError {
-  trailer.set('retry-after', String(Math.ceil(error.retryAfterMs / 1_000)));
-  return new ServerError(Status.RESOURCE_EXHAUSTED, error.message);
 }

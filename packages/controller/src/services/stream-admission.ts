@@ -14,6 +14,7 @@ import type { Admitted, VmGate } from '../auth/vm-gate.js';
 import type { Door } from '../door/door.js';
 import type { VmLink } from '../fleet/links.js';
 import { sizeOf } from './measured.js';
+import { TooMuchStatus } from './too-much-status.js';
 
 export interface StreamAdmission {
   /**
@@ -53,7 +54,7 @@ export function createStreamAdmission(
         return waitMs === 0 ? undefined : new Promise((resolve) => void clock.setTimer(resolve, waitMs));
       } catch (error) {
         if (!(error instanceof TooMuchError)) throw error;
-        throw new ServerError(Status.RESOURCE_EXHAUSTED, error.message);
+        throw new TooMuchStatus(error);
       }
     },
 
@@ -81,7 +82,9 @@ export function createStreamAdmission(
         });
         if (error instanceof TooManyAttemptsError || error instanceof TooMuchError)
           trailer.set('retry-after', String(Math.ceil(error.retryAfterMs / 1_000)));
-        throw new ServerError(status, error.message);
+        throw error instanceof TooMuchError
+          ? new TooMuchStatus(error)
+          : new ServerError(status, error.message);
       }
     },
 

@@ -52,7 +52,9 @@ export interface Limits {
   message(vmId: string, bytes: number, kind?: 'heartbeat'): number;
   /** Bytes of a message whose length was not known when it was counted. @throws TooMuchError */
   bytes(vmId: string, bytes: number): void;
-  /** A VM opens a stream, or joins. @throws TooMuchError */
+  /** A VM joins. @throws TooMuchError */
+  join(vmId: string): void;
+  /** A VM opens a stream. @throws TooMuchError */
   connect(vmId: string): void;
   /** Before anything that the VM sends is looked at. @throws TooMuchError if it was cut for too much, and is not taken yet */
   assertTaken(vmId: string): void;
@@ -68,8 +70,8 @@ export interface Limits {
 
 /** Connects that a VM may make at once: one that is started again and again by an init system. */
 const CONNECT_BURST = 30;
-/** … and within a moment: a twelfth of a minute's. */
-const CONNECTS_AT_ONCE = 5;
+/** … of them streams, within a moment. */
+const CONNECTS_AT_ONCE = 30;
 /** So many seconds' worth of heartbeats, of bytes, and of requests, at once. */
 const HEARTBEATS_BURST_S = 2;
 const BYTES_BURST_S = 32;
@@ -106,12 +108,12 @@ export function createLimits(
     burst: Math.max(CONNECT_BURST, options.vm_connects_per_minute),
   });
   const connectsAtOnce = createBuckets(clock, {
-    perSecond: Math.max(1, options.vm_connects_per_minute / 60),
-    burst: Math.max(CONNECTS_AT_ONCE, options.vm_connects_per_minute / 12),
+    perSecond: Math.max(5, options.vm_connects_per_minute / 12),
+    burst: Math.max(CONNECTS_AT_ONCE, options.vm_connects_per_minute / 2),
   });
   const calls = createBuckets(clock, {
     perSecond: options.vm_connects_per_minute / 30,
-    burst: Math.max(2 * CONNECTS_AT_ONCE, options.vm_connects_per_minute / 6),
+    burst: 2 * Math.max(CONNECT_BURST, options.vm_connects_per_minute),
   });
   const penalties = createPenalties(clock);
   let penalized = 0;
@@ -128,6 +130,9 @@ export function createLimits(
   }
   const assertBytes = (vmId: string, bytes: number): void =>
     assertWithin(bytesOf.take(vmId, bytes), vmId, `${options.vm_bytes_per_second} bytes a second`);
+
+  const connectLimit = `${options.vm_connects_per_minute} connects a minute`;
+  const assertConnect = (vmId: string): void => assertWithin(connects.take(vmId), vmId, connectLimit);
 
   function assertTaken(vmId: string): void {
     const leftMs = penalties.leftMs(vmId);
@@ -149,15 +154,15 @@ export function createLimits(
       return waitMs === 0 ? 0 : Math.max(MIN_WAIT_MS, waitMs);
     },
     bytes: assertBytes,
+    join: assertConnect,
     connect(vmId) {
-      const what = `${options.vm_connects_per_minute} connects a minute`;
-      assertWithin(connects.take(vmId), vmId, what);
-      assertWithin(connectsAtOnce.take(vmId), vmId, what);
+      assertConnect(vmId);
+      assertWithin(connectsAtOnce.take(vmId), vmId, connectLimit);
     },
     assertTaken,
     call(vmId) {
       assertTaken(vmId);
-      assertWithin(calls.take(vmId), vmId, `${options.vm_connects_per_minute} connects a minute`);
+      assertWithin(calls.take(vmId), vmId, connectLimit);
     },
     request(operator) {
       const waitMs = requests.take(operator);
