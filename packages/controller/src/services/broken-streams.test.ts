@@ -42,7 +42,10 @@ let witness: TestMiglet;
 let witnessed = 0;
 
 beforeAll(async () => {
-  test = await startTestController();
+  // What is tested is not how much is too much.
+  test = await startTestController({
+    config: { limits: { vm_messages_per_second: 10_000, vm_connects_per_minute: 10_000 } },
+  });
   witness = await test.miglet({ vmId: 'witness' });
 });
 afterAll(() => test.dispose());

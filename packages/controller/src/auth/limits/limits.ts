@@ -86,7 +86,7 @@ export interface Limits {
 /** Connects that a VM may make at once: one that is started again and again by an init system. */
 const CONNECT_BURST = 30;
 /** … of them streams, within a moment. */
-const CONNECTS_AT_ONCE = 10;
+const CONNECTS_AT_ONCE = 30;
 /** So many seconds' worth of heartbeats, of bytes, and of requests, at once. */
 const HEARTBEATS_BURST_S = 2;
 const BYTES_BURST_S = 32;
@@ -123,12 +123,12 @@ export function createLimits(
     burst: Math.max(CONNECT_BURST, options.vm_connects_per_minute),
   });
   const connectsAtOnce = createBuckets(clock, {
-    perSecond: Math.max(1, options.vm_connects_per_minute / 60),
-    burst: Math.max(CONNECTS_AT_ONCE, options.vm_connects_per_minute / 6),
+    perSecond: Math.max(5, options.vm_connects_per_minute / 12),
+    burst: Math.max(CONNECTS_AT_ONCE, options.vm_connects_per_minute / 2),
   });
   const calls = createBuckets(clock, {
     perSecond: options.vm_connects_per_minute / 30,
-    burst: Math.max(2 * CONNECTS_AT_ONCE, options.vm_connects_per_minute / 3),
+    burst: 2 * Math.max(CONNECT_BURST, options.vm_connects_per_minute),
   });
   const penalties = createPenalties(clock);
   let penalized = 0;
