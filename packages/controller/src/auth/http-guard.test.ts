@@ -32,6 +32,7 @@ async function guardedApp() {
       bytes: () => undefined,
       assertTaken: () => undefined,
     },
+    certificateOf: () => undefined,
     door: { charge: () => 0, vouch: () => undefined, refuse: () => undefined },
     reach: {
       vm: () => 'linux',

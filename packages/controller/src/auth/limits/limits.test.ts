@@ -1,7 +1,9 @@
 /** What one VM or operator does too much of is refused to it, with a status that says so, and to nobody else. */
 import http from 'node:http';
+import http2 from 'node:http2';
 import { Metadata } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { commandServiceDefinition } from '@mig/common/wire/command-service';
 import { until } from '@mig/testkit/github/until';
 import { createManualClock } from '../../../../common/src/manual-clock.contract.js';
 import { connectRequest } from '../../parts.contract.js';
@@ -206,6 +208,50 @@ describe('a VM', () => {
     await expect(test.joinVm('vm-3')).rejects.toThrow(/429.*pool linux has 2 VMs/);
     await test.joinVm('vm-1');
     await test.joinVm('vm-3', 'windows');
+  });
+});
+
+describe('a peer without a credential', () => {
+  it('that sends a large body, or a body of very many values, is refused before it is known who it is', async () => {
+    await start({});
+    const join = (text: string) =>
+      test.call('POST', '/api/v1/vms/vm-1/join', { body: { pool_id: 'linux', boot_id: 'boot-1', text } });
+    expect(await join('x'.repeat(70_000))).toMatchObject({
+      status: 413,
+      json: { type: 'urn:mig:problem:stranger-body-too-large' },
+    });
+    const { status, json } = await test.call('POST', '/api/v1/vms/vm-1/join', {
+      body: { list: Array.from({ length: 10_001 }, () => 1) },
+    });
+    expect({ status, json }).toMatchObject({ status: 400, json: { type: 'urn:mig:problem:too-complex' } });
+  });
+
+  it('that calls without end is refused, over HTTP and gRPC; a VM with its session, at the same address, is not', async () => {
+    await start({ strangers_per_second: 1 });
+    const token = await test.joinVm('vm-1');
+    const url = `http://127.0.0.1:${test.controller.httpPort}/api/v1/vms`;
+    // One connection for all, as `fetch` keeps it.
+    await until('a call is refused', async () => {
+      const { status, headers } = await fetch(url, { headers: bearer('mig_wrong') });
+      return status === 429 && Number(headers.get('retry-after')) > 0;
+    });
+    const session = http2.connect(`http://127.0.0.1:${test.controller.grpcPort}`);
+    session.on('error', () => undefined);
+    const codes: unknown[] = [];
+    for (let count = 0; count < 20; count += 1) {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': commandServiceDefinition.streamCommands.path,
+        'content-type': 'application/grpc',
+      });
+      stream.on('error', () => undefined);
+      stream.on('response', (headers) => codes.push(headers['grpc-status']));
+    }
+    await until('its connection is closed', () => session.closed);
+    expect(codes).toContain(String(RESOURCE_EXHAUSTED));
+    const miglet = await connect('vm-1', token);
+    await miglet.next('connectAck');
+    miglet.close();
   });
 });
 
