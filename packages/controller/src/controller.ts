@@ -76,13 +76,15 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await store.close();
     throw error;
   });
-  const gates = await openGates({ config, parts, work, clock, logger }).catch(async (error: unknown) => {
-    await work.stop();
-    await work.close();
-    await store.close();
-    throw error;
-  });
-  const { auth, reach } = gates;
+  const gates = await openGates({ config, parts, work, clock, logger, random: deps.random }).catch(
+    async (error: unknown) => {
+      await work.stop();
+      await work.close();
+      await store.close();
+      throw error;
+    },
+  );
+  const { auth, reach, door } = gates;
   const { unusedRegistrations } = parts;
   const { controllerEvents, github, webhooks, reconciler, inFlight } = parts;
 
@@ -104,7 +106,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
           auth.problem(),
         ].filter((reason) => reason !== undefined),
       warnings: gates.warnings,
-      limitsReached: () => auth.limits.counts(),
+      limitsReached: () => ({ ...auth.limits.counts(), ...door.counts() }),
+      door,
       tls: gates.tlsOf('http'),
       maySeeDrain: (request, { id }) => (reach.drain(id) ?? []).every((poolId) => maySee(request, poolId)),
       grpcEndpoint: () =>
@@ -117,8 +120,10 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     ...parts,
     ...work,
     limits: auth.limits,
-    agents: createAgentAdmission(auth),
-    admission: createStreamAdmission(auth),
+    sessionTokens: auth.sessions,
+    door,
+    agents: createAgentAdmission({ ...auth, door }),
+    admission: createStreamAdmission({ ...auth, door }),
     sessions: createSessions(
       { gate: auth.gate, clock, logger: logger.child({ part: 'auth' }) },
       { lifetimeMs: config.auth.session.lifetime },
@@ -149,6 +154,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     grpcPort = await grpc.listen(config.grpc.host, config.grpc.port);
     httpPort = await http.listen(config.http.host, config.http.port);
   } catch (error) {
+    door.close();
     await Promise.allSettled([grpc.stop(0), http.stop(0)]);
     gates.stop();
     await work.stop();
@@ -167,6 +173,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     controllerEvents.sweep();
     work.sweep();
     auth.sweep();
+    door.sweep();
   });
   every(FORGET_MS, () => {
     fleet
@@ -201,6 +208,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     github.stop();
     links.closeAll({ kind: 'stopping', message: STOPPING_MESSAGE });
     await work.stop();
+    door.close();
     await Promise.allSettled([http.stop(remainingMs()), grpc.stop(remainingMs())]);
     // What the last messages brought is handed to the store before it closes.
     await inFlight.settled();

@@ -1,5 +1,5 @@
 /** Who gets in, and by which wire: opens authentication and the files of TLS for the parts of this controller. */
-import type { Clock } from '@mig/common/clock';
+import { systemClock, type Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import { exposures, hasTls, requiresAuth } from './auth/auth-config.js';
 import { joinWarnings } from './auth/join-warnings.js';
@@ -10,11 +10,13 @@ import { createClientTrust } from './auth/tls/client-trust.js';
 import { loginFlags } from './auth/tls/login-flags.js';
 import { openTlsFiles } from './auth/tls/tls-files.js';
 import type { ControllerConfig } from './config.js';
+import { createDoor, type Door } from './door/door.js';
 import type { ControllerParts } from './controller-parts.js';
 import type { Work } from './work.js';
 
 export interface Gates {
   readonly auth: Auth;
+  readonly door: Door;
   readonly reach: FleetReach;
   /** What one port needs for TLS; undefined = plain text. */
   tlsOf(port: 'http' | 'grpc'): ServerTls | undefined;
@@ -32,12 +34,26 @@ export interface GatesDeps {
   readonly work: Pick<Work, 'tasks' | 'jobs'>;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly random: () => number;
 }
 
+/** A connection that waits costs an open file and a few KB: ten thousand may, by default. */
+const WAITING_FACTOR = 5;
+
 /** @throws the system's error, or the error of a certificate, if a file cannot be used */
-export async function openGates({ config, parts, work, clock, logger }: GatesDeps): Promise<Gates> {
+export async function openGates({ config, parts, work, clock, logger, random }: GatesDeps): Promise<Gates> {
   const { fleet, queue, drains, links, controllerEvents } = parts;
   const reach = createReach({ fleet, queue, drains, work });
+  const door = createDoor(
+    // Its pace is that of the process, whatever time it is.
+    { clock: systemClock, random },
+    {
+      perSecond: config.limits.strangers_per_second,
+      chargeCalls: requiresAuth(config),
+      maxStrangers: config.limits.stranger_connections,
+      maxWaiting: config.limits.stranger_connections * WAITING_FACTOR,
+    },
+  );
   const tlsFiles =
     hasTls(config, 'http') || hasTls(config, 'grpc')
       ? await openTlsFiles(
@@ -60,6 +76,7 @@ export async function openGates({ config, parts, work, clock, logger }: GatesDep
           trust: createClientTrust({ files: tlsFiles, clock }, { clientCertificates }),
         };
   const auth = await openAuth({
+    door,
     dataDirectory: config.data_dir,
     config: config.auth,
     required: requiresAuth(config),
@@ -93,6 +110,7 @@ export async function openGates({ config, parts, work, clock, logger }: GatesDep
   for (const warning of await joinWarnings(config)) logger.warn({ event: 'useless_config' }, warning);
   return {
     auth,
+    door,
     reach,
     tlsOf: (port) => (hasTls(config, port) ? tls : undefined),
     warnings: () => [...exposed, ...(tlsFiles?.warnings() ?? []), ...auth.warnings()],

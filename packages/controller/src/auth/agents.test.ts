@@ -30,6 +30,7 @@ beforeAll(async () => {
     required: true,
     pools: config.pools,
     limits: config.limits,
+    door: { charge: () => 0, vouch: () => undefined, refuse: () => undefined },
     countVms: () => 0,
     clock,
     logger: silentLogger,

@@ -216,11 +216,14 @@ export function assertNotExposed(config: Exposed, context: z.core.$RefinementCtx
 
 /** What each VM and each operator may take of the controller. */
 export const limitsShape = {
-  vm_messages_per_second: integer(500, 1, 1_000_000).describe(
-    'messages that a VM may send, on its stream and over HTTP together; more end the stream, or get 429',
+  vm_messages_per_second: integer(200, 1, 1_000_000).describe(
+    'messages that a VM may send, on its stream and over HTTP together; a stream is read no faster than at 1.25 times that',
   ),
   vm_message_burst: integer(20_000, 1, 10_000_000).describe(
-    '… and so many at once: what it could not tell while it was away',
+    '… and so many more, what it could not tell while it was away; more than that end the stream, or get 429, and the VM is refused for a while',
+  ),
+  vm_heartbeats_per_second: integer(20, 1, 1_000_000).describe(
+    'heartbeats among them; twice as many at once; more end the stream, or get 429, and the VM is refused for a while',
   ),
   vm_bytes_per_second: integer(2_097_152, 1_024, 1_073_741_824).describe(
     'bytes of these messages; 32 times as many at once',
@@ -228,6 +231,12 @@ export const limitsShape = {
   vm_connects_per_minute: integer(60, 1, 100_000).describe('streams that a VM may open'),
   operator_requests_per_second: integer(2_000, 1, 1_000_000).describe(
     'requests of one operator; twice as many at once; more get 429',
+  ),
+  strangers_per_second: integer(100, 1, 1_000_000).describe(
+    'connections and calls of one address without a valid credential; one that is let in does not count; more connections wait, more calls get 429',
+  ),
+  stranger_connections: integer(2_000, 1, 1_000_000).describe(
+    'connections of one address on which nobody has shown a valid credential; more wait; where there are many, they are closed after 20 s',
   ),
   vms_per_pool: integer(10_000, 1, 1_000_000).describe('VMs of a pool that are there; more cannot join'),
 };

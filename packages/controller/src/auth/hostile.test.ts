@@ -39,7 +39,10 @@ beforeAll(async () => {
       limits: {
         body_bytes: 1_048_576,
         open_commands_per_vm: 1_000,
+        vm_messages_per_second: 1_000_000,
         vm_message_burst: 10_000_000,
+        vm_heartbeats_per_second: 1_000_000,
+        strangers_per_second: 1_000_000,
         vm_bytes_per_second: 1_073_741_824,
         vm_connects_per_minute: 100_000,
         operator_requests_per_second: 1_000_000,

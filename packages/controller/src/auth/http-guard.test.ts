@@ -27,8 +27,14 @@ async function guardedApp() {
           onEntered();
         }),
     },
+    limits: {
+      request: (id: string) => void requested.push(id),
+      message: () => 0,
+      bytes: () => undefined,
+      assertTaken: () => undefined,
+    },
     certificateOf: () => undefined,
-    limits: { request: (id: string) => void requested.push(id), message: () => undefined },
+    door: { charge: () => 0, vouch: () => undefined, refuse: () => undefined },
     reach: {
       vm: () => 'linux',
       command: () => undefined,

@@ -4,6 +4,9 @@
  *
  * An operator is known before the body is read; what the call is about (a VM, a command, a drain, pools) is looked at when
  * its ids have been checked (I10). What is out of an operator's reach is answered as if it were not there.
+ *
+ * A VM with a session is known, and counted, before its body is read; what comes without a valid credential is counted for its
+ * address, has a small body, and is read only while the address has credit (door/door.ts).
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MigError, printable } from '@mig/common/errors';
@@ -13,11 +16,13 @@ import type { DurableAudit } from './audit-log.js';
 import { ForbiddenError, UnauthenticatedError, isAudited, needsRole } from './errors.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
 import { actorOf, type OperatorPrincipal, type Principal, type VmPrincipal } from './principal.js';
-import type { Limits } from './limits/limits.js';
+import type { Door } from '../door/door.js';
+import { TooMuchError, type Limits } from './limits/limits.js';
 import type { ClientTrust } from './tls/client-trust.js';
-import { peerAddress } from './peer-address.js';
+import { peerAddress, peerOf } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
-import type { HttpCaller, IssuedSession } from './vm-gate.js';
+import type { SessionVerdict } from './session-tokens.js';
+import { isJwt, type HttpCaller, type IssuedSession } from './vm-gate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -25,6 +30,8 @@ declare module 'fastify' {
     principal: Principal | undefined;
     /** A VM has joined by this request: what it is answered. */
     issuedSession: IssuedSession | undefined;
+    /** The VM whose message this has been counted as, by its session; before its body was read. */
+    countedFor: string | undefined;
     /** Why it was refused, for the audit log alone. */
     refusal: string | undefined;
     /** What came as its body, however it was announced. */
@@ -58,7 +65,9 @@ export interface HttpGuardDeps {
     admitHttp(caller: HttpCaller): Promise<VmPrincipal & { readonly session?: IssuedSession }>;
   };
   readonly reach: Reach;
-  readonly limits: Pick<Limits, 'request' | 'message'>;
+  readonly limits: Pick<Limits, 'request' | 'message' | 'bytes' | 'assertTaken'>;
+  readonly sessions: { verify(token: string): Promise<SessionVerdict> };
+  readonly door: Pick<Door, 'charge' | 'vouch' | 'refuse'>;
   readonly audit: DurableAudit;
   /** The error of a route that finds no such thing: what is out of reach is answered by the same. */
   readonly absent: (scope: Scope, id: string) => Error;
@@ -73,10 +82,29 @@ class RouteWithoutRightError extends MigError {
   }
 }
 
+/** Somebody without a valid credential sends more than it takes to get one. */
+export class BodyTooLargeError extends MigError {
+  constructor() {
+    super(
+      'stranger-body-too-large',
+      `a request without a valid credential may have a body of ${MAX_STRANGER_BODY} bytes: join first`,
+    );
+  }
+}
+
+/** Bytes of a body that is read before it is known whose it is: a proof to join by has a few thousand. */
+export const MAX_STRANGER_BODY = 65_536;
+
+/** Of a body whose length is not said, in credit: so much of it may have to be read. */
+const UNKNOWN_LENGTH_COST = 16;
+/** Of a webhook, in credit. */
+const LARGEST_COST = 64;
+
 /** To be called before any route is added. */
 export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
   app.decorateRequest('principal', undefined);
   app.decorateRequest('issuedSession', undefined);
+  app.decorateRequest('countedFor', undefined);
   app.decorateRequest('refusal', undefined);
   app.decorateRequest('bodyBytes', 0);
   app.decorateRequest('refusedActor', undefined);
@@ -89,12 +117,18 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
 
   app.addHook('onRequest', async (request, reply) => {
     const right = rightOfRequest(request);
+    if (right?.who === 'vm') await countVm(request);
+    if (right === undefined || right.who === 'anybody') chargeStranger(request, costOf(request, right?.cost));
     if (right?.who !== 'operator') return;
     const verdict = await deps.operators.identify({
       bearer: bearerOf(request.headers.authorization),
       certificate: deps.certificateOf(request.raw.socket),
     });
-    if (verdict.kind === 'unknown') throw unauthenticated(request, reply, verdict.reason);
+    if (verdict.kind === 'unknown') {
+      chargeStranger(request);
+      throw unauthenticated(request, reply, verdict.reason);
+    }
+    deps.door.vouch(peerOf(request.raw.socket));
     request.principal = verdict.principal;
     deps.limits.request(verdict.principal.id);
   });
@@ -126,6 +160,47 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
     return payload;
   });
 
+  app.addHook('onError', (request, _, error, done) => {
+    if (error instanceof TooMuchError && request.principal?.kind !== 'operator')
+      deps.door.refuse(peerOf(request.raw.socket));
+    done();
+  });
+
+  app.addHook('onResponse', (request, reply, done) => {
+    // Whoever sent it could sign it.
+    if (isWebhook(request) && reply.statusCode < 300) deps.door.vouch(peerOf(request.raw.socket));
+    done();
+  });
+
+  /** @throws TooMuchError */
+  function chargeStranger(request: FastifyRequest, cost?: number): void {
+    const waitMs = deps.door.charge(peerOf(request.raw.socket), cost);
+    if (waitMs > 0) throw new TooMuchError('this address', 'it may without a valid credential', waitMs);
+  }
+
+  /** @throws TooMuchError, BodyTooLargeError */
+  async function countVm(request: FastifyRequest): Promise<void> {
+    const bearer = bearerOf(request.headers.authorization);
+    const verdict = bearer !== undefined && isJwt(bearer) ? await deps.sessions.verify(bearer) : undefined;
+    const bytes = Number(request.headers['content-length'] ?? 0);
+    if (verdict?.kind !== 'ok') {
+      chargeStranger(request, request.headers['transfer-encoding'] === undefined ? 1 : UNKNOWN_LENGTH_COST);
+      if (bytes > MAX_STRANGER_BODY) throw new BodyTooLargeError();
+      return;
+    }
+    const { vmId } = verdict.claims;
+    request.countedFor = vmId;
+    deps.limits.assertTaken(vmId);
+    countMessage(request, vmId, bytes);
+  }
+
+  /** @throws TooMuchError */
+  function countMessage(request: FastifyRequest, vmId: string, bytes: number): void {
+    const isHeartbeat = request.routeOptions.url?.endsWith('/heartbeat') === true;
+    const waitMs = deps.limits.message(vmId, bytes, isHeartbeat ? 'heartbeat' : undefined);
+    if (waitMs > 0) throw new TooMuchError(`VM ${vmId}`, 'can be taken at once', waitMs);
+  }
+
   async function admitVm(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     try {
       const admitted = await deps.vms.admitHttp({
@@ -138,7 +213,14 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
       });
       request.principal = admitted;
       request.issuedSession = admitted.session;
-      deps.limits.message(admitted.vmId, request.bodyBytes);
+      deps.door.vouch(peerOf(request.raw.socket), admitted.vmId);
+      if (request.countedFor !== admitted.vmId) {
+        deps.limits.assertTaken(admitted.vmId);
+        countMessage(request, admitted.vmId, 0);
+      }
+      // Its length may not have been said before.
+      if (request.countedFor === undefined || request.headers['content-length'] === undefined)
+        deps.limits.bytes(admitted.vmId, request.bodyBytes);
     } catch (error) {
       request.isTold = isAudited(error);
       if (error instanceof UnauthenticatedError)
@@ -300,6 +382,15 @@ const rightOfRequest = (request: FastifyRequest): Right | undefined =>
 const isBeginning = (request: FastifyRequest): boolean =>
   request.routeOptions.url?.endsWith('/join') === true ||
   (request.routeOptions.url?.endsWith('/events') === true && bodyOf(request)['type'] === 'vm_started');
+
+const isWebhook = ({ routeOptions: { url } }: FastifyRequest): boolean => url === '/webhooks/github';
+
+/** Where anybody may send a large body, it costs. One whose length is not said may be the largest. */
+function costOf(request: FastifyRequest, cost = 1): number {
+  if (!isWebhook(request)) return cost;
+  const length = request.headers['content-length'];
+  return cost + (length === undefined ? LARGEST_COST : Math.floor(Number(length) / MAX_STRANGER_BODY));
+}
 
 const bodyOf = (request: FastifyRequest): Readonly<Record<string, unknown>> =>
   typeof request.body === 'object' && request.body !== null ? (request.body as Record<string, unknown>) : {};

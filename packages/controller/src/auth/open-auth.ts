@@ -30,7 +30,7 @@ import { readPrivateFile } from './private-file.js';
 import { joinUnlessRevoked, openRevokedCertificates, operatorUnlessRevoked } from './revoked-certificates.js';
 import { releaseRoute } from './release-route.js';
 import { openNameBook } from './name-book.js';
-import { openSessionTokens } from './session-tokens.js';
+import { openSessionTokens, type SessionTokens } from './session-tokens.js';
 import { openTokenBook } from './token-book.js';
 import { poolsOfToken, tokenRoutes } from './token-routes.js';
 import { createVmGate, type VmGate } from './vm-gate.js';
@@ -57,6 +57,7 @@ export interface AuthDeps {
   readonly certificateOf: HttpGuardDeps['certificateOf'];
   /** ` --server URL …`: how migctl reaches this controller, for the log. */
   readonly loginFlags: string;
+  readonly door: HttpGuardDeps['door'];
   /** Enters a claim that was refused into the VM's history. */
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
   /** Ends the VM's stream. */
@@ -71,6 +72,7 @@ export interface Auth {
   readonly guard: HttpGuardDeps;
   readonly gate: VmGate;
   readonly limits: Limits;
+  readonly sessions: Pick<SessionTokens, 'verify' | 'recall'>;
   readonly audit: HttpGuardDeps['audit'];
   routes(app: App): void;
   /** Why nothing can be audited now. */
@@ -139,7 +141,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
         };
       },
       onClaimRefused: deps.onClaimRefused,
-      joins: (vmId) => limits.connect(vmId),
+      joins: (vmId) => limits.join(vmId),
       newVm: (poolId) => limits.newVm(poolId),
       failed: (address) => attempts.failed(address),
     },
@@ -158,10 +160,13 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
   return {
     gate,
     limits,
+    sessions,
     audit,
     guard: {
       limits,
       certificateOf: deps.certificateOf,
+      sessions,
+      door: deps.door,
       operators: createOperatorAuth(
         {
           book,

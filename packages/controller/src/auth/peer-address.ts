@@ -16,3 +16,15 @@ export function peerAddress(text: string): string {
   const address = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare.replace(/%.*$/, '').toLowerCase();
   return address === '::1' ? LOCALHOST : address;
 }
+
+/** The other end of a connection: `10.0.0.7:4711` or `[2001:db8::7]:4711`; `unknown` when it is gone. */
+export function peerOf({
+  remoteAddress: address,
+  remotePort: port,
+}: {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+}): string {
+  if (address === undefined) return 'unknown';
+  return `${address.includes(':') ? `[${address}]` : address}:${port ?? 0}`;
+}

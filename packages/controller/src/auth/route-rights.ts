@@ -4,8 +4,8 @@
 import type { Role } from '@mig/common/domain/roles';
 
 export type Right =
-  /** Anybody. */
-  | { readonly who: 'anybody' }
+  /** Anybody; costs the address so much of its credit. Default 1. */
+  | { readonly who: 'anybody'; readonly cost?: number }
   /** The VM that the path names. */
   | { readonly who: 'vm' }
   /** An operator with at least this role somewhere; what it is about is looked at as `over` says. */
@@ -44,6 +44,8 @@ export interface Action {
 }
 
 const ANYBODY: Right = { who: 'anybody' };
+/** Quickly answered, and asked for often. */
+const PROBE: Right = { who: 'anybody', cost: 0.2 };
 const VM: Right = { who: 'vm' };
 const viewer = (over: Scope): Right => ({ who: 'operator', role: 'viewer', over });
 const operator = (over: Scope, name: string, action: Omit<Action, 'name'> = {}): Right => ({
@@ -91,10 +93,11 @@ function workOf({ shell, docker }: Json): Readonly<Record<string, string>> {
 
 /** By method and path as the route was registered; HEAD is as GET. */
 export const ROUTE_RIGHTS: Readonly<Record<string, Right>> = {
-  'GET /healthz': ANYBODY,
-  'GET /readyz': ANYBODY,
-  'GET /health': ANYBODY,
-  'GET /api/v1/openapi.json': ANYBODY,
+  'GET /healthz': PROBE,
+  'GET /readyz': PROBE,
+  'GET /health': PROBE,
+  // It is large.
+  'GET /api/v1/openapi.json': { who: 'anybody', cost: 10 },
   // What GitHub publishes, asked for once an hour: nothing that a VM would have to prove itself for.
   'GET /api/v1/runner-downloads': ANYBODY,
   // GitHub signs what it sends; the route checks that.

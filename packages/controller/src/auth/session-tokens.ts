@@ -1,6 +1,9 @@
 /**
  * Session tokens of VMs: JWT signed with Ed25519, short-lived, bound to the VM, its boot, its pool, the session, the
  * address that it joined from and the join token that it joined by. The key is made at the first start and never leaves its file.
+ *
+ * A signature that was made here, or found good, is not looked at again: a token is known by all of its characters until it ends.
+ * Whether the session counts still (its epoch, its join token) is looked at each time, by whoever asks.
  */
 import { randomUUID } from 'node:crypto';
 import {
@@ -30,16 +33,17 @@ export interface SessionClaims {
   readonly joinTokenId: string;
 }
 
+/** The reason is for the audit log alone. */
+export type SessionVerdict =
+  | { readonly kind: 'ok'; readonly claims: SessionClaims }
+  | { readonly kind: 'refused'; readonly reason: string };
+
 export interface SessionTokens {
   /** @param sessionId the session goes on; default: a new one begins */
   issue(claims: Omit<SessionClaims, 'sessionId'>, sessionId?: string): Promise<IssuedToken>;
-  /** The reason is for the audit log alone. */
-  verify(
-    token: string,
-  ): Promise<
-    | { readonly kind: 'ok'; readonly claims: SessionClaims }
-    | { readonly kind: 'refused'; readonly reason: string }
-  >;
+  verify(token: string): Promise<SessionVerdict>;
+  /** Of a token that was made or verified here lately, at once; undefined = it takes `verify`. */
+  recall(token: string): SessionClaims | undefined;
 }
 
 export interface IssuedToken {
@@ -49,6 +53,8 @@ export interface IssuedToken {
   readonly expiresInMs: number;
 }
 
+/** Tokens that are known at a time (I12); the one that was asked for longest ago is forgotten, and looked at again. */
+const MAX_KNOWN = 20_000;
 const AUDIENCE = 'mig:vm';
 const ISSUER = 'mig:controller';
 const TYPE = 'mig-session+jwt';
@@ -84,6 +90,7 @@ const payloadSchema = z.object({
   // Sessions of an older controller say nothing of these.
   epoch: z.string().default(''),
   by: z.string().default(''),
+  exp: z.number(),
 });
 
 /** @throws SessionKeyError, or the file system's error */
@@ -94,8 +101,27 @@ export async function openSessionTokens(
 ): Promise<SessionTokens> {
   const jwk = await readOrMakeKey(file);
   const key = await importJWK(jwk as JWK, 'EdDSA');
+  const known = new Map<string, { readonly claims: SessionClaims; readonly untilMs: number }>();
+
+  function recall(token: string): SessionClaims | undefined {
+    const found = known.get(token);
+    if (found === undefined) return undefined;
+    known.delete(token);
+    if (clock.now() >= found.untilMs) return undefined;
+    known.set(token, found);
+    return found.claims;
+  }
+
+  function remember(token: string, claims: SessionClaims, expiresAtS: number): void {
+    known.set(token, { claims, untilMs: (expiresAtS + TOLERANCE_S) * 1_000 });
+    if (known.size <= MAX_KNOWN) return;
+    const [oldest] = known.keys();
+    if (oldest !== undefined) known.delete(oldest);
+  }
+
   const verifyKey = await importJWK({ kty: jwk.kty, crv: jwk.crv, x: jwk.x }, 'EdDSA');
   return {
+    recall,
     async issue(claims, sessionId = randomUUID()) {
       const nowS = Math.floor(clock.now() / 1_000);
       const token = await new SignJWT({
@@ -115,9 +141,13 @@ export async function openSessionTokens(
         .setExpirationTime(nowS + Math.ceil(options.lifetimeMs / 1_000))
         .setJti(randomUUID())
         .sign(key);
+      const expiresAtS = nowS + Math.ceil(options.lifetimeMs / 1_000);
+      remember(token, { ...claims, sessionId }, expiresAtS);
       return { token, sessionId, expiresInMs: options.lifetimeMs };
     },
     async verify(token) {
+      const recalled = recall(token);
+      if (recalled !== undefined) return { kind: 'ok', claims: recalled };
       try {
         const { payload } = await jwtVerify(token, verifyKey, {
           // The header's own word for its algorithm counts for nothing.
@@ -129,19 +159,18 @@ export async function openSessionTokens(
           clockTolerance: TOLERANCE_S,
           requiredClaims: ['exp', 'sub'],
         });
-        const { sub, pool, boot, sid, addr, epoch, by } = payloadSchema.parse(payload);
-        return {
-          kind: 'ok',
-          claims: {
-            vmId: sub,
-            poolId: pool,
-            bootId: boot,
-            sessionId: sid,
-            address: addr,
-            epoch,
-            joinTokenId: by,
-          },
+        const { sub, pool, boot, sid, addr, epoch, by, exp } = payloadSchema.parse(payload);
+        const claims = {
+          vmId: sub,
+          poolId: pool,
+          bootId: boot,
+          sessionId: sid,
+          address: addr,
+          epoch,
+          joinTokenId: by,
         };
+        remember(token, claims, exp);
+        return { kind: 'ok', claims };
       } catch (error) {
         const reason = error instanceof joseErrors.JOSEError ? error.code : 'not a session token';
         return { kind: 'refused', reason: `session token: ${reason}` };

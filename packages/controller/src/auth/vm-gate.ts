@@ -338,4 +338,4 @@ export function createVmGate(
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 /** What looks like a session is one that is not taken, never a join token. */
-const isJwt = (token: string): boolean => token.split('.').length === 3;
+export const isJwt = (token: string): boolean => token.split('.').length === 3;

@@ -12,10 +12,10 @@ import http2, {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { Status } from 'nice-grpc';
 import { CERTIFICATE_NEEDED, keepCurrent, tlsOptionsOf, type ServerTls } from '../auth/tls/servers.js';
-import { Call, type OpenCall } from './call.js';
+import { Call, type CallListener, type OpenCall } from './call.js';
 import { Connection, type KeepaliveOptions, type Ticks } from './connection.js';
 import { isGrpcContentType, parseTimeout } from './headers.js';
 
@@ -28,9 +28,21 @@ export interface Http2GrpcServerOptions extends KeepaliveOptions {
   readonly maxHeaderBytes: number;
   /** Undefined = plain text. */
   readonly tls: ServerTls | undefined;
+  /** Who may call; default: anybody. */
+  readonly gate?: CallGate | undefined;
+}
+
+/** Says of each call whether it is served, before anything of it is read. */
+export interface CallGate {
+  /** @returns what serves the call, or refuses it */
+  open(call: Call, served: OpenCall): CallListener;
+  /** What came was no call of gRPC: it is answered, and nothing of it is read. */
+  noCall(peer: string): void;
 }
 
 export interface Http2GrpcServer {
+  /** For whoever looks at its connections before it does. */
+  readonly netServer: Server;
   /** @returns the port that is listened on; rejects with the system's error if it cannot be had */
   listen(host: string, port: number): Promise<number>;
   /** Refuses new connections and calls (GOAWAY); resolves when those that are there have ended. */
@@ -79,6 +91,7 @@ export function createHttp2GrpcServer(
     if (refusal !== undefined) {
       stream.on('error', ignore);
       stream.respond(refusal, { endStream: true });
+      gate?.noCall(connection.peer);
       return;
     }
     if (!isAdmitted(connection.session)) {
@@ -94,9 +107,10 @@ export function createHttp2GrpcServer(
     const timeout = headers['grpc-timeout'];
     const timeoutMs = timeout === undefined ? undefined : parseTimeout(String(timeout));
     const isBadTimeout = timeout !== undefined && timeoutMs === undefined;
-    call.open(isBadTimeout ? badTimeout(String(timeout)) : (methods.get(path) ?? notImplemented), timeoutMs);
+    const served = isBadTimeout ? badTimeout(String(timeout)) : (methods.get(path) ?? notImplemented);
+    call.open(gate === undefined ? served : (opened) => gate.open(opened, served), timeoutMs);
   }
-  const { tls } = options;
+  const { tls, gate } = options;
   const isAdmitted = ({ socket }: ServerHttp2Session): boolean => tls?.trust.admits(socket) ?? true;
   let authorities = tls?.files.current.authorities;
   tls?.files.onChange((material) => {
@@ -125,6 +139,8 @@ export function createHttp2GrpcServer(
   }, tickMs).unref();
 
   return {
+    netServer: server,
+
     listen: (host, port) =>
       new Promise((resolve, reject) => {
         server.once('error', reject);

@@ -188,7 +188,19 @@ describe('the controller itself', () => {
       total_connections: 3,
       uptime_seconds: expect.any(Number),
       version: '0.1.0',
-      limits_reached: { messages: 0, bytes: 0, connects: 0, requests: 0, pools: 0 },
+      limits_reached: {
+        messages: 0,
+        heartbeats: 0,
+        bytes: 0,
+        connects: 0,
+        penalties: 0,
+        requests: 0,
+        pools: 0,
+        connections_delayed: 0,
+        connections_refused: 0,
+        strangers: 0,
+        cut: 0,
+      },
     });
   });
 

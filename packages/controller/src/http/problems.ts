@@ -31,6 +31,13 @@ export class BadRequestError extends MigError {
   }
 }
 
+/** A body that takes more to read than its size says. */
+export class TooComplexError extends MigError {
+  constructor(limit: number) {
+    super('too-complex', `the body has more than ${limit} lists, objects and elements: send less at once`);
+  }
+}
+
 const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'bad-request': { status: 400, title: 'Bad request' },
   'bad-command': { status: 400, title: 'The command is wrong' },
@@ -66,11 +73,16 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'too-many-releases': { status: 429, title: 'Too many released VMs' },
   'join-unavailable': { status: 503, title: 'Nobody can join by this now' },
   'too-much': { status: 429, title: 'More than is allowed' },
+  'stranger-body-too-large': { status: 413, title: 'The body is too large' },
+  'too-complex': { status: 400, title: 'The body is too complex' },
   'pool-full': { status: 429, title: 'The pool is full' },
   'oidc-unavailable': { status: 503, title: 'The identity provider does not answer' },
   'too-many-attempts': { status: 429, title: 'Too many failed attempts' },
   'github-unavailable': { status: 503, title: 'GitHub cannot be asked now' },
 };
+
+/** What is refused before it was read. */
+const CLOSES: ReadonlySet<string> = new Set(['too-much', 'too-many-attempts', 'stranger-body-too-large']);
 
 export function toProblem(error: unknown): Problem {
   if (hasZodFastifySchemaValidationErrors(error)) {
@@ -124,6 +136,8 @@ export function createErrorHandler(logger: Logger) {
     const isLater = problem.status === 429 || problem.status === 503;
     if (isLater && !reply.hasHeader('retry-after'))
       void reply.header('retry-after', String(retryAfterSeconds(error)));
+    // Who goes on has to come through the door again.
+    if (error instanceof MigError && CLOSES.has(error.code)) void reply.header('connection', 'close');
     await sendProblem(reply, problem);
   };
 }

@@ -3,9 +3,10 @@ import { ServerError, Status, type CallContext } from 'nice-grpc';
 import { assertId } from '@mig/common/domain/ids';
 import { InvalidIdError } from '@mig/common/errors';
 import type { Audit } from '../auth/audit-log.js';
-import type { Limits } from '../auth/limits/limits.js';
+import { TooMuchError, type Limits } from '../auth/limits/limits.js';
 import { bearerOf } from '../auth/operator-auth.js';
 import type { VmGate } from '../auth/vm-gate.js';
+import type { Door } from '../door/door.js';
 import { RefusedError, toRefusal } from './refusal.js';
 
 export interface AdmittedAgent {
@@ -25,8 +26,9 @@ export function createAgentAdmission(deps: {
   readonly gate: Pick<VmGate, 'admitAgent'>;
   readonly limits: Pick<Limits, 'connect' | 'message'>;
   readonly audit: Audit;
+  readonly door: Pick<Door, 'vouch' | 'refuse'>;
 }): AgentAdmission {
-  const { gate, limits, audit } = deps;
+  const { gate, limits, audit, door } = deps;
 
   async function admit(
     agentId: string,
@@ -38,8 +40,10 @@ export function createAgentAdmission(deps: {
     try {
       const { poolId } = await gate.admitAgent({ agentId, token, address: context.peer });
       count();
+      door.vouch(context.peer, agentId);
       return { agentId, poolId };
     } catch (error) {
+      if (error instanceof TooMuchError) door.refuse(context.peer);
       const refusal = toRefusal(error, audit, { vmId: agentId, route, peer: context.peer });
       if (refusal instanceof RefusedError)
         for (const [key, values] of refusal.trailer) context.trailer.set(key, values);

@@ -12,9 +12,11 @@ import {
 import { NODE_AGENT_SERVICE_NAME, nodeAgentServiceDefinition } from '@mig/common/wire/node-agent-service';
 import { TASK_SERVICE_NAME, taskServiceDefinition } from '@mig/common/wire/task-service';
 import type { ServerTls } from '../auth/tls/servers.js';
+import type { Door } from '../door/door.js';
 import type { OpenCall } from '../grpc/call.js';
 import { createHttp2GrpcServer } from '../grpc/http2-server.js';
 import { serveImplementation } from '../grpc/serve-implementation.js';
+import { createCallGate, type CallGateDeps } from './call-gate.js';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
 import { createFailureLog, logFailures } from './middleware/log-failures.js';
 import { createNodeAgentService, type NodeAgentServiceDeps } from './node-agent-service.js';
@@ -37,10 +39,11 @@ const KEEPALIVE_TIMEOUT_MS = 10_000;
 const SERVICES = [COMMAND_SERVICE_NAME, TASK_SERVICE_NAME, NODE_AGENT_SERVICE_NAME];
 
 export interface GrpcServerDeps
-  extends Omit<CommandServiceDeps, 'failures'>, TaskServiceDeps, NodeAgentServiceDeps {
+  extends Omit<CommandServiceDeps, 'failures'>, TaskServiceDeps, NodeAgentServiceDeps, CallGateDeps {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly tls: ServerTls | undefined;
+  readonly door: CommandServiceDeps['door'] & CallGateDeps['door'] & Pick<Door, 'guard'>;
 }
 
 export function createGrpcServer(deps: GrpcServerDeps): GrpcServer {
@@ -72,8 +75,10 @@ export function createGrpcServer(deps: GrpcServerDeps): GrpcServer {
       keepaliveMs: KEEPALIVE_MS,
       keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
       tls: deps.tls,
+      gate: createCallGate(deps, (path) => path.startsWith(`/${NODE_AGENT_SERVICE_NAME}/`)),
     },
   );
+  deps.door.guard(server.netServer);
   return {
     listen: server.listen,
     async stop(deadlineMs) {

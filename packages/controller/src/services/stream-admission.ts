@@ -2,11 +2,12 @@
 import { Status } from 'nice-grpc';
 import type { ConnectRequest } from '@mig/common/domain/messages';
 import type { Audit } from '../auth/audit-log.js';
-import type { Limits } from '../auth/limits/limits.js';
+import { TooMuchError, type Limits } from '../auth/limits/limits.js';
 import { bearerOf } from '../auth/operator-auth.js';
 import { peerAddress } from '../auth/peer-address.js';
 import { actorOf, type VmPrincipal } from '../auth/principal.js';
 import type { Admitted, VmGate } from '../auth/vm-gate.js';
+import type { Door } from '../door/door.js';
 import { toRefusal } from './refusal.js';
 
 export interface StreamCallerFacts {
@@ -28,9 +29,10 @@ const ROUTE = 'StreamCommands';
 export function createStreamAdmission(deps: {
   readonly gate: Pick<VmGate, 'admitStream'>;
   readonly limits: Pick<Limits, 'connect'>;
+  readonly door: Pick<Door, 'vouch' | 'refuse'>;
   readonly audit: Audit;
 }): StreamAdmission {
-  const { gate, limits, audit } = deps;
+  const { gate, limits, door, audit } = deps;
   return {
     impersonated: (speaker, claimedVmId, peer) =>
       audit.record({
@@ -51,8 +53,10 @@ export function createStreamAdmission(deps: {
       try {
         const admitted = await gate.admitStream({ vmId, poolId, bootId, bearer, address: peer });
         limits.connect(vmId);
+        door.vouch(peer, vmId);
         return admitted;
       } catch (error) {
+        if (error instanceof TooMuchError) door.refuse(peer);
         throw toRefusal(error, audit, { vmId, route: ROUTE, peer });
       }
     },
