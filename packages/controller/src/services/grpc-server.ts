@@ -10,6 +10,7 @@ import type { Door } from '../door/door.js';
 import { findServer } from '../door/find-server.js';
 import { createCallGate, type CallGateDeps } from './call-gate.js';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
+import { forgiving, refuseMalformed } from './malformed-requests.js';
 import { measuredDefinition } from './measured.js';
 import { createFailureLog } from './middleware/log-failures.js';
 
@@ -24,6 +25,21 @@ export interface GrpcServer {
 const MAX_STREAMS = 100;
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
+
+const { check, watch } = HealthDefinition.methods;
+const requestType = { ...check.requestType, decode: forgiving(check.requestType.decode) };
+const healthDefinition = {
+  ...HealthDefinition,
+  methods: { check: { ...check, requestType }, watch: { ...watch, requestType } },
+} as typeof HealthDefinition;
+const { serverReflectionInfo } = ServerReflectionService;
+const reflectionDefinition: typeof ServerReflectionService = {
+  ...ServerReflectionService,
+  serverReflectionInfo: {
+    ...serverReflectionInfo,
+    requestDeserialize: forgiving(serverReflectionInfo.requestDeserialize),
+  },
+};
 
 export function createGrpcServer(
   deps: CommandServiceDeps &
@@ -53,8 +69,9 @@ export function createGrpcServer(
     .use(createCallGate(deps))
     .use(createFailureLog(deps.logger));
   server.add(measuredDefinition, createCommandService(deps));
-  server.add(HealthDefinition, HealthServiceImpl(health));
-  server.add(ServerReflectionService, ServerReflection(descriptorSet(), [COMMAND_SERVICE_NAME]));
+  const library = server.with(refuseMalformed);
+  library.add(healthDefinition, HealthServiceImpl(health));
+  library.add(reflectionDefinition, ServerReflection(descriptorSet(), [COMMAND_SERVICE_NAME]));
   return {
     async listen(host, port) {
       const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
