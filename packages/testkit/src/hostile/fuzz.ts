@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..', '..');
 const JEST = path.join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js');
-const TEST = 'packages/controller/src/auth/hostile/';
+const TESTS = 'packages/controller/src/auth/hostile';
 
 /** @returns the exit code: 0 = the controller answered everything, went on, and did not grow */
 export function fuzz(count: number, seed: number): Promise<number> {
@@ -17,7 +17,7 @@ export function fuzz(count: number, seed: number): Promise<number> {
       '--no-warnings=ExperimentalWarning',
       JEST,
       '--runInBand',
-      TEST,
+      TESTS,
     ],
     {
       cwd: ROOT,
