@@ -1,4 +1,5 @@
 /** What one VM or operator does too much of is refused to it, with a status that says so, and to nobody else. */
+import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import { Metadata } from '@grpc/grpc-js';
@@ -238,7 +239,10 @@ describe('a peer without a credential', () => {
     const session = http2.connect(`http://127.0.0.1:${test.controller.grpcPort}`);
     session.on('error', () => undefined);
     const codes: unknown[] = [];
-    for (let count = 0; count < 20; count += 1) {
+    // It has come through the door.
+    await once(session, 'remoteSettings');
+    await until('one of its calls is refused', () => {
+      if (session.destroyed) return true;
       const stream = session.request({
         ':method': 'POST',
         ':path': commandServiceDefinition.streamCommands.path,
@@ -246,9 +250,10 @@ describe('a peer without a credential', () => {
       });
       stream.on('error', () => undefined);
       stream.on('response', (headers) => codes.push(headers['grpc-status']));
-    }
-    await until('its connection is closed', () => session.closed);
+      return codes.includes(String(RESOURCE_EXHAUSTED));
+    });
     expect(codes).toContain(String(RESOURCE_EXHAUSTED));
+    await until('its connection is closed', () => session.closed);
     const miglet = await connect('vm-1', token);
     await miglet.next('connectAck');
     miglet.close();
