@@ -35,7 +35,9 @@ const figures = (pattern: RegExp): Record<string, number> =>
 
 describe('a VM that does everything that it should not', () => {
   test('keeps no command from any other VM, cuts none of their streams, and brings the controller neither down nor to 5xx, nor up in memory', () => {
-    const verdicts = report.parts.flatMap((part) => part.verdicts).filter(({ promise }) => !IS_TIMED.test(promise));
+    const verdicts = report.parts
+      .flatMap((part) => part.verdicts)
+      .filter(({ promise }) => !IS_TIMED.test(promise));
     expect({ stderr: finished.stderr, count: verdicts.length }).toEqual({ stderr: '', count: 4 });
     expect(verdicts.filter(({ held }) => !held)).toEqual([]);
   });
@@ -49,7 +51,10 @@ describe('a VM that does everything that it should not', () => {
   test('is refused before anything of it is read from then on; strangers wait at the door; all of it is counted', () => {
     const reached = figures(/^limit reached: /);
     for (const limit of ['penalties', 'connections_delayed', 'cut'])
-      expect({ limit, count: reached[`limit reached: ${limit}`] ?? 0 }).toEqual({ limit, count: expect.any(Number) });
+      expect({ limit, count: reached[`limit reached: ${limit}`] ?? 0 }).toEqual({
+        limit,
+        count: expect.any(Number),
+      });
     expect(reached['limit reached: penalties']).toBeGreaterThan(0);
     expect(reached['limit reached: connections_delayed']).toBeGreaterThan(0);
   });
