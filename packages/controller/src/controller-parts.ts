@@ -194,7 +194,7 @@ export function createControllerParts(deps: ControllerPartsDeps) {
     fleet,
     queue,
     registrar: fence,
-    isRunnerOf: (vm, name) => ownership.isOf(vm, name),
+    isRunnerOf: github.isRunnerOf,
   });
   return {
     fleet,

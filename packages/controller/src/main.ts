@@ -80,16 +80,11 @@ async function main(): Promise<number> {
 }
 
 /** One line that names what is in the way and what to do. */
-function startFailure(
-  error: unknown,
-  config: { http: { port: number }; grpc: { port: number }; data_dir: string },
-): string {
+function startFailure(error: unknown, config: { http: { port: number }; data_dir: string }): string {
   if (error instanceof MigError) return error.message;
   const message = errorMessage(error);
-  const code = (error as NodeJS.ErrnoException).code;
-  const port =
-    code === 'EADDRINUSE' ? config.http.port : /EADDRINUSE/.test(message) ? config.grpc.port : undefined;
-  if (port !== undefined) {
+  const { code, port } = error as NodeJS.ErrnoException & { readonly port?: number };
+  if (code === 'EADDRINUSE' && port !== undefined) {
     const which = port === config.http.port ? '--http-port' : '--grpc-port';
     return `port ${port} is taken by another program: stop that one, or choose another with ${which}`;
   }

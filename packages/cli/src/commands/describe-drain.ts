@@ -1,20 +1,27 @@
-/** `describe drain ID...`: everything about a drain, for a person. */
+/** `describe drain ID...`: everything about a drain. */
 import type { DrainResource } from '@mig/common/api/drain-resource';
 import { DRAIN_VM_STATES } from '@mig/common/domain/drain';
 import { drainVmColumns, tookText } from '../drains/drain-columns.js';
 import { assertDrainIds, deadlineText, targetText } from '../drains/drain-text.js';
 import { EXIT, type ExitCode } from '../errors.js';
+import { printPages, type Page, type PageFormat } from '../output/format.js';
 import { renderTable } from '../output/table.js';
 import { count, safe } from '../output/text.js';
 import { timeAndAge } from '../output/time.js';
 import type { Session } from '../session.js';
 
-export async function describeDrains(session: Session, ids: readonly string[]): Promise<ExitCode> {
+export async function describeDrains(
+  session: Session,
+  ids: readonly string[],
+  output: PageFormat,
+): Promise<ExitCode> {
   assertDrainIds(ids);
-  for (const [index, id] of ids.entries()) {
+  const pages: Page[] = [];
+  for (const id of ids) {
     const drain = await session.client.getDrain(id);
-    session.io.stdout.write(`${index === 0 ? '' : '\n'}${page(session, drain)}`);
+    pages.push({ text: page(session, drain), value: drain });
   }
+  await printPages(session.io.stdout, pages, { output, listName: 'drains' });
   return EXIT.done;
 }
 

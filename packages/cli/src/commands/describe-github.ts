@@ -3,6 +3,7 @@ import type { DeedResource, FindingResource, GitHubResource } from '@mig/common/
 import { formatDuration } from '@mig/common/config/duration';
 import { EXIT, type ExitCode } from '../errors.js';
 import { authText, callsText, findingText, limitText, waitingText } from '../github/github-text.js';
+import { printPages, type PageFormat } from '../output/format.js';
 import { renderTable, type Column } from '../output/table.js';
 import { count, safe } from '../output/text.js';
 import { ageOf, timeAndAge } from '../output/time.js';
@@ -14,9 +15,10 @@ const RECENT = 20;
 type Lines = readonly (readonly [string, string])[];
 type Reconciliation = NonNullable<GitHubResource['reconciliation']>;
 
-export async function describeGitHub(session: Session): Promise<ExitCode> {
+export async function describeGitHub(session: Session, output: PageFormat): Promise<ExitCode> {
   const github = await session.client.getGitHub();
-  session.io.stdout.write(page(session, github));
+  const pages = [{ text: page(session, github), value: github }];
+  await printPages(session.io.stdout, pages, { output, listName: 'github' });
   return EXIT.done;
 }
 

@@ -1,10 +1,11 @@
-/** `describe vm NAME...`: everything about a VM, for a person. */
+/** `describe vm NAME...`: everything about a VM. As data it has `open_commands` and `recent_events` beside what `get vm` has. */
 import type { CommandResource } from '@mig/common/api/command-resource';
 import type { EventResource } from '@mig/common/api/history-resource';
 import type { HealthResource, JobResource, RunnerResource, VmResource } from '@mig/common/api/vm-resource';
 import { isFinal } from '@mig/common/domain/command-state';
 import { EXIT, type ExitCode } from '../errors.js';
 import { assertVmNames } from '../operate/targets.js';
+import { printPages, type Page, type PageFormat } from '../output/format.js';
 import { renderTable } from '../output/table.js';
 import { safe } from '../output/text.js';
 import { ageOf, timeAndAge } from '../output/time.js';
@@ -15,10 +16,15 @@ import { eventColumns } from './get-events.js';
 
 const RECENT_EVENTS = 10;
 
-export async function describeVms(session: Session, names: readonly string[]): Promise<ExitCode> {
+export async function describeVms(
+  session: Session,
+  names: readonly string[],
+  output: PageFormat,
+): Promise<ExitCode> {
   assertVmNames(names);
   const { client, io } = session;
-  for (const [index, name] of names.entries()) {
+  const pages: Page[] = [];
+  for (const name of names) {
     // The VM first: its 404 says more than those of its parts.
     const vm = await client.getVm(name);
     const [events, commands] = await Promise.all([
@@ -26,8 +32,12 @@ export async function describeVms(session: Session, names: readonly string[]): P
       client.listCommands({ vmId: name }),
     ]);
     const open = commands.filter(({ state }) => !isFinal(state));
-    io.stdout.write(`${index === 0 ? '' : '\n'}${page(session, vm, events, open)}`);
+    pages.push({
+      text: page(session, vm, events, open),
+      value: { ...vm, open_commands: open, recent_events: events },
+    });
   }
+  await printPages(io.stdout, pages, { output, listName: 'vms' });
   return EXIT.done;
 }
 

@@ -122,6 +122,13 @@ describe('describe drain', () => {
     expect(stdout).toMatch(/^ {2}vm-1 +done +20m +drained\n\nDrain: +drain-2$/m);
   });
 
+  it('as data it is what the API says; several are a list', async () => {
+    const one = JSON.parse((await run('describe', 'drain', 'drain-1', '-o', 'json')).stdout) as object;
+    expect(one).toMatchObject({ id: 'drain-1' });
+    const two = (await run('describe', 'drain', 'drain-1', 'drain-2', '-o', 'json')).stdout;
+    expect(JSON.parse(two)).toMatchObject({ drains: [one, { id: 'drain-2' }] });
+  });
+
   it('when the drain is unknown, then it exits 1 with a hint', async () => {
     expect(await run('describe', 'drain', 'drain-9')).toMatchObject({
       code: 1,

@@ -317,6 +317,22 @@ describe('describe vm', () => {
     expect(stdout).toMatch(/^Open commands: none\nRecent events: none$/m);
   });
 
+  it('as data it is the VM with its open commands and recent events; several are a list', async () => {
+    controller.addVm('vm-1');
+    controller.addVm('vm-2');
+    controller.addCommand('cmd-1', 'vm-1', { state: 'received' });
+    controller.addCommand('cmd-0', 'vm-1', { state: 'completed' });
+    controller.addEvent('vm-1', 'e1', 'draining', { reason: 'new image' });
+    expect(JSON.parse((await run('describe', 'vm', 'vm-1', '-o', 'json')).stdout)).toMatchObject({
+      vm_id: 'vm-1',
+      open_commands: [{ id: 'cmd-1' }],
+      recent_events: [{ type: 'draining' }],
+    });
+    expect(parse((await run('describe', 'vm', 'vm-1', 'vm-2', '-o', 'yaml')).stdout)).toMatchObject({
+      vms: [{ vm_id: 'vm-1' }, { vm_id: 'vm-2', open_commands: [], recent_events: [] }],
+    });
+  });
+
   it('when the VM is unknown, then it exits 1', async () => {
     expect(await run('describe', 'vm', 'ghost')).toMatchObject({
       code: 1,

@@ -251,6 +251,12 @@ describe('describe github', () => {
     );
   });
 
+  it('as data it is what the API says', async () => {
+    controller.github = connected();
+    const { stdout } = await run('describe', 'github', '-o', 'json');
+    expect(JSON.parse(stdout)).toMatchObject({ webhooks: { taken: 120, jobs: { open: 4 } } });
+  });
+
   it('when the controller does not sign in, then it says so', async () => {
     const { stdout } = await run('describe', 'github');
     expect(stdout).toMatch(

@@ -47,6 +47,30 @@ export async function printListing<Row>(
   }
 }
 
+export const PAGE_FORMATS = ['text', 'json', 'yaml'] as const;
+export type PageFormat = (typeof PAGE_FORMATS)[number];
+
+/** Everything about one thing: for a person, and as data in the shape of the API. */
+export interface Page {
+  readonly text: string;
+  readonly value: object;
+}
+
+/** `-o text|json|yaml`. As data one page is an object; several are a list with the name `listName`. */
+export async function printPages(
+  stdout: Output,
+  pages: readonly Page[],
+  { output, listName }: { readonly output: PageFormat; readonly listName: string },
+): Promise<void> {
+  if (output === 'text') {
+    stdout.write(pages.map(({ text }) => text).join('\n'));
+    return;
+  }
+  const values = pages.map(({ value }) => value);
+  const value = values.length === 1 ? values[0] : { [listName]: values };
+  stdout.write(output === 'json' ? `${toJson(value, 2)}\n` : await toYaml(value));
+}
+
 /** Above it, a summary stands for the lines of what went well. */
 const MAX_LINES = 20;
 

@@ -1,6 +1,14 @@
 /** Commands that only look at GitHub: get runners, describe github. */
 import { Option, type Command } from 'commander';
-import { formatOption, noHeadersOption, withExamples, type Act, type ListOptions } from './options.js';
+import {
+  formatOption,
+  noHeadersOption,
+  pageFormatOption,
+  withExamples,
+  type Act,
+  type ListOptions,
+  type PageOptions,
+} from './options.js';
 
 export function addGetRunners(get: Command, act: Act): void {
   const runners = get
@@ -28,10 +36,11 @@ export function addDescribeGitHub(describe: Command, act: Act): void {
   const github = describe
     .command('github')
     .description('does it work with GitHub: sign-in, limits, webhooks, and what reconciliation found and did')
-    .action((_options: unknown, command: Command) =>
+    .addOption(pageFormatOption())
+    .action(({ output }: PageOptions, command: Command) =>
       act(command, async (session) =>
-        (await import('../commands/describe-github.js')).describeGitHub(session),
+        (await import('../commands/describe-github.js')).describeGitHub(session, output),
       ),
     );
-  withExamples(github, ['migctl describe github']);
+  withExamples(github, ['migctl describe github', 'migctl describe github -o json']);
 }

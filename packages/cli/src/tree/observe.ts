@@ -11,10 +11,12 @@ import {
   countArgument,
   formatOption,
   noHeadersOption,
+  pageFormatOption,
   poolOption,
   withExamples,
   type Act,
   type ListOptions,
+  type PageOptions,
 } from './options.js';
 
 const tailOption = (initial: number, min: number, help: string): Option =>
@@ -180,7 +182,7 @@ export function addGet(program: Command, act: Act): void {
 export function addDescribe(program: Command, act: Act): void {
   const describe = program
     .command('describe')
-    .description('show everything about a VM, a drain, or how it works with GitHub, for a person')
+    .description('show everything about a VM, a drain, or how it works with GitHub')
     .helpCommand(false)
     .commandsGroup('Resources:');
   refuseUnknownResource(describe);
@@ -192,21 +194,23 @@ export function addDescribe(program: Command, act: Act): void {
       'identity, state, may it take jobs, link, liveness, health, runner, job, open commands and recent events',
     )
     .argument('<vm...>', 'names of VMs')
-    .action((names: string[], _options: unknown, command: Command) =>
+    .addOption(pageFormatOption())
+    .action((names: string[], { output }: PageOptions, command: Command) =>
       act(command, async (session) =>
-        (await import('../commands/describe-vm.js')).describeVms(session, names),
+        (await import('../commands/describe-vm.js')).describeVms(session, names, output),
       ),
     );
-  withExamples(vm, ['migctl describe vm demo-vm-1']);
+  withExamples(vm, ['migctl describe vm demo-vm-1', 'migctl describe vm demo-vm-1 -o json']);
 
   const drain = describe
     .command('drain')
     .alias('drains')
     .description('what a drain is to do, and each of its VMs: state, since when, and why it is not done')
     .argument('<drain-id...>', 'ids of drains; see `migctl get drains`')
-    .action((ids: string[], _options: unknown, command: Command) =>
+    .addOption(pageFormatOption())
+    .action((ids: string[], { output }: PageOptions, command: Command) =>
       act(command, async (session) =>
-        (await import('../commands/describe-drain.js')).describeDrains(session, ids),
+        (await import('../commands/describe-drain.js')).describeDrains(session, ids, output),
       ),
     );
   withExamples(drain, ['migctl describe drain drain-01h2x3']);

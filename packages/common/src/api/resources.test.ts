@@ -68,6 +68,7 @@ const vm: fc.Arbitrary<VmRecord> = fc.record({
   cordon: maybe(fc.record({ reason: text, by: text, at: instant })),
   loss: maybe(fc.record({ at: instant, reported: fc.boolean() })),
   fencedRunner: maybe(text),
+  runnerNames: texts,
 });
 
 const command: fc.Arbitrary<CommandRecord> = fc.record({

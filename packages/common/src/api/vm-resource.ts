@@ -76,6 +76,7 @@ export const vmRecordSchema = z.object({
   lost_at: timeSchema.optional().describe('since when the VM is lost; there until it is heard again'),
   loss_reported: z.boolean().optional().describe('vm_lost is in its history'),
   fenced_runner: z.string().optional().describe('the runner whose labels were taken at GitHub'),
+  runner_names: z.array(z.string()).optional().describe('names that register_runner gave to its runners'),
   platform: z
     .object({ os: z.enum(PLATFORM_SYSTEMS), architecture: z.enum(PLATFORM_ARCHITECTURES) })
     .optional()
@@ -130,6 +131,7 @@ function toShownRecord(vm: VmRecord): Omit<VmRecordResource, 'loss_reported'> {
       : { cordon: { reason: vm.cordon.reason, by: vm.cordon.by, at: toTime(vm.cordon.at) } }),
     ...(vm.loss === undefined ? {} : { lost_at: toTime(vm.loss.at) }),
     ...(vm.fencedRunner === undefined ? {} : { fenced_runner: vm.fencedRunner }),
+    ...(vm.runnerNames.length === 0 ? {} : { runner_names: [...vm.runnerNames] }),
     ...(vm.platform === undefined ? {} : { platform: vm.platform }),
   };
 }
@@ -179,6 +181,7 @@ export function fromVmRecordResource(resource: VmRecordResource): VmRecord {
         ? undefined
         : { at: fromTime(resource.lost_at), reported: resource.loss_reported ?? false },
     fencedRunner: resource.fenced_runner,
+    runnerNames: resource.runner_names ?? [],
     platform: resource.platform,
   };
 }

@@ -115,6 +115,8 @@ export interface VmRecord extends VmIdentity {
   readonly loss: Loss | undefined;
   /** The runner of this boot whose labels were taken at GitHub, or may have been: they are given back when it may have jobs. */
   readonly fencedRunner: string | undefined;
+  /** Names, other than by the rule for names, under which runners were to be registered for the VM: the last ten. Belongs to its name. */
+  readonly runnerNames: readonly string[];
   /** By the VM's own word when it started; undefined = it has not said. */
   readonly platform: VmPlatform | undefined;
 }

@@ -1,7 +1,12 @@
 /** Every message of the domain, as fast-check makes it, in the form that survives the wire. */
 import fc from 'fast-check';
 import type { Parameters } from '../domain/command.js';
-import { DEREGISTER_OUTCOMES, type ControllerMessage, type MigletMessage } from '../domain/messages.js';
+import {
+  DEREGISTER_OUTCOMES,
+  type ControllerMessage,
+  type HeartbeatMessage,
+  type MigletMessage,
+} from '../domain/messages.js';
 import type { JobStatus, RunnerStatus, VmHealth } from '../domain/vm.js';
 
 export const text = fc.string({ maxLength: 20 });
@@ -58,6 +63,20 @@ export const job: fc.Arbitrary<JobStatus> = fc.record({
 
 const error = fc.record({ code: text, message: text, details: dictionary });
 
+export const heartbeatMessage: fc.Arbitrary<HeartbeatMessage> = fc.record({
+  ...identity,
+  bootId: text,
+  at: second,
+  intervalMs: count,
+  report: fc.record({
+    state: text,
+    stateReason: text,
+    health: fc.option(health, { nil: undefined }),
+    runner: fc.option(runner, { nil: undefined }),
+    currentJob: fc.option(job, { nil: undefined }),
+  }),
+});
+
 export const migletMessage: fc.Arbitrary<MigletMessage> = fc.oneof(
   fc.record({
     kind: fc.constant('connect' as const),
@@ -85,22 +104,7 @@ export const migletMessage: fc.Arbitrary<MigletMessage> = fc.oneof(
       previousSequence: count,
     }),
   }),
-  fc.record({
-    kind: fc.constant('heartbeat' as const),
-    heartbeat: fc.record({
-      ...identity,
-      bootId: text,
-      at: second,
-      intervalMs: count,
-      report: fc.record({
-        state: text,
-        stateReason: text,
-        health: fc.option(health, { nil: undefined }),
-        runner: fc.option(runner, { nil: undefined }),
-        currentJob: fc.option(job, { nil: undefined }),
-      }),
-    }),
-  }),
+  fc.record({ kind: fc.constant('heartbeat' as const), heartbeat: heartbeatMessage }),
   fc.record({ kind: fc.constant('error' as const), error }),
   fc.record({ kind: fc.constant('deregister' as const), requestId: text, runnerName: text }),
 );

@@ -42,7 +42,7 @@ export function fromWireHeartbeat(wire: Heartbeat): HeartbeatMessage {
 }
 
 /** A number that is none (NaN, infinity) becomes 0: it must not reach JSON, which has no word for it. */
-const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
+export const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
 
 const fromWireHealth = (wire: VMHealth): VmHealth => ({
   cpuUsagePercent: finite(wire.cpuUsagePercent),
@@ -61,14 +61,22 @@ const toWireRunner = (runner: RunnerStatus): RunnerState => ({
   labels: [...runner.labels],
 });
 
+/** A word that is none of ours: the runner is not there. */
+export const runnerStateOf = (word: string): RunnerStatus['state'] =>
+  word === 'idle' || word === 'running' ? word : 'offline';
+
 const fromWireRunner = (wire: RunnerState): RunnerStatus => ({
-  state: wire.state === 'idle' || wire.state === 'running' ? wire.state : 'offline',
+  state: runnerStateOf(wire.state),
   configured: wire.configured,
   name: wire.runnerName,
   labels: wire.labels,
 });
 
 const toWireJob = (job: JobStatus): JobInfo => ({ ...job, startedAt: toSeconds(job.startedAt) });
+
+/** A word that is none of ours: it runs. */
+export const jobStatusOf = (word: string): JobStatus['status'] =>
+  word === 'completed' || word === 'failed' ? word : 'running';
 
 const fromWireJob = (wire: JobInfo): JobStatus => ({
   jobId: wire.jobId,
@@ -77,6 +85,6 @@ const fromWireJob = (wire: JobInfo): JobStatus => ({
   repository: wire.repository,
   branch: wire.branch,
   commit: wire.commit,
-  status: wire.status === 'completed' || wire.status === 'failed' ? wire.status : 'running',
+  status: jobStatusOf(wire.status),
   startedAt: fromSeconds(wire.startedAt),
 });

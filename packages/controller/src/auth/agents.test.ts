@@ -35,10 +35,18 @@ beforeAll(async () => {
     clock,
     logger: silentLogger,
     vm: (vmId) => known.get(vmId),
-    reach: { command: () => undefined, drain: () => undefined },
+    reach: {
+      command: () => undefined,
+      drain: () => undefined,
+      task: () => undefined,
+      job: () => undefined,
+      agent: () => undefined,
+    },
     absent: () => new Error('absent'),
     onClaimRefused: () => undefined,
     cut: () => undefined,
+    certificateOf: () => undefined,
+    loginFlags: '',
   });
 });
 afterAll(async () => {

@@ -1,4 +1,5 @@
 /** The part of the controller's configuration that says who gets in. */
+import { isIP } from 'node:net';
 import * as z from 'zod';
 import { ROLES } from '@mig/common/domain/roles';
 import { duration, integer } from '@mig/common/config/fields';
@@ -76,7 +77,7 @@ export const authSection = section({
   }),
   lockout: section({
     failures_per_minute: integer(30, 1, 100_000).describe(
-      'failed joins from one address after which it is refused for lockout.time',
+      'failed joins from one address after which further ones get 429 for lockout.time; a good one is taken',
     ),
     time: duration('1m', 1_000, 86_400_000).describe('how long'),
   }),
@@ -109,7 +110,7 @@ export const requiresAuth = (config: { readonly insecure: boolean; readonly auth
   config.auth.required === 'auto' ? !config.insecure : config.auth.required;
 
 export const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || host.startsWith('127.');
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 
 const paths = (what: string) => z.string().default('').describe(what);
 

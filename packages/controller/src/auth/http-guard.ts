@@ -10,15 +10,16 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MigError, printable } from '@mig/common/errors';
-import { EVERY_POOL, highestRole, isAtLeast, roleIn, type Role } from '@mig/common/domain/roles';
-import type { Audit } from './audit-log.js';
-import { ForbiddenError, UnauthenticatedError, needsRole } from './errors.js';
+import type { AuditFact } from '@mig/common/domain/audit';
+import { EVERY_POOL, highestRole, isAtLeast, poolsWith, roleIn, type Role } from '@mig/common/domain/roles';
+import type { DurableAudit } from './audit-log.js';
+import { ForbiddenError, UnauthenticatedError, isAudited, needsRole } from './errors.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
 import { actorOf, type OperatorPrincipal, type Principal, type VmPrincipal } from './principal.js';
-import { peerOf, type Door } from '../door/door.js';
+import type { Door } from '../door/door.js';
 import { TooMuchError, type Limits } from './limits/limits.js';
-import { certificateOf } from './peer-certificate.js';
-import { peerAddress } from './peer-address.js';
+import type { ClientTrust } from './tls/client-trust.js';
+import { peerAddress, peerOf } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
 import type { SessionVerdict } from './session-tokens.js';
 import { isJwt, type HttpCaller, type IssuedSession } from './vm-gate.js';
@@ -31,10 +32,16 @@ declare module 'fastify' {
     issuedSession: IssuedSession | undefined;
     /** The VM whose message this has been counted as, by its session; before its body was read. */
     countedFor: string | undefined;
-    /** Of the body, when it has been read. */
-    bodyBytes: number;
     /** Why it was refused, for the audit log alone. */
     refusal: string | undefined;
+    /** What came as its body, however it was announced. */
+    bodyBytes: number;
+    /** Who tried, where the credential is good and does not go so far. */
+    refusedActor: string | undefined;
+    /** It has its entry in the audit log. */
+    isTold: boolean;
+    /** What a call that was done is answered, for the audit log. */
+    answer: Readonly<Record<string, unknown>> | undefined;
   }
 }
 
@@ -43,11 +50,17 @@ export interface Reach {
   vm(vmId: string): string | undefined;
   command(commandId: string): readonly string[] | undefined;
   drain(drainId: string): readonly string[] | undefined;
+  task(taskId: string): readonly string[] | undefined;
+  job(jobId: string): readonly string[] | undefined;
+  /** Of a VM or an agent that tasks are for. */
+  agent(vmId: string): readonly string[] | undefined;
   token(tokenId: string): readonly string[] | undefined;
 }
 
 export interface HttpGuardDeps {
   readonly operators: OperatorAuth;
+  /** The client certificate of a connection, if it counts now. */
+  readonly certificateOf: ClientTrust['certificateOf'];
   readonly vms: {
     admitHttp(caller: HttpCaller): Promise<VmPrincipal & { readonly session?: IssuedSession }>;
   };
@@ -55,9 +68,11 @@ export interface HttpGuardDeps {
   readonly limits: Pick<Limits, 'request' | 'message' | 'bytes' | 'assertTaken'>;
   readonly sessions: { verify(token: string): Promise<SessionVerdict> };
   readonly door: Pick<Door, 'charge' | 'vouch' | 'refuse'>;
-  readonly audit: Audit;
+  readonly audit: DurableAudit;
   /** The error of a route that finds no such thing: what is out of reach is answered by the same. */
   readonly absent: (scope: Scope, id: string) => Error;
+  /** The error of a drain that names VMs which there are not. */
+  readonly unseen: (vmIds: readonly string[]) => Error;
 }
 
 /** A route was added and nobody said who may call it. */
@@ -90,8 +105,11 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
   app.decorateRequest('principal', undefined);
   app.decorateRequest('issuedSession', undefined);
   app.decorateRequest('countedFor', undefined);
-  app.decorateRequest('bodyBytes', 0);
   app.decorateRequest('refusal', undefined);
+  app.decorateRequest('bodyBytes', 0);
+  app.decorateRequest('refusedActor', undefined);
+  app.decorateRequest('isTold', false);
+  app.decorateRequest('answer', undefined);
 
   app.addHook('onRoute', ({ method, url }) => {
     for (const name of [method].flat()) rightOf(name, url);
@@ -104,7 +122,7 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
     if (right?.who !== 'operator') return;
     const verdict = await deps.operators.identify({
       bearer: bearerOf(request.headers.authorization),
-      certificate: certificateOf(request.raw.socket),
+      certificate: deps.certificateOf(request.raw.socket),
     });
     if (verdict.kind === 'unknown') {
       chargeStranger(request);
@@ -112,8 +130,15 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
     }
     deps.door.vouch(peerOf(request.raw.socket));
     request.principal = verdict.principal;
-    deps.limits.request(verdict.principal.name);
-    if (!isAtLeast(highestRole(verdict.principal.grants), right.role)) throw needsRole(right.role);
+    deps.limits.request(verdict.principal.id);
+  });
+
+  // When the body is there: a refusal is entered with what was wanted.
+  app.addHook('preValidation', async (request) => {
+    const right = rightOfRequest(request);
+    const { principal } = request;
+    if (right?.who !== 'operator' || principal?.kind !== 'operator') return;
+    if (!isAtLeast(highestRole(principal.grants), right.role)) throw needsRole(right.role);
   });
 
   app.addHook('preHandler', async (request, reply) => {
@@ -124,6 +149,17 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
       assertReach(deps, request, principal, right);
   });
 
+  app.addHook('preSerialization', (request, reply, payload, done) => {
+    if (reply.statusCode < 400) request.answer = payload as Readonly<Record<string, unknown>>;
+    done(null, payload);
+  });
+
+  // Before the answer: what an operator has changed is in the audit log on the disk when they are told so.
+  app.addHook('onSend', async (request, reply, payload) => {
+    await tell(request, reply);
+    return payload;
+  });
+
   app.addHook('onError', (request, _, error, done) => {
     if (error instanceof TooMuchError && request.principal?.kind !== 'operator')
       deps.door.refuse(peerOf(request.raw.socket));
@@ -131,7 +167,6 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
   });
 
   app.addHook('onResponse', (request, reply, done) => {
-    tell(request, reply);
     // Whoever sent it could sign it.
     if (isWebhook(request) && reply.statusCode < 300) deps.door.vouch(peerOf(request.raw.socket));
     done();
@@ -173,9 +208,8 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
         body: bodyOf(request),
         bearer: bearerOf(request.headers.authorization),
         address: request.ip,
-        socket: request.raw.socket,
-        // These alone may be the first that a VM says.
-        mayJoin: /\/(join|events)$/.test(request.routeOptions.url ?? ''),
+        certificate: deps.certificateOf(request.raw.socket),
+        mayJoin: isBeginning(request),
       });
       request.principal = admitted;
       request.issuedSession = admitted.session;
@@ -188,34 +222,42 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
       if (request.countedFor === undefined || request.headers['content-length'] === undefined)
         deps.limits.bytes(admitted.vmId, request.bodyBytes);
     } catch (error) {
+      request.isTold = isAudited(error);
       if (error instanceof UnauthenticatedError)
         throw unauthenticated(request, reply, error.reason ?? 'no credential');
+      if (error instanceof ForbiddenError) request.refusedActor = error.actor;
       if (error instanceof MigError) request.refusal = error.message;
       throw error;
     }
   }
 
-  function tell(request: FastifyRequest, reply: FastifyReply): void {
+  async function tell(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const right = rightOfRequest(request);
     const action = right?.who === 'operator' ? right.action : undefined;
     const { statusCode } = reply;
     const denied = statusCode === 401 || statusCode === 403 || statusCode === 429;
-    if (right === undefined || (action === undefined && !denied)) return;
+    if (right === undefined || request.isTold || (action === undefined && !denied)) return;
+    request.isTold = true;
     const params = (request.params ?? {}) as Readonly<Record<string, string>>;
     const body = bodyOf(request);
-    deps.audit.record({
-      actor: actorOf(request.principal),
+    const isDone = statusCode < 400;
+    const answer = (isDone ? request.answer : undefined) ?? {};
+    const fact: AuditFact = {
+      actor: request.refusedActor ?? actorOf(request.principal),
       action: action?.name ?? 'access',
-      target: params['id'] ?? params['vm_id'] ?? '',
+      target: action?.target?.(body, answer) ?? params['id'] ?? params['vm_id'] ?? '',
       from: peerAddress(request.ip),
-      outcome: statusCode < 400 ? 'done' : statusCode < 500 ? 'refused' : 'failed',
+      outcome: isDone ? 'done' : statusCode < 500 ? 'refused' : 'failed',
       detail: {
-        ...(statusCode < 400 || !denied ? (action?.detail?.(body) ?? {}) : {}),
+        ...action?.detail?.(body),
+        ...(isDone ? action?.result?.(answer) : undefined),
         ...(action === undefined ? { route: `${request.method} ${request.routeOptions.url ?? ''}` } : {}),
-        ...(statusCode < 400 ? {} : { status: String(statusCode) }),
+        ...(isDone ? {} : { status: String(statusCode) }),
         ...(request.refusal === undefined ? {} : { reason: request.refusal }),
       },
-    });
+    };
+    if (isDone) await deps.audit.commit(fact);
+    else deps.audit.record(fact);
   }
 }
 
@@ -223,6 +265,12 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
 export function maySee(request: FastifyRequest, poolId: string, role: Role = 'viewer'): boolean {
   const { principal } = request;
   return principal?.kind === 'operator' && isAtLeast(roleIn(principal.grants, poolId), role);
+}
+
+/** In which pools whoever calls has this role; undefined = in every one. */
+export function poolsOf(request: FastifyRequest, role: Role): readonly string[] | undefined {
+  const { principal } = request;
+  return principal?.kind === 'operator' ? poolsWith(principal.grants, role) : [];
 }
 
 /** Who it was, for records: `created_by`. */
@@ -235,25 +283,41 @@ function assertReach(
   principal: OperatorPrincipal,
   right: Extract<Right, { who: 'operator' }>,
 ): void {
-  const found = poolsOf(deps.reach, right.over, request);
+  const found = poolsOfCall(deps.reach, right.over, request);
   if (found === undefined) return;
   for (const poolId of found.poolIds) {
     const has = roleIn(principal.grants, poolId);
     if (isAtLeast(has, right.role)) continue;
+    // A VM that is named, and hidden, is looked at below.
+    if (has === undefined && found.vmIds !== undefined) continue;
     request.refusal = `no role ${right.role} in pool ${poolId}`;
     if (has === undefined && found.id !== undefined) throw deps.absent(right.over, found.id);
     throw found.id === undefined && poolId !== EVERY_POOL
       ? new ForbiddenError(`this needs the role ${right.role} in pool ${printable(poolId)}`)
       : needsRole(right.role);
   }
+  const isSeen = (vmId: string): boolean =>
+    roleIn(principal.grants, deps.reach.vm(vmId) ?? '') !== undefined && deps.reach.vm(vmId) !== undefined;
+  const unseen = (found.vmIds ?? []).filter((vmId) => !isSeen(vmId));
+  const hidden = unseen.filter((vmId) => deps.reach.vm(vmId) !== undefined);
+  if (hidden.length === 0) return;
+  request.refusal = `no role in the pools of ${hidden.join(', ')}`;
+  throw deps.unseen(unseen);
 }
 
 /** Undefined = there is nothing to check, or no such thing, which the route will say. */
-function poolsOf(
+function poolsOfCall(
   reach: Reach,
   over: Scope,
   request: FastifyRequest,
-): { readonly poolIds: readonly string[]; readonly id?: string } | undefined {
+):
+  | {
+      readonly poolIds: readonly string[];
+      readonly id?: string;
+      /** Named by a drain: those that are hidden are as if they were not there. */
+      readonly vmIds?: readonly string[];
+    }
+  | undefined {
   const params = (request.params ?? {}) as Readonly<Record<string, string>>;
   const of = (id: string, poolIds: readonly string[] | undefined) =>
     poolIds === undefined ? undefined : { poolIds, id };
@@ -270,12 +334,18 @@ function poolsOf(
     }
     case 'command':
     case 'drain':
+    case 'task':
+    case 'job':
     case 'token': {
       const id = params['id'] ?? '';
       return of(id, reach[over](id));
     }
+    case 'agent': {
+      const id = String(bodyOf(request)['vm_id']);
+      return of(id, reach.agent(id));
+    }
     case 'selector':
-      return { poolIds: poolsOfSelector(reach, bodyOf(request)['selector']) };
+      return poolsOfSelector(reach, bodyOf(request)['selector']);
     case 'given': {
       const { roles, pool_id: poolId } = bodyOf(request);
       return { poolIds: typeof poolId === 'string' ? [poolId] : Object.keys(roles ?? {}) };
@@ -284,14 +354,17 @@ function poolsOf(
 }
 
 /** Labels may choose VMs of any pool, also of those that are yet to come. */
-function poolsOfSelector(reach: Reach, selector: unknown): readonly string[] {
+function poolsOfSelector(
+  reach: Reach,
+  selector: unknown,
+): { readonly poolIds: readonly string[]; readonly vmIds?: readonly string[] } {
   const { vm_ids: vmIds, pool_id: poolId } = (selector ?? {}) as {
     vm_ids?: readonly string[];
     pool_id?: string;
   };
-  if (poolId !== undefined) return [poolId];
-  if (vmIds === undefined) return [EVERY_POOL];
-  return [...new Set(vmIds.flatMap((vmId) => reach.vm(vmId) ?? []))];
+  if (poolId !== undefined) return { poolIds: [poolId] };
+  if (vmIds === undefined) return { poolIds: [EVERY_POOL] };
+  return { poolIds: [...new Set(vmIds.flatMap((vmId) => reach.vm(vmId) ?? []))], vmIds };
 }
 
 function rightOf(method: string, url: string): Right {
@@ -304,6 +377,11 @@ function rightOf(method: string, url: string): Right {
 /** Undefined for a path that no route has: it is answered with 404, to anybody. */
 const rightOfRequest = (request: FastifyRequest): Right | undefined =>
   request.routeOptions.url === undefined ? undefined : rightOf(request.method, request.routeOptions.url);
+
+/** These alone may be the first that a VM says. */
+const isBeginning = (request: FastifyRequest): boolean =>
+  request.routeOptions.url?.endsWith('/join') === true ||
+  (request.routeOptions.url?.endsWith('/events') === true && bodyOf(request)['type'] === 'vm_started');
 
 const isWebhook = ({ routeOptions: { url } }: FastifyRequest): boolean => url === '/webhooks/github';
 

@@ -1,8 +1,9 @@
 /**
- * Session tokens of VMs: JWT signed with Ed25519, short-lived, bound to the VM, its boot, its pool, the session and the
- * address that it joined from. The key is made at the first start and never leaves its file.
+ * Session tokens of VMs: JWT signed with Ed25519, short-lived, bound to the VM, its boot, its pool, the session, the
+ * address that it joined from and the join token that it joined by. The key is made at the first start and never leaves its file.
  *
  * A signature that was made here, or found good, is not looked at again: a token is known by all of its characters until it ends.
+ * Whether the session counts still (its epoch, its join token) is looked at each time, by whoever asks.
  */
 import { randomUUID } from 'node:crypto';
 import {
@@ -26,6 +27,10 @@ export interface SessionClaims {
   readonly sessionId: string;
   /** As `peerAddress` writes it; empty = not bound to one. */
   readonly address: string;
+  /** Of the VM's name, when the session was issued: a release begins another. */
+  readonly epoch: string;
+  /** The join token that it began with; empty = it began with none that can be revoked. */
+  readonly joinTokenId: string;
 }
 
 /** The reason is for the audit log alone. */
@@ -37,6 +42,8 @@ export interface SessionTokens {
   /** @param sessionId the session goes on; default: a new one begins */
   issue(claims: Omit<SessionClaims, 'sessionId'>, sessionId?: string): Promise<IssuedToken>;
   verify(token: string): Promise<SessionVerdict>;
+  /** Of a token that was made or verified here lately, at once; undefined = it takes `verify`. */
+  recall(token: string): SessionClaims | undefined;
 }
 
 export interface IssuedToken {
@@ -80,6 +87,9 @@ const payloadSchema = z.object({
   boot: z.string(),
   sid: z.string(),
   addr: z.string(),
+  // Sessions of an older controller say nothing of these.
+  epoch: z.string().default(''),
+  by: z.string().default(''),
   exp: z.number(),
 });
 
@@ -111,6 +121,7 @@ export async function openSessionTokens(
 
   const verifyKey = await importJWK({ kty: jwk.kty, crv: jwk.crv, x: jwk.x }, 'EdDSA');
   return {
+    recall,
     async issue(claims, sessionId = randomUUID()) {
       const nowS = Math.floor(clock.now() / 1_000);
       const token = await new SignJWT({
@@ -118,6 +129,8 @@ export async function openSessionTokens(
         boot: claims.bootId,
         sid: sessionId,
         addr: claims.address,
+        epoch: claims.epoch,
+        by: claims.joinTokenId,
       })
         .setProtectedHeader({ alg: 'EdDSA', typ: TYPE, kid: jwk.kid })
         .setIssuer(ISSUER)
@@ -146,8 +159,16 @@ export async function openSessionTokens(
           clockTolerance: TOLERANCE_S,
           requiredClaims: ['exp', 'sub'],
         });
-        const { sub, pool, boot, sid, addr, exp } = payloadSchema.parse(payload);
-        const claims = { vmId: sub, poolId: pool, bootId: boot, sessionId: sid, address: addr };
+        const { sub, pool, boot, sid, addr, epoch, by, exp } = payloadSchema.parse(payload);
+        const claims = {
+          vmId: sub,
+          poolId: pool,
+          bootId: boot,
+          sessionId: sid,
+          address: addr,
+          epoch,
+          joinTokenId: by,
+        };
         remember(token, claims, exp);
         return { kind: 'ok', claims };
       } catch (error) {

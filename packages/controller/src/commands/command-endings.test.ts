@@ -68,6 +68,17 @@ describe("the VM's word", () => {
     expect(get()).toMatchObject({ state: 'failed', message: 'parameter level: ...' });
   });
 
+  it('is taken all the same when the stream ends while it is written down', async () => {
+    const { queue, store, id, get } = await sentCommand();
+    queue.requeueSent('vm-1');
+    const release = store.hold();
+    const told = queue.acknowledge('vm-1', ack(id));
+    queue.requeueSent('vm-1');
+    release();
+    expect(await told).toEqual({ resultStored: true });
+    expect(get().state).toBe('completed');
+  });
+
   it('on a command that the stream gave back to the queue is taken all the same', async () => {
     for (const word of [received, ack]) {
       const { queue, id, get } = await sentCommand();

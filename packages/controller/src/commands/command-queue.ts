@@ -305,40 +305,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       change(record, { state, message, supersededBy, finishedAt: clock.now() }).catch(() => undefined);
     },
 
-    async acknowledge(vmId, ack) {
-      const record = book.get(ack.commandId);
-      if (record === undefined || record.vmId !== vmId) {
-        logger.warn(
-          { vmId, commandId: ack.commandId },
-          'an acknowledgement of a command that this VM does not have',
-        );
-        return { resultStored: true };
-      }
-      if (ack.phase === 'received') {
-        if (record.state === 'queued')
-          await change(record, { state: 'sent', sentAt: record.sentAt ?? clock.now() });
-        const now = required(record.id);
-        if (now.state === 'sent') await change(now, { state: 'received', receivedAt: clock.now() });
-        testPoint('commands.ackStored');
-        return { resultStored: false };
-      }
-      if (isFinal(record.state)) {
-        await noteLateResult(record, ack);
-        await book.ensureSaved(record.id); // I2: a result that could not be stored is not confirmed
-        return { resultStored: true };
-      }
-      if (record.state === 'queued')
-        await change(record, { state: 'sent', sentAt: record.sentAt ?? clock.now() });
-      await change(required(record.id), {
-        state: resultState(record, ack),
-        message: ack.message === '' ? undefined : ack.message,
-        result: ack.result,
-        receivedAt: record.receivedAt ?? clock.now(),
-        finishedAt: clock.now(),
-      });
-      testPoint('commands.ackStored');
-      return { resultStored: true };
-    },
+    acknowledge,
 
     sweep() {
       book.saveAgain();
@@ -346,6 +313,44 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       sweepFinished(clock.now());
     },
   };
+
+  async function acknowledge(vmId: string, ack: CommandAck): Promise<{ readonly resultStored: boolean }> {
+    const record = book.get(ack.commandId);
+    if (record === undefined || record.vmId !== vmId) {
+      logger.warn(
+        { vmId, commandId: ack.commandId },
+        'an acknowledgement of a command that this VM does not have',
+      );
+      return { resultStored: true };
+    }
+    if (ack.phase === 'received') {
+      if (record.state === 'queued')
+        await change(record, { state: 'sent', sentAt: record.sentAt ?? clock.now() });
+      const now = required(record.id);
+      if (now.state === 'sent') await change(now, { state: 'received', receivedAt: clock.now() });
+      testPoint('commands.ackStored');
+      return { resultStored: false };
+    }
+    if (isFinal(record.state)) {
+      await noteLateResult(record, ack);
+      await book.ensureSaved(record.id); // I2: a result that could not be stored is not confirmed
+      return { resultStored: true };
+    }
+    if (record.state === 'queued') {
+      await change(record, { state: 'sent', sentAt: record.sentAt ?? clock.now() });
+      // Its stream may have ended meanwhile, which put it back.
+      return acknowledge(vmId, ack);
+    }
+    await change(record, {
+      state: resultState(record, ack),
+      message: ack.message === '' ? undefined : ack.message,
+      result: ack.result,
+      receivedAt: record.receivedAt ?? clock.now(),
+      finishedAt: clock.now(),
+    });
+    testPoint('commands.ackStored');
+    return { resultStored: true };
+  }
 
   /** The VM answered after the record was closed: the first result stays, what came late is told beside it. */
   async function noteLateResult(record: CommandRecord, ack: CommandAck): Promise<void> {

@@ -1,196 +1,112 @@
-/** Who comes through the door of a server, and when. */
+/** Who comes in at once, who waits, and who is sent away. */
+import net, { type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
-import net, { type AddressInfo, type Server, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '@mig/common/clock';
 import { until } from '@mig/testkit/github/until';
-import { createManualClock } from '../../../common/src/manual-clock.contract.js';
-import { createCredit } from './credit.js';
-import { createDoor, peerOf, type Door, type DoorOptions } from './door.js';
-import { findServer } from './find-server.js';
+import { peerOf } from '../auth/peer-address.js';
+import { createDoor, type Door, type DoorOptions } from './door.js';
 
+const sockets: Socket[] = [];
 let server: Server;
 let door: Door;
-let inside: Socket[];
-let clients: Socket[];
+/** Those that have come in, in their order. */
+let inside: string[];
 
-async function open(options: Partial<DoorOptions> = {}): Promise<void> {
+async function open(options: Partial<DoorOptions>): Promise<void> {
+  inside = [];
   door = createDoor(
     { clock: systemClock, random: () => 0 },
-    { perSecond: 20, chargeCalls: true, maxStrangers: 100, maxWaiting: 100, ...options },
+    { perSecond: 1, chargeCalls: true, maxStrangers: 100, maxWaiting: 100, ...options },
   );
   server = net.createServer((socket) => {
-    inside.push(socket);
+    inside.push(peerOf(socket));
     socket.on('error', () => undefined);
     socket.resume();
   });
   door.guard(server);
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
+  await once(server.listen(0, '127.0.0.1'), 'listening');
 }
-const port = (): number => (server.address() as AddressInfo).port;
 
-function come(says = 'hello'): Socket {
-  const client = net.connect({ port: port(), host: '127.0.0.1' });
-  client.on('error', () => undefined);
-  clients.push(client);
-  if (says !== '') client.write(says);
-  return client;
+/** A connection that says something at once, as every client does. */
+async function come(): Promise<Socket> {
+  const socket = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1');
+  sockets.push(socket);
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  socket.write('hello');
+  return socket;
 }
-const comeAll = async (count: number, says?: string): Promise<void> => {
-  const all = Array.from({ length: count }, () => come(says));
-  await Promise.all(all.map((client) => once(client, 'connect')));
-};
-/** The server has taken note of all that came. */
-const settled = (count: number) =>
-  until('all that came are inside or wait', () => inside.length + door.counts().connections_delayed >= count);
 
-beforeEach(() => {
-  inside = [];
-  clients = [];
-});
+const peer = (socket: Socket): string => `127.0.0.1:${socket.localPort}`;
+
 afterEach(async () => {
-  for (const socket of [...clients, ...inside]) socket.destroy();
-  server.close();
-  await once(server, 'close');
+  door.close();
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await new Promise((resolve) => server.close(resolve));
 });
 
-describe('connections that nobody shows themselves on', () => {
-  it('are let in as long as there is credit; then they wait, and enter as it comes back', async () => {
-    await open();
-    await comeAll(30);
-    await settled(30);
-    expect(door.counts().connections_delayed).toBeGreaterThanOrEqual(20);
-    await until('all are inside', () => inside.length === 30);
+describe('an address', () => {
+  it('that opens connections without end waits for the next; where one shows who it is, another comes in', async () => {
+    await open({ perSecond: 2, maxStrangers: 1 });
+    const first = await come();
+    await until('the first is in', () => inside.length === 1);
+    const second = await come();
+    await until('the second waits', () => door.counts().connections_delayed === 1);
+    expect(inside).toEqual([peer(first)]);
+    door.vouch(peer(first), 'vm-1');
+    await until('the second is in', () => inside.includes(peer(second)));
   });
 
-  it('of which somebody is let in take nothing: any number of VMs may share an address', async () => {
-    await open({ perSecond: 2 });
-    for (let count = 1; count <= 40; count += 1) {
-      come();
-      const guest = await until('it is inside', () => inside[count - 1]);
-      door.vouch(peerOf(guest), `vm-${count}`);
-    }
+  it('that has too many connections waiting loses one of those', async () => {
+    await open({ maxStrangers: 1, maxWaiting: 2 });
+    await come();
+    await until('the first is in', () => inside.length === 1);
+    const waiting = [await come(), await come(), await come()];
+    await until('one is refused', () => door.counts().connections_refused === 1);
+    await until('it is told', () => waiting.filter(({ closed }) => closed).length === 1);
   });
 
-  it('enter only when they have said something', async () => {
-    await open({ perSecond: 10 });
-    await comeAll(20, '');
-    await settled(20);
-    const silent = inside.length;
-    expect(silent).toBeLessThan(20);
-    const client = come('hello');
-    await until('the one that speaks is inside', () =>
-      inside.some(({ remotePort }) => remotePort === client.localPort),
-    );
-  });
-
-  it('more than may wait are closed, one by one, by chance', async () => {
-    await open({ perSecond: 1, maxWaiting: 5 });
-    await comeAll(20);
-    await until('those beyond are closed', () => door.counts().connections_refused >= 10);
-    expect(clients.filter((client) => !client.destroyed).length).toBeLessThanOrEqual(10);
-  });
-
-  it('more than may be inside wait', async () => {
-    await open({ perSecond: 1_000, maxStrangers: 3 });
-    await comeAll(10);
-    await settled(10);
-    expect(inside).toHaveLength(3);
-    inside[0]?.destroy();
-    await until('the next has its place', () => inside.length === 4);
-  });
-});
-
-describe('calls without a credential', () => {
-  it('cost an address what it has, and then a time to wait; what was taken comes back when somebody is let in', async () => {
+  it('that calls without a credential too often is told when it may again; who is let in gets it back', async () => {
     await open({ perSecond: 1 });
-    come();
-    const peer = peerOf(await until('it is inside', () => inside[0]));
-    expect([door.charge(peer), door.charge(peer), door.charge(peer)]).toEqual([0, 0, 0]);
-    expect(door.charge(peer)).toBeGreaterThan(0);
-    expect(door.counts().strangers).toBe(1);
-    door.vouch(peer, 'vm-1');
-    expect(door.charge(peer, 3)).toBe(0);
+    const socket = await come();
+    await until('it is in', () => inside.length === 1);
+    const charges = Array.from({ length: 5 }, () => door.charge(peer(socket)));
+    expect(charges.slice(0, 3)).toEqual([0, 0, 0]);
+    expect(charges[4]).toBeGreaterThan(0);
+    door.vouch(peer(socket), 'vm-1');
+    expect(door.charge(peer(socket))).toBe(0);
   });
 
-  it('cost nothing where nobody is asked for one', async () => {
-    await open({ perSecond: 1, chargeCalls: false });
-    come();
-    const peer = peerOf(await until('it is inside', () => inside[0]));
-    for (let count = 0; count < 100; count += 1) expect(door.charge(peer)).toBe(0);
-  });
-});
-
-describe('a connection on which something was refused', () => {
-  it('is closed, and at once when it happens again', async () => {
-    await open();
-    come();
-    const guest = await until('it is inside', () => inside[0]);
-    door.refuse(peerOf(guest));
-    expect(guest.destroyed).toBe(false);
-    await until('it is closed', () => guest.destroyed);
-    come();
-    const again = await until('it is inside', () => inside[1]);
-    door.refuse(peerOf(again));
-    door.refuse(peerOf(again));
-    expect(again.destroyed).toBe(true);
-    expect(door.counts().cut).toBe(2);
-  });
-
-  it('stays, if it carries several VMs: one does not answer for the other', async () => {
-    await open();
-    come();
-    const guest = await until('it is inside', () => inside[0]);
-    door.vouch(peerOf(guest), 'vm-1');
-    door.vouch(peerOf(guest), 'vm-2');
-    door.refuse(peerOf(guest));
-    door.refuse(peerOf(guest));
-    expect(guest.destroyed).toBe(false);
-  });
-
-  it('that did harm costs its address what many others would have', async () => {
-    await open();
-    come();
-    const guest = await until('it is inside', () => inside[0]);
-    door.punish(peerOf(guest));
-    expect(guest.destroyed).toBe(true);
-    const before = inside.length;
-    await comeAll(3);
-    await settled(before + 3);
-    expect(inside).toHaveLength(before);
+  it('of which nobody asks a credential pays for connections alone', async () => {
+    await open({ chargeCalls: false });
+    const socket = await come();
+    await until('it is in', () => inside.length === 1);
+    expect(Array.from({ length: 50 }, () => door.charge(peer(socket)))).toEqual(Array<number>(50).fill(0));
   });
 });
 
-describe('the credit of an address', () => {
-  it('is one for a whole /64 of IPv6, and for an IPv4 address in either form', () => {
-    const credit = createCredit(createManualClock(), { perSecond: 1, burst: 2 });
-    expect(credit.take('2001:db8:1:2::1', 2)).toBe(true);
-    expect(credit.take('2001:db8:1:2:aaaa:bbbb:cccc:dddd')).toBe(false);
-    expect(credit.take('2001:db8:1:3::1')).toBe(true);
-    expect(credit.take('::ffff:10.0.0.7', 2)).toBe(true);
-    expect(credit.take('10.0.0.7')).toBe(false);
-    expect(credit.take('10.0.0.8')).toBe(true);
+describe('a connection', () => {
+  it('on which too much came is closed; one that carries several VMs is not', async () => {
+    await open({ perSecond: 100 });
+    const [flood, proxy] = [await come(), await come()];
+    await until('they are in', () => inside.length === 2);
+    door.vouch(peer(proxy), 'vm-1');
+    door.vouch(peer(proxy), 'vm-2');
+    door.refuse(peer(proxy));
+    door.refuse(peer(proxy));
+    door.refuse(peer(flood));
+    await until('it is closed', () => flood.closed);
+    expect(proxy.closed).toBe(false);
   });
 
-  it('comes back with time, is never more than full, and says how long it takes', () => {
-    const clock = createManualClock();
-    const credit = createCredit(clock, { perSecond: 2, burst: 4 });
-    expect(credit.take('a', 4)).toBe(true);
-    expect(credit.waitMs('a')).toBe(500);
-    clock.advance(500);
-    expect(credit.waitMs('a')).toBe(0);
-    credit.fine('a', 100);
-    expect(credit.waitMs('a')).toBe(2_500);
-    clock.advance(3_600_000);
-    expect(credit.take('a', 5)).toBe(false);
-    expect(credit.take('a', 4)).toBe(true);
-  });
-});
-
-describe('the server behind a port', () => {
-  it('is found by a connection from here', async () => {
-    await open();
-    expect(await findServer('127.0.0.1', port())).toBe(server);
+  it('that waits when the controller ends is closed, so that the server can', async () => {
+    await open({ maxStrangers: 1 });
+    await come();
+    await until('the first is in', () => inside.length === 1);
+    const waiting = await come();
+    await until('it waits', () => door.counts().connections_delayed === 1);
+    door.close();
+    await until('it is closed', () => waiting.closed);
   });
 });

@@ -10,6 +10,7 @@
  */
 import type { Server, Socket } from 'node:net';
 import type { Clock } from '@mig/common/clock';
+import { peerOf } from '../auth/peer-address.js';
 import { createCredit } from './credit.js';
 
 export interface Door {
@@ -17,7 +18,7 @@ export interface Door {
   guard(server: Server): void;
   /**
    * A call without a valid credential came over this connection.
-   * @param peer ADDRESS:PORT, as Node has them
+   * @param peer as `peerOf` says it
    * @returns 0, or, if its address has no credit left, how many milliseconds it takes until it has
    */
   charge(peer: string, cost?: number): number;
@@ -32,6 +33,8 @@ export interface Door {
   punish(peer: string): void;
   /** To be called now and then. */
   sweep(): void;
+  /** The servers close: who waits is sent away, and so is from now on who would have to wait. */
+  close(): void;
   /** How often since the start. */
   counts(): Readonly<Record<'connections_delayed' | 'connections_refused' | 'strangers' | 'cut', number>>;
 }
@@ -66,10 +69,6 @@ const FINE = 20;
 /** What one connection can get back at once: more was taken by calls that were all refused. */
 const MAX_GIVEN_BACK = 100;
 
-/** A connection, as Node and gRPC's library name its other end. */
-export const peerOf = ({ remoteAddress, remotePort }: Pick<Socket, 'remoteAddress' | 'remotePort'>): string =>
-  `${remoteAddress ?? ''}:${remotePort ?? 0}`;
-
 interface Guest {
   readonly socket: Socket;
   readonly address: string;
@@ -101,6 +100,7 @@ export function createDoor(
   const queues = new Map<string, Waiting[]>();
   const counts = { connections_delayed: 0, connections_refused: 0, strangers: 0, cut: 0 };
   let timer: unknown;
+  let isClosed = false;
   let enteringSinceMs = 0;
   let entered = 0;
   let sweptMs = clock.monotonicMs();
@@ -140,6 +140,10 @@ export function createDoor(
     };
     if (!queues.has(address) && mayEnter(address)) {
       go();
+      return;
+    }
+    if (isClosed) {
+      socket.destroy();
       return;
     }
     counts.connections_delayed += 1;
@@ -287,6 +291,12 @@ export function createDoor(
       cut(peer);
     },
     sweep,
+    close() {
+      isClosed = true;
+      clock.clearTimer(timer);
+      for (const queue of queues.values()) for (const { socket } of queue) socket.destroy();
+      queues.clear();
+    },
     counts: () => ({ ...counts }),
   };
 }

@@ -14,6 +14,7 @@ import {
   type Liveness,
   type VmIdentity,
   type VmRecord,
+  type VmReport,
 } from '@mig/common/domain/vm';
 import { createHearing } from './hearing.js';
 import type { Links } from './links.js';
@@ -32,7 +33,9 @@ export interface VmView {
 }
 
 /** What the controller decides of a VM, beside what the VM says. */
-export type Decision = Partial<Pick<VmRecord, 'cordon' | 'loss' | 'currentJob' | 'fencedRunner'>>;
+export type Decision = Partial<
+  Pick<VmRecord, 'cordon' | 'loss' | 'currentJob' | 'fencedRunner' | 'runnerNames'>
+>;
 
 export interface Fleet {
   get(vmId: string): VmView | undefined;
@@ -46,8 +49,14 @@ export interface Fleet {
   heard(vmId: string): void;
   /** The VM's stream ended. */
   disconnect(vmId: string): void;
-  /** @returns false if it was not taken, because it is of another boot than the VM's, or of a VM that is not known */
+  /**
+   * What is kept of the message is copied: its owner may use it for the next. A runner or a job that says what `lastReport` says is
+   * expected to be that object.
+   * @returns false if it was not taken, because it is of another boot than the VM's, or of a VM that is not known
+   */
   heartbeat(message: HeartbeatMessage): boolean;
+  /** What the VM's last heartbeat said; undefined = there was none since the start of the controller. */
+  lastReport(vmId: string): VmReport | undefined;
   /** Learns from an event what it says of the VM; `vm_started` begins a life, or brings a MIGlet back in the same one. */
   apply(event: VmEvent): void;
   /**
@@ -98,6 +107,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       cordon: before?.cordon,
       loss: before?.loss,
       fencedRunner: undefined,
+      runnerNames: before?.runnerNames ?? [],
       platform: before?.platform,
     };
   }
@@ -121,6 +131,26 @@ export function createFleet(deps: FleetDeps): Fleet {
       platform,
       lastSeenAt: clock.now(),
     });
+  }
+
+  function learn(before: VmRecord, report: VmReport): void {
+    const now = clock.now();
+    const state = parseReportedState(report.state);
+    const next: VmRecord = {
+      ...before,
+      state: state ?? before.state,
+      stateReason:
+        state === undefined && report.state !== ''
+          ? `the MIGlet reports "${report.state}"`
+          : report.stateReason,
+      health: report.health === undefined ? before.health : { ...report.health },
+      runner: report.runner,
+      currentJob: report.currentJob?.status === 'running' ? report.currentJob : undefined,
+      lastSeenAt: now,
+      lastHeartbeatAt: now,
+      outcome: before.outcome ?? (before.bootId === '' && state === 'shutdown' ? 'ended' : undefined),
+    };
+    book.update(next, report);
   }
 
   function view(record: VmRecord): VmView {
@@ -186,29 +216,17 @@ export function createFleet(deps: FleetDeps): Fleet {
     },
 
     heartbeat(message) {
-      const before = book.get(message.vmId);
-      if (before === undefined || before.bootId !== message.bootId) return false;
-      hearing.heartbeat(message.vmId, message.intervalMs);
-      const now = clock.now();
-      const { report } = message;
-      const state = parseReportedState(report.state);
-      book.update({
-        ...before,
-        state: state ?? before.state,
-        stateReason:
-          state === undefined && report.state !== ''
-            ? `the MIGlet reports "${report.state}"`
-            : report.stateReason,
-        health: report.health ?? before.health,
-        runner: report.runner,
-        currentJob: report.currentJob?.status === 'running' ? report.currentJob : undefined,
-        lastSeenAt: now,
-        lastHeartbeatAt: now,
-        outcome: before.outcome ?? (before.bootId === '' && state === 'shutdown' ? 'ended' : undefined),
-      });
-      deps.store.keepHeartbeat(before, report);
+      const { vmId, report } = message;
+      const known = book.known(vmId);
+      if (known === undefined || known.bootId !== message.bootId) return false;
+      const nowMs = clock.monotonicMs();
+      hearing.heartbeat(vmId, message.intervalMs, nowMs);
+      if (!book.repeat(vmId, report, nowMs)) learn(book.get(vmId) ?? known, report);
+      deps.store.keepHeartbeat(known, book.lastReport(vmId) ?? report);
       return true;
     },
+
+    lastReport: (vmId) => book.lastReport(vmId),
 
     apply(event) {
       if (event.type === 'vm_started') {

@@ -17,7 +17,8 @@ export interface Hearing {
   of(vmId: string): Heard;
   /** Anything but a heartbeat or the opening of a stream. */
   heard(vmId: string): void;
-  heartbeat(vmId: string, saidIntervalMs: number): void;
+  /** @param nowMs by the monotonic clock */
+  heartbeat(vmId: string, saidIntervalMs: number, nowMs: number): void;
   /** What its old MIGlet said of its interval does not hold for the next one. */
   connected(vmId: string): void;
   streamEnded(vmId: string): void;
@@ -34,11 +35,20 @@ export function createHearing(clock: Clock): Hearing {
   const startedAtMs = clock.monotonicMs();
   const entries = new Map<string, Entry>();
 
-  function note(vmId: string, fields: Partial<Entry>): void {
-    const entry = entries.get(vmId);
-    const atMs = clock.monotonicMs();
-    if (entry === undefined) entries.set(vmId, { atMs, streamDead: false, saidIntervalMs: 0, ...fields });
-    else Object.assign(entry, { atMs }, fields);
+  function note(vmId: string, nowMs: number): Entry {
+    let entry = entries.get(vmId);
+    if (entry === undefined) {
+      entry = { atMs: nowMs, streamDead: false, saidIntervalMs: 0 };
+      entries.set(vmId, entry);
+    }
+    entry.atMs = nowMs;
+    return entry;
+  }
+
+  function alive(vmId: string, saidIntervalMs: number, nowMs: number): void {
+    const entry = note(vmId, nowMs);
+    entry.saidIntervalMs = saidIntervalMs;
+    entry.streamDead = false;
   }
 
   return {
@@ -51,10 +61,10 @@ export function createHearing(clock: Clock): Hearing {
         saidIntervalMs: entry?.saidIntervalMs ?? 0,
       };
     },
-    heard: (vmId) => note(vmId, {}),
+    heard: (vmId) => void note(vmId, clock.monotonicMs()),
     // One that comes without a stream says that the VM does without.
-    heartbeat: (vmId, saidIntervalMs) => note(vmId, { saidIntervalMs, streamDead: false }),
-    connected: (vmId) => note(vmId, { saidIntervalMs: 0, streamDead: false }),
+    heartbeat: alive,
+    connected: (vmId) => alive(vmId, 0, clock.monotonicMs()),
     streamEnded(vmId) {
       const entry = entries.get(vmId);
       if (entry !== undefined) entry.streamDead = true;

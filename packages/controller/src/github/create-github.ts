@@ -10,6 +10,7 @@ import type { GitHubClient, Scope } from './client/github-client.js';
 import { noClient } from './client/no-client.js';
 import { createRestClient } from './client/rest-client.js';
 import { noRegistrar } from './no-registrar.js';
+import { createGivenNames } from './runners/given-names.js';
 import { createJitRegistration } from './runners/jit-registration.js';
 import { createOwnership, type Ownership } from './runners/ownership.js';
 import { createPlaces } from './runners/places.js';
@@ -28,6 +29,8 @@ export interface GitHub {
   readonly runners: RunnersApi;
   /** Which runner is ours, and of which VM; there also without a GitHub. */
   readonly ownership: Ownership;
+  /** Is it a name that was given to the VM, by the rule of ownership or by an operator? */
+  isRunnerOf(vm: Pick<VmRecord, 'vmId'>, runnerName: string): boolean;
   /** Where the VM's runners are registered; undefined if neither its pool, nor the VM, nor github.org names a place. */
   scopeOf(vm: Pick<VmRecord, 'poolId' | 'orgId'>): Scope | undefined;
   /** Every place that the configuration or a known VM names, each once: there, and nowhere else, may be runners of ours. */
@@ -39,7 +42,7 @@ export interface GitHub {
 }
 
 export interface GitHubDeps {
-  readonly fleet: Pick<Fleet, 'views'>;
+  readonly fleet: Pick<Fleet, 'views' | 'get' | 'decide'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Default: the global one, which knows no proxy. */
@@ -60,14 +63,18 @@ export function createGitHub(config: ControllerConfig, controllerId: string, dep
   });
   const client = createClient(config, deps);
   const runners = createRestRunnersApi({ client, clock: deps.clock });
-  const shared = { ownership, scopeOf: places.scopeOf, scopes: places.scopes };
+  const given = createGivenNames({ fleet: deps.fleet, ownership });
+  const shared = { ownership, isRunnerOf: given.isOf, scopeOf: places.scopeOf, scopes: places.scopes };
   const runnerDownloads = createRunnerDownloads({ runners, scopes: places.scopes, clock: deps.clock });
   const made = { ...shared, client, runners, runnerDownloads, stop: () => client.stop() };
   if (github.auth === 'none') return { ...made, registrar: noRegistrar };
   const { logger, clock } = deps;
-  const jit = createJitRegistration({ runners, ownership, logger });
+  const jit = createJitRegistration({ runners, ownership, given, logger });
   const token = createTokenRegistration({ runners, clock });
-  const registrar = createRegistrar({ runners, ownership, places, jit, token, logger }, github.registration);
+  const registrar = createRegistrar(
+    { runners, ownership, given, places, jit, token, logger },
+    github.registration,
+  );
   return { ...made, registrar };
 }
 

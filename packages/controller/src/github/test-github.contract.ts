@@ -80,7 +80,17 @@ export async function createTestGitHub(options: TestGitHubOptions = {}): Promise
         ...config?.github,
       },
     });
-    const fleet = { views: () => vms.map((record) => ({ record }) as VmView) };
+    const viewOf = (record: VmRecord) => ({ record }) as VmView;
+    const fleet: GitHubDeps['fleet'] = {
+      views: () => vms.map(viewOf),
+      get: (vmId) => vms.filter((vm) => vm.vmId === vmId).map(viewOf)[0],
+      decide(vmId, decision) {
+        const at = vms.findIndex((vm) => vm.vmId === vmId);
+        const vm = vms[at];
+        if (vm !== undefined) vms[at] = { ...vm, ...decision };
+        return Promise.resolve();
+      },
+    };
     const { logger } = log;
     return createGitHub(parsed, controllerId, {
       fleet,

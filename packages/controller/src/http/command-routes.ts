@@ -16,6 +16,7 @@ import type { Fleet } from '../fleet/fleet.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
 import type { App } from './app.js';
 import { requireVm, vmParams } from './vm-routes.js';
+import { query } from './query.js';
 
 export interface CommandRoutesDeps {
   readonly fleet: Fleet;
@@ -73,7 +74,7 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
     {
       schema: {
         summary: 'List commands, in the order of their submission',
-        querystring: z.object({
+        querystring: query({
           vm_id: idSchema.optional(),
           state: z.enum(COMMAND_STATES).optional(),
           limit: limitSchema(500),

@@ -15,6 +15,7 @@ import { callerName } from '../auth/http-guard.js';
 import type { Drains } from '../commands/drains.js';
 import type { App } from './app.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
+import { query } from './query.js';
 
 export interface DrainRoutesDeps {
   readonly drains: Drains;
@@ -66,7 +67,7 @@ export function drainRoutes(app: App, { drains, maySeeDrain }: DrainRoutesDeps):
     {
       schema: {
         summary: 'List drains, in the order in which they were made',
-        querystring: z.object({
+        querystring: query({
           state: z.enum(DRAIN_STATES).optional(),
           limit: limitSchema(100),
           cursor: cursorSchema,

@@ -13,6 +13,7 @@ import {
   toWebhooksResource,
 } from './github-resources.js';
 import { limitSchema, page } from './paging.js';
+import { query } from './query.js';
 
 export interface GitHubRoutesDeps {
   readonly github: { readonly client: Pick<GitHubClient, 'status'> };
@@ -53,7 +54,7 @@ export function githubRoutes(app: App, { github, reconciler, webhooks }: GitHubR
         summary: "Runners in three views: GitHub's last list, the VMs as they are now, and what they say",
         description:
           'Runners of this controller, and those that a VM says it has, by place and name. Empty while github.auth is none.',
-        querystring: z.object({
+        querystring: query({
           vm_id: idSchema.optional().describe('only runners of this VM'),
           findings: z
             .enum(['true', 'false'])

@@ -69,6 +69,14 @@ describe('VMs', () => {
     expect(await list('?limit=3')).toEqual({ ids: ['vm-a', 'vm-b', 'vm-c'], cursor: undefined });
   });
 
+  it('are not filtered by a parameter that there is not: it is named', async () => {
+    const { status, json } = await test.call<{ detail: string }>('GET', '/api/v1/vms?pool=pool-b&limit=2');
+    expect(status).toBe(400);
+    expect(json.detail).toBe(
+      'querystring: no parameter "pool" here: there are pool_id, state, liveness, eligible, limit, cursor',
+    );
+  });
+
   it('one is shown with its link, its liveness and its last event', async () => {
     const { json } = await test.call<VmResource>('GET', '/api/v1/vms/vm-c');
     expect(vmSchema.parse(json)).toEqual(json);
@@ -188,7 +196,8 @@ describe('the controller itself', () => {
         penalties: 0,
         requests: 0,
         pools: 0,
-        connections_delayed: 0,
+        // However many came at the same moment.
+        connections_delayed: expect.any(Number),
         connections_refused: 0,
         strangers: 0,
         cut: 0,
@@ -208,6 +217,8 @@ describe('the controller itself', () => {
     expect(routes.sort()).toEqual([
       'DELETE /api/v1/commands/{id}',
       'DELETE /api/v1/drains/{id}',
+      'DELETE /api/v1/jobs/{id}',
+      'DELETE /api/v1/tasks/{id}',
       'DELETE /api/v1/tokens/{id}',
       'GET /api/v1/audit',
       'GET /api/v1/commands',
@@ -216,7 +227,16 @@ describe('the controller itself', () => {
       'GET /api/v1/drains/{id}',
       'GET /api/v1/github',
       'GET /api/v1/github/runners',
+      'GET /api/v1/jobs',
+      'GET /api/v1/jobs/{id}',
+      'GET /api/v1/jobs/{id}/output',
+      'GET /api/v1/jobs/{id}/why',
+      'GET /api/v1/nodes',
+      'GET /api/v1/revoked-certificates',
       'GET /api/v1/runner-downloads',
+      'GET /api/v1/tasks',
+      'GET /api/v1/tasks/{id}',
+      'GET /api/v1/tasks/{id}/output',
       'GET /api/v1/tokens',
       'GET /api/v1/vms',
       'GET /api/v1/vms/{vm_id}',
@@ -230,6 +250,10 @@ describe('the controller itself', () => {
       'GET /healthz',
       'GET /readyz',
       'POST /api/v1/drains',
+      'POST /api/v1/jobs',
+      'POST /api/v1/jobs/check',
+      'POST /api/v1/revoked-certificates',
+      'POST /api/v1/tasks',
       'POST /api/v1/tokens',
       'POST /api/v1/vms/{vm_id}/commands',
       'POST /api/v1/vms/{vm_id}/commands/{id}/ack',

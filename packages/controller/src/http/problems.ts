@@ -5,6 +5,7 @@ import { InvalidIdError, MigError, errorMessage, printable } from '@mig/common/e
 import type { Logger } from '@mig/common/logger';
 import { problemType, type Problem } from '@mig/common/api/problem';
 import { BadCommandError } from '../commands/errors.js';
+import { BadJobError } from '../jobs/errors.js';
 
 /** A VM that was never seen: nothing can be asked of it. */
 export class UnknownVmError extends MigError {
@@ -54,13 +55,22 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'vm-cordoned': { status: 409, title: 'The VM is cordoned' },
   'other-boot': { status: 409, title: 'The VM is in another boot' },
   stopping: { status: 503, title: 'The controller is stopping' },
+  'unknown-task': { status: 404, title: 'Unknown task' },
+  'task-ended': { status: 409, title: 'The task has ended' },
+  'too-many-tasks': { status: 429, title: 'Too many unfinished tasks' },
+  'bad-job': { status: 400, title: 'The specification of the job is wrong' },
+  'unknown-job': { status: 404, title: 'Unknown job' },
+  'job-ended': { status: 409, title: 'The job has ended' },
+  'too-many-jobs': { status: 429, title: 'Too many unfinished jobs' },
   'no-github': { status: 404, title: 'This controller has no GitHub' },
   'unknown-runner-download': { status: 404, title: 'No such runner to download' },
   unauthenticated: { status: 401, title: 'A valid credential is needed' },
   forbidden: { status: 403, title: 'Not allowed' },
   'unknown-token': { status: 404, title: 'Unknown token' },
   'too-many-tokens': { status: 429, title: 'Too many tokens' },
-  'vm-claimed': { status: 409, title: 'The VM belongs to another boot' },
+  'too-many-revoked': { status: 429, title: 'Too many revoked certificates' },
+  'vm-claimed': { status: 409, title: 'The name of the VM belongs to another boot or pool' },
+  'too-many-releases': { status: 429, title: 'Too many released VMs' },
   'join-unavailable': { status: 503, title: 'Nobody can join by this now' },
   'too-much': { status: 429, title: 'More than is allowed' },
   'stranger-body-too-large': { status: 413, title: 'The body is too large' },
@@ -77,7 +87,7 @@ const CLOSES: ReadonlySet<string> = new Set(['too-much', 'too-many-attempts', 's
 export function toProblem(error: unknown): Problem {
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.map((issue) => ({
-      path: `${error.validationContext ?? 'request'}${issue.instancePath.replaceAll('/', '.')}`,
+      path: `${error.validationContext ?? 'request'}${issue.instancePath.replace(/\/$/, '').replaceAll('/', '.')}`,
       message: issue.message ?? 'is not valid',
     }));
     const detail = errors.map(({ path, message }) => `${path}: ${message}`).join('; ');
@@ -93,6 +103,7 @@ export function toProblem(error: unknown): Problem {
         ...(error instanceof BadCommandError
           ? { errors: error.faults.map((message) => ({ path: 'body', message })) }
           : {}),
+        ...(error instanceof BadJobError ? { errors: [...error.faults] } : {}),
         ...(error instanceof InvalidIdError
           ? { errors: [{ path: error.field, message: error.message }] }
           : {}),

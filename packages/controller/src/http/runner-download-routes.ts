@@ -5,6 +5,7 @@ import { GitHubCallError } from '../github/client/github-client.js';
 import type { RunnerDownloads } from '../github/runners/runner-downloads.js';
 import type { RunnerDownload } from '../github/runners/runners-api.js';
 import type { App } from './app.js';
+import { query } from './query.js';
 
 export interface RunnerDownloadRoutesDeps {
   /** Undefined: there is no GitHub (`github.auth: none`). */
@@ -55,7 +56,7 @@ export function runnerDownloadRoutes(app: App, { runnerDownloads }: RunnerDownlo
     {
       schema: {
         summary: 'The runner that GitHub offers for a system and an architecture',
-        querystring: z.object({
+        querystring: query({
           os: nameSchema.describe('linux, osx or win'),
           architecture: nameSchema.describe('x64, arm64 or arm'),
         }),

@@ -5,8 +5,9 @@ import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fast
 import type { Logger } from '@mig/common/logger';
 import { problemType } from '@mig/common/api/problem';
 import { BodyTooLargeError, MAX_STRANGER_BODY, guardRoutes, type HttpGuardDeps } from '../auth/http-guard.js';
+import { peerOf } from '../auth/peer-address.js';
 import { createHttpListener, type ServerTls } from '../auth/tls/servers.js';
-import { peerOf, type Door } from '../door/door.js';
+import type { Door } from '../door/door.js';
 import { withTypes, type App } from './app.js';
 import { hasMoreValues } from './json-values.js';
 import { boundPipelining } from './pipelining.js';
@@ -15,6 +16,8 @@ import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
 import { commandRoutes, type CommandRoutesDeps } from './command-routes.js';
 import { drainRoutes, type DrainRoutesDeps } from './drain-routes.js';
+import { jobRoutes, type JobRoutesDeps } from './job-routes.js';
+import { taskRoutes, type TaskRoutesDeps } from './task-routes.js';
 import { githubRoutes, type GitHubRoutesDeps } from './github-routes.js';
 import { runnerDownloadRoutes, type RunnerDownloadRoutesDeps } from './runner-download-routes.js';
 import { vmRoutes, type VmRoutesDeps } from './vm-routes.js';
@@ -25,6 +28,8 @@ export type HttpServerDeps = HealthDeps &
   MigletRoutesDeps &
   VmRoutesDeps &
   CommandRoutesDeps &
+  TaskRoutesDeps &
+  JobRoutesDeps &
   DrainRoutesDeps &
   GitHubRoutesDeps &
   RunnerDownloadRoutesDeps &
@@ -126,6 +131,8 @@ export async function createHttpServer(
     vmRoutes(typed, deps);
     commandRoutes(typed, deps);
     drainRoutes(typed, deps);
+    taskRoutes(typed, deps);
+    jobRoutes(typed, deps);
     githubRoutes(typed, deps);
     runnerDownloadRoutes(typed, deps);
     workflowJobRoutes(typed, deps);

@@ -18,6 +18,7 @@ import type { Store } from '../store/store.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
 import { UnknownVmError } from './problems.js';
 import type { App } from './app.js';
+import { query } from './query.js';
 
 export interface VmRoutesDeps {
   readonly fleet: Fleet;
@@ -59,7 +60,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
     {
       schema: {
         summary: 'List VMs, by id',
-        querystring: z.object({
+        querystring: query({
           pool_id: idSchema.optional(),
           state: z
             .string()
@@ -141,7 +142,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
       schema: {
         summary: 'Events of a VM, newest last',
         params: vmParams,
-        querystring: z.object({
+        querystring: query({
           after: z.string().max(100).optional().describe('id of an event: only what came after it'),
           limit: limitSchema(100),
         }),
@@ -165,7 +166,7 @@ export function vmRoutes(app: App, { fleet, store, cordons, drainIdOf }: VmRoute
       schema: {
         summary: 'Heartbeats of a VM, newest last',
         params: vmParams,
-        querystring: z.object({ limit: limitSchema(20) }),
+        querystring: query({ limit: limitSchema(20) }),
         response: { 200: heartbeatListSchema },
       },
     },

@@ -16,6 +16,7 @@ import type { WorkflowJobBook } from '../github/jobs/job-book.js';
 import type { JobVms } from '../github/jobs/job-vms.js';
 import type { App } from './app.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
+import { query } from './query.js';
 
 export interface WorkflowJobRoutesDeps {
   readonly webhooks: { readonly jobs: WorkflowJobBook; readonly vms: JobVms };
@@ -47,7 +48,7 @@ export function workflowJobRoutes(app: App, { webhooks, fleet, now }: WorkflowJo
     {
       schema: {
         summary: 'List jobs of GitHub workflows, newest last',
-        querystring: z.object({
+        querystring: query({
           status: z
             .enum([...WORKFLOW_JOB_STATUSES, 'open'])
             .optional()
@@ -88,7 +89,7 @@ export function workflowJobRoutes(app: App, { webhooks, fleet, now }: WorkflowJo
       schema: {
         summary: 'One job of a GitHub workflow',
         params: z.object({ id: workflowJobIdSchema }),
-        querystring: z.object({
+        querystring: query({
           run_attempt: z.coerce
             .number()
             .pipe(z.int().min(1))

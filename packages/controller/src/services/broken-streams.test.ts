@@ -122,6 +122,16 @@ describe('the first message', () => {
 });
 
 describe('a later message', () => {
+  it('of very many fields is not decoded, and ends the stream', async () => {
+    const miglet = await test.miglet({ vmId: 'vm-1' });
+    // 15,000 fields that the contract does not know, of two bytes each.
+    miglet.sendBytes(Buffer.from('7801'.repeat(15_000), 'hex'));
+    expect(await miglet.ended).toEqual({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringContaining('it has more than 10000 fields') as unknown,
+    });
+  });
+
   it.each<[string, MigletMessage | Uint8Array, number, RegExp]>([
     ['a second connect', CONNECT, status.FAILED_PRECONDITION, /connect may come only once/],
     [

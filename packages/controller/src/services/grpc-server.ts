@@ -1,18 +1,26 @@
-/** The gRPC server: the command service, health (grpc.health.v1) and reflection. */
-import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { createServer, type Server } from 'nice-grpc';
+/** The gRPC server: commands, tasks, nodes, health (grpc.health.v1) and reflection. */
 import { HealthDefinition, HealthServiceImpl, HealthState } from 'nice-grpc-server-health';
 import { ServerReflection, ServerReflectionService } from 'nice-grpc-server-reflection';
+import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
-import { COMMAND_SERVICE_NAME, MAX_MESSAGE_BYTES, descriptorSet } from '@mig/common/wire/command-service';
-import { grpcCredentials, type ServerTls } from '../auth/tls/servers.js';
+import {
+  COMMAND_SERVICE_NAME,
+  MAX_MESSAGE_BYTES,
+  commandServiceDefinition,
+  descriptorSet,
+} from '@mig/common/wire/command-service';
+import { NODE_AGENT_SERVICE_NAME, nodeAgentServiceDefinition } from '@mig/common/wire/node-agent-service';
+import { TASK_SERVICE_NAME, taskServiceDefinition } from '@mig/common/wire/task-service';
+import type { ServerTls } from '../auth/tls/servers.js';
 import type { Door } from '../door/door.js';
-import { findServer } from '../door/find-server.js';
+import type { OpenCall } from '../grpc/call.js';
+import { createHttp2GrpcServer } from '../grpc/http2-server.js';
+import { serveImplementation } from '../grpc/serve-implementation.js';
 import { createCallGate, type CallGateDeps } from './call-gate.js';
 import { createCommandService, type CommandServiceDeps } from './command-service.js';
-import { forgiving, refuseMalformed } from './malformed-requests.js';
-import { measuredDefinition } from './measured.js';
-import { createFailureLog } from './middleware/log-failures.js';
+import { createFailureLog, logFailures } from './middleware/log-failures.js';
+import { createNodeAgentService, type NodeAgentServiceDeps } from './node-agent-service.js';
+import { createTaskService, type TaskServiceDeps } from './task-service.js';
 
 export interface GrpcServer {
   /** @returns the port that is listened on; rejects with the system's error if it cannot be had */
@@ -23,65 +31,59 @@ export interface GrpcServer {
 
 /** Calls on one connection; a MIGlet has one. */
 const MAX_STREAMS = 100;
+/** Names and values of one call's headers: 16 KiB. */
+const MAX_HEADER_BYTES = 16 * 1024;
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
 
-const { check, watch } = HealthDefinition.methods;
-const requestType = { ...check.requestType, decode: forgiving(check.requestType.decode) };
-const healthDefinition = {
-  ...HealthDefinition,
-  methods: { check: { ...check, requestType }, watch: { ...watch, requestType } },
-} as typeof HealthDefinition;
-const { serverReflectionInfo } = ServerReflectionService;
-const reflectionDefinition: typeof ServerReflectionService = {
-  ...ServerReflectionService,
-  serverReflectionInfo: {
-    ...serverReflectionInfo,
-    requestDeserialize: forgiving(serverReflectionInfo.requestDeserialize),
-  },
-};
+const SERVICES = [COMMAND_SERVICE_NAME, TASK_SERVICE_NAME, NODE_AGENT_SERVICE_NAME];
 
-export function createGrpcServer(
-  deps: CommandServiceDeps &
-    CallGateDeps & {
-      readonly logger: Logger;
-      readonly tls: ServerTls | undefined;
-      readonly door: Pick<Door, 'guard'>;
-    },
-): GrpcServer {
-  // The library writes to standard error by itself; what it would say there reaches us as errors.
-  setLogVerbosity(logVerbosity.NONE);
+export interface GrpcServerDeps
+  extends Omit<CommandServiceDeps, 'failures'>, TaskServiceDeps, NodeAgentServiceDeps, CallGateDeps {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly tls: ServerTls | undefined;
+  readonly door: CommandServiceDeps['door'] & CallGateDeps['door'] & Pick<Door, 'guard'>;
+}
+
+export function createGrpcServer(deps: GrpcServerDeps): GrpcServer {
   const health = HealthState();
   const setHealth = (status: 'healthy' | 'unhealthy'): void => {
-    for (const service of ['', COMMAND_SERVICE_NAME]) health.setStatus(status, service);
+    for (const service of ['', ...SERVICES]) health.setStatus(status, service);
   };
   setHealth('healthy');
   deps.stopping.addEventListener('abort', () => setHealth('unhealthy'), { once: true });
-  const server: Server = createServer({
-    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-    'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-    // A MIGlet whose machine vanished is noticed within 30 s, also if the network says nothing.
-    'grpc.keepalive_time_ms': KEEPALIVE_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
-    'grpc.enable_channelz': 0,
-    'grpc.max_concurrent_streams': MAX_STREAMS,
-  })
-    .use(createCallGate(deps))
-    .use(createFailureLog(deps.logger));
-  server.add(measuredDefinition, createCommandService(deps));
-  const library = server.with(refuseMalformed);
-  library.add(healthDefinition, HealthServiceImpl(health));
-  library.add(reflectionDefinition, ServerReflection(descriptorSet(), [COMMAND_SERVICE_NAME]));
-  return {
-    async listen(host, port) {
-      const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
-      const bound = await server.listen(address, grpcCredentials(deps.tls));
-      deps.door.guard(await findServer(host, bound));
-      return bound;
+  const failures = createFailureLog(deps.logger, deps.clock);
+  const middleware = logFailures(failures);
+  const server = createHttp2GrpcServer(
+    new Map<string, OpenCall>([
+      [commandServiceDefinition.streamCommands.path, createCommandService({ ...deps, failures })],
+      ...serveImplementation(taskServiceDefinition, createTaskService(deps), middleware),
+      ...serveImplementation(nodeAgentServiceDefinition, createNodeAgentService(deps), middleware),
+      ...serveImplementation(HealthDefinition, HealthServiceImpl(health), middleware),
+      ...serveImplementation(
+        ServerReflectionService,
+        ServerReflection(descriptorSet(), SERVICES),
+        middleware,
+      ),
+    ]),
+    {
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+      maxStreams: MAX_STREAMS,
+      maxHeaderBytes: MAX_HEADER_BYTES,
+      // A MIGlet whose machine vanished is noticed within 30 s, also if the network says nothing.
+      keepaliveMs: KEEPALIVE_MS,
+      keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
+      tls: deps.tls,
+      gate: createCallGate(deps, (path) => path.startsWith(`/${NODE_AGENT_SERVICE_NAME}/`)),
     },
+  );
+  deps.door.guard(server.netServer);
+  return {
+    listen: server.listen,
     async stop(deadlineMs) {
-      const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
-      await server.shutdown();
+      const timer = setTimeout(server.destroy, deadlineMs);
+      await server.close();
       clearTimeout(timer);
     },
   };

@@ -159,7 +159,7 @@ export function createMemoryStore(before?: {
     },
     events: async (vmId) => storedEvents.filter((event) => event.vmId === vmId),
     eventPosition: (vmId) => positions.get(vmId) ?? { lastEventId: undefined, bootId: '', sequence: 0 },
-    keepHeartbeat: (vm, report) => void keptReports.push({ vmId: vm.vmId, report }),
+    keepHeartbeat: (vm, report) => void keptReports.push({ vmId: vm.vmId, report: structuredClone(report) }),
     heartbeats: async () => [],
     close: async () => undefined,
   };

@@ -25,6 +25,7 @@ export const vmRecord = (fields: Partial<VmRecord> = {}): VmRecord => ({
   cordon: undefined,
   loss: undefined,
   fencedRunner: undefined,
+  runnerNames: [],
   platform: undefined,
   ...fields,
 });

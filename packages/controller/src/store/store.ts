@@ -99,7 +99,10 @@ export interface Store {
   events(vmId: string, query: { readonly after?: string; readonly limit: number }): Promise<StoredEvent[]>;
   eventPosition(vmId: string): EventPosition;
 
-  /** Keeps the heartbeat soon: the newest of a VM within a second is the one that is kept. Never waits, never throws. */
+  /**
+   * Keeps the heartbeat soon: the newest of a VM within a second is the one that is kept. Never waits, never throws. The report may
+   * change until then: it is kept as it is when it is stored.
+   */
   keepHeartbeat(vm: VmIdentity, report: VmReport): void;
   /** The newest `limit`, oldest first. */
   heartbeats(vmId: string, limit: number): Promise<HeartbeatResource[]>;

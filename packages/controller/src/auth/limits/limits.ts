@@ -1,7 +1,7 @@
 /** What each VM and each operator may take of the controller, so that none takes what is the others'. */
 import type { Clock } from '@mig/common/clock';
 import { MigError } from '@mig/common/errors';
-import { createBuckets } from './buckets.js';
+import { createBuckets, type Bucket } from './buckets.js';
 import { createPenalties } from './penalties.js';
 
 /** More than is allowed; in so long there is room again. */
@@ -41,20 +41,35 @@ export interface LimitOptions {
   readonly vms_per_pool: number;
 }
 
+/**
+ * What one VM sends on its streams. Each `@throws TooMuchError`, and the VM is not taken for a while. Nothing is made by a message
+ * that is within the limits.
+ */
+export interface MessageMeter {
+  /** A message of so many bytes, before it is read. */
+  count(bytes: number): void;
+  /** It was a heartbeat. */
+  heartbeat(): void;
+  /** It was another. @returns milliseconds to wait before the next one is read: nobody's backlog is taken at the cost of the others */
+  pace(): number;
+}
+
 type LimitName = 'messages' | 'heartbeats' | 'bytes' | 'connects' | 'penalties' | 'requests' | 'pools';
 
 export interface Limits {
   /**
-   * A message of a VM, on its stream or over HTTP.
-   * @returns milliseconds to wait before the next one is read: nobody's backlog is taken at the cost of the others
-   * @throws TooMuchError
+   * A message of a VM, over HTTP: counted together with those on its stream.
+   * @returns 0, or, if it is more than is read at once, milliseconds until there is room: it is not to be taken
+   * @throws TooMuchError, and the VM is not taken for a while
    */
   message(vmId: string, bytes: number, kind?: 'heartbeat'): number;
   /** Bytes of a message whose length was not known when it was counted. @throws TooMuchError */
   bytes(vmId: string, bytes: number): void;
+  /** The messages of a VM on its stream. */
+  meter(vmId: string): MessageMeter;
   /** A VM joins. @throws TooMuchError */
   join(vmId: string): void;
-  /** A VM opens a stream. @throws TooMuchError */
+  /** A VM opens a stream. @throws TooMuchError, also if it was cut for too much, and is not taken yet */
   connect(vmId: string): void;
   /** Before anything that the VM sends is looked at. @throws TooMuchError if it was cut for too much, and is not taken yet */
   assertTaken(vmId: string): void;
@@ -128,10 +143,12 @@ export function createLimits(
   function assertWithin(waitMs: number, vmId: string, what: string): void {
     if (waitMs > 0) throw new TooMuchError(`VM ${vmId}`, what, Math.max(waitMs, penalties.add(vmId)));
   }
-  const assertBytes = (vmId: string, bytes: number): void =>
-    assertWithin(bytesOf.take(vmId, bytes), vmId, `${options.vm_bytes_per_second} bytes a second`);
-
+  const messageLimit = `${options.vm_messages_per_second} messages a second`;
+  const heartbeatLimit = `${options.vm_heartbeats_per_second} heartbeats a second`;
+  const byteLimit = `${options.vm_bytes_per_second} bytes a second`;
   const connectLimit = `${options.vm_connects_per_minute} connects a minute`;
+  const assertBytes = (vmId: string, bytes: number): void =>
+    assertWithin(bytesOf.take(vmId, bytes), vmId, byteLimit);
   const assertConnect = (vmId: string): void => assertWithin(connects.take(vmId), vmId, connectLimit);
 
   function assertTaken(vmId: string): void {
@@ -141,21 +158,51 @@ export function createLimits(
     throw new TooMuchError(`VM ${vmId}`, 'it may', leftMs);
   }
 
+  class Meter implements MessageMeter {
+    readonly #vmId: string;
+    readonly #messages: Bucket;
+    readonly #heartbeats: Bucket;
+    readonly #bytes: Bucket;
+    readonly #pace: Bucket;
+
+    constructor(vmId: string) {
+      this.#vmId = vmId;
+      this.#messages = messages.of(vmId);
+      this.#heartbeats = heartbeats.of(vmId);
+      this.#bytes = bytesOf.of(vmId);
+      this.#pace = pace.of(vmId);
+    }
+
+    count(bytes: number): void {
+      const nowMs = clock.monotonicMs();
+      assertWithin(this.#messages.take(1, nowMs), this.#vmId, messageLimit);
+      assertWithin(this.#bytes.take(bytes, nowMs), this.#vmId, byteLimit);
+    }
+
+    heartbeat(): void {
+      assertWithin(this.#heartbeats.take(1, clock.monotonicMs()), this.#vmId, heartbeatLimit);
+    }
+
+    pace(): number {
+      const waitMs = this.#pace.draw(1, clock.monotonicMs());
+      return waitMs === 0 ? 0 : Math.max(MIN_WAIT_MS, waitMs);
+    }
+  }
+
   return {
     message(vmId, bytes, kind) {
-      const { vm_messages_per_second: perSecond, vm_heartbeats_per_second: heartbeatsPerSecond } = options;
-      assertWithin(messages.take(vmId), vmId, `${perSecond} messages a second`);
-      if (kind === 'heartbeat')
-        assertWithin(heartbeats.take(vmId), vmId, `${heartbeatsPerSecond} heartbeats a second`);
+      assertWithin(messages.take(vmId), vmId, messageLimit);
+      if (kind === 'heartbeat') assertWithin(heartbeats.take(vmId), vmId, heartbeatLimit);
       assertBytes(vmId, bytes);
       // The latest counts: there is no backlog of heartbeats, and who sends many is cut.
-      if (kind === 'heartbeat') return 0;
-      const waitMs = pace.take(vmId);
-      return waitMs === 0 ? 0 : Math.max(MIN_WAIT_MS, waitMs);
+      return kind === 'heartbeat' ? 0 : pace.take(vmId);
     },
     bytes: assertBytes,
+    meter: (vmId) => new Meter(vmId),
     join: assertConnect,
     connect(vmId) {
+      // Who brings no session is known by now only.
+      assertTaken(vmId);
       assertConnect(vmId);
       assertWithin(connectsAtOnce.take(vmId), vmId, connectLimit);
     },

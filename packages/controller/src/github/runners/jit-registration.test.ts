@@ -181,6 +181,13 @@ describe('a name that GitHub has already (409)', () => {
     expect(names()).toEqual(['production']);
   });
 
+  it('and that was given to this VM by an operator is made free for it again', async () => {
+    test.vms.push(vm());
+    expect(await minted({ runner_name: 'gpu-1' })).toMatchObject({ runner_name: 'gpu-1' });
+    expect(await mint({ runner_name: 'gpu-1' })).toMatchObject({ kind: 'retryable' });
+    expect(await minted({ runner_name: 'gpu-1' })).toMatchObject({ runner_name: 'gpu-1' });
+  });
+
   it('is never that of another VM, whatever the VMs are called', async () => {
     const boots = ['', BOOT, 'ffffffff'];
     const ids = ['vm', 'vm-1', 'vm-1-0123abcd', 'vm-1-2', 'v'.repeat(63), `${'v'.repeat(62)}w`];

@@ -10,6 +10,7 @@ import type { Logger } from '@mig/common/logger';
 import { fatal, ok, retryable, type Outcome } from '@mig/common/outcome';
 import type { VmRecord } from '@mig/common/domain/vm';
 import { scopePath, type Scope } from '../client/github-client.js';
+import { takenName, type GivenNames } from './given-names.js';
 import type { Ownership } from './ownership.js';
 import { systemLabels, type RegistrationWish } from './registration-wish.js';
 import type { RunnersApi } from './runners-api.js';
@@ -35,10 +36,12 @@ export interface JitRegistration {
 export function createJitRegistration({
   runners,
   ownership,
+  given,
   logger,
 }: {
   readonly runners: RunnersApi;
   readonly ownership: Ownership;
+  readonly given: GivenNames;
   readonly logger: Logger;
 }): JitRegistration {
   const ids = new Map<string, number>();
@@ -56,7 +59,7 @@ export function createJitRegistration({
   /** GitHub has a runner of this name: it goes, if it may. */
   async function makeRoom(vm: VmRecord, scope: Scope, name: string): Promise<void> {
     const found = await runners.findByName(scope, name, 'registration');
-    if (found === undefined || !ownership.isOf(vm, found.name)) return;
+    if (found === undefined || !given.isOf(vm, found.name)) return;
     const outcome = await runners.remove(scope, found.id, 'registration'); // I5: refused while a job runs
     logger.info(
       { vmId: vm.vmId, runner: name, runnerId: found.id, outcome },
@@ -86,6 +89,11 @@ export function createJitRegistration({
         const request = { name, runnerGroupId, labels, workFolder: WORK_FOLDER };
         const minted = await runners.jitConfig(scope, request);
         if (minted !== 'nameTaken') {
+          await given.give(vm, name).catch(async (error: unknown) => {
+            // Nobody would know whose it is.
+            await runners.remove(scope, minted.runner.id, 'registration').catch(() => undefined);
+            throw error;
+          });
           remember(scope, name, minted.runner.id);
           return ok({
             jit_config: minted.encodedJitConfig,
@@ -97,10 +105,8 @@ export function createJitRegistration({
         }
         await makeRoom(vm, scope, name);
       }
-      if (wish.runnerName !== '' && !ownership.isOf(vm, wish.runnerName)) {
-        return fatal(
-          `GitHub has a runner ${wish.runnerName} already, and it was not registered for VM ${vm.vmId}: choose another name, or none`,
-        );
+      if (wish.runnerName !== '' && !given.isOf(vm, wish.runnerName)) {
+        return fatal(takenName(vm, wish.runnerName));
       }
       return retryable(
         `GitHub has runners of all names that VM ${vm.vmId} may have: ${names.join(', ')}`,

@@ -7,6 +7,7 @@ import { phaseOf } from '@mig/common/domain/vm-state';
 import type { VmRecord } from '@mig/common/domain/vm';
 import type { RunnerRegistrar } from '../../commands/registrar.js';
 import { toOutcome } from './call-outcome.js';
+import { takenName, type GivenNames } from './given-names.js';
 import type { JitRegistration } from './jit-registration.js';
 import type { Ownership } from './ownership.js';
 import type { Places } from './places.js';
@@ -18,6 +19,7 @@ import type { TokenRegistration } from './token-registration.js';
 export interface RegistrarDeps {
   readonly runners: RunnersApi;
   readonly ownership: Ownership;
+  readonly given: GivenNames;
   readonly places: Places;
   readonly jit: JitRegistration;
   readonly token: TokenRegistration;
@@ -26,7 +28,7 @@ export interface RegistrarDeps {
 
 /** @param registration what `register_runner` carries: `github.registration` */
 export function createRegistrar(deps: RegistrarDeps, registration: 'jit' | 'token'): RunnerRegistrar {
-  const { runners, ownership, places, jit, token, logger } = deps;
+  const { runners, ownership, given, places, jit, token, logger } = deps;
   const labels = createRunnerLabels({ runners, places, logger });
 
   async function asked(
@@ -46,9 +48,16 @@ export function createRegistrar(deps: RegistrarDeps, registration: 'jit' | 'toke
   }
 
   const mintToken = (vm: VmRecord, wanted: Parameters): Promise<Outcome<Parameters>> =>
-    asked(vm, wanted, async (wish) =>
-      ok(await token.mint(wish, wish.runnerName || ownership.runnerName(vm))),
-    );
+    asked(vm, wanted, async (wish) => {
+      const { scope, runnerName } = wish;
+      // config.sh replaces whatever has the name.
+      if (runnerName !== '' && !given.isOf(vm, runnerName)) {
+        const found = await runners.findByName(scope, runnerName, 'registration');
+        if (found !== undefined) return fatal(takenName(vm, runnerName));
+        await given.give(vm, runnerName);
+      }
+      return ok(await token.mint(wish, runnerName || ownership.runnerName(vm)));
+    });
 
   const mintJit = (vm: VmRecord, wanted: Parameters): Promise<Outcome<Parameters>> =>
     asked(vm, wanted, async (wish) => {

@@ -72,6 +72,37 @@ describe('a registration by token', () => {
     );
   });
 
+  it('under a name that an operator chose leaves the runner of that name to whose it is: config.sh would replace it', async () => {
+    const vm = vmRecord();
+    test.vms.push(vm);
+    const github = test.create({ github: { registration: 'jit' } });
+    // By another, whose registration this controller knows nothing of.
+    const other = { ...vm, vmId: 'vm-2' };
+    expect(await github.registrar.mint(other, { runner_name: 'production' })).toMatchObject({ kind: 'ok' });
+    expect(await registrar.mint(vm, { runner_name: 'production' })).toMatchObject({
+      kind: 'fatal',
+      reason: expect.stringContaining('choose another name') as unknown,
+    });
+    expect(requests('registration-token')).toEqual([]);
+  });
+
+  it('under a name that an operator chose is remembered as the name of a runner of the VM, and may be repeated', async () => {
+    const vm = vmRecord();
+    test.vms.push(vm);
+    expect(await registrar.mint(vm, { runner_name: 'gpu-1' })).toMatchObject({ kind: 'ok' });
+    expect(test.vms[0]?.runnerNames).toEqual(['gpu-1']);
+    expect(test.github.isRunnerOf(vm, 'GPU-1')).toBe(true);
+    expect(test.github.isRunnerOf({ vmId: 'vm-2' }, 'gpu-1')).toBe(false);
+    // It has run there since.
+    const jit = test.create({ github: { registration: 'jit' } });
+    expect(await jit.registrar.mint({ ...vm, vmId: 'vm-9' }, { runner_name: 'gpu-1' })).toMatchObject({
+      kind: 'ok',
+    });
+    expect(await registrar.mint(vm, { runner_name: 'gpu-1' })).toMatchObject({ kind: 'ok' });
+    for (let n = 2; n <= 12; n += 1) await registrar.mint(vm, { runner_name: `gpu-${n}` });
+    expect(test.vms[0]?.runnerNames).toHaveLength(10);
+  });
+
   it('is what one gets who asks for a token, also where the default is another', async () => {
     const github = test.create({ github: { registration: 'jit' } });
     expect(await github.registrar.mintToken(vmRecord(), {})).toMatchObject({

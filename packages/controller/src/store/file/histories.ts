@@ -22,6 +22,7 @@ import { errorCode, type DirectoryEntry, type FileOperations } from './file-oper
 import { eventFileName, heartbeatFileName, selectExpired, toHistory } from './history.js';
 import type { HistoryEntry, HistoryFile, Retention } from './history.js';
 import type { RecordReader } from './read-records.js';
+import { createHeartbeatSamples } from './heartbeat-samples.js';
 import { createStamper } from './stamp.js';
 import { toJson } from './to-json.js';
 import {
@@ -33,8 +34,6 @@ import {
   type VmFolder,
 } from './vm-folder.js';
 
-/** Of one VM's heartbeats within this time, the newest is kept: a VM that sends many costs no more than one per second. */
-const HEARTBEAT_WINDOW_MS = 1_000;
 /** Every history is looked through for files that grew too old this often. */
 const RETENTION_SWEEP_MS = 60 * 60_000;
 /** A page of events ends early when their data is this long: 8 Mi characters. */
@@ -111,13 +110,9 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
     return page;
   }
 
-  function flushHeartbeat(folder: VmFolder): void {
-    const pending = folder.pendingHeartbeat;
-    folder.pendingHeartbeat = undefined;
-    folder.heartbeatTimer = undefined;
-    if (pending === undefined) return;
+  const samples = createHeartbeatSamples(clock, (folder, vm, report) => {
     const stamp = folder.nextStamp();
-    const content = toHeartbeatResource(stamp, pending.vm, pending.report, clock.now());
+    const content = toHeartbeatResource(stamp, vm, report, clock.now());
     folder.heartbeatCount += 1;
     durable
       .write(path.join(folder.path, heartbeatFileName(stamp)), () => toJson(content), false)
@@ -130,7 +125,7 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
         },
       );
     pruneIfLarge(folder);
-  }
+  });
 
   /** Counts are exact but for what was pruned by age; a tenth over the limit is allowed so that pruning is rare. */
   function pruneIfLarge(folder: VmFolder): void {
@@ -188,8 +183,7 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
     async remove(vmId, removal) {
       const folder = folders.get(vmId);
       if (folder === undefined) return removal();
-      clock.clearTimer(folder.heartbeatTimer);
-      folder.heartbeatTimer = undefined;
+      samples.drop(folder);
       folders.delete(vmId);
       going.set(vmId, folder);
       try {
@@ -229,9 +223,7 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
 
     keepHeartbeat(vm, report) {
       const folder = folders.get(vm.vmId);
-      if (folder === undefined || closed) return;
-      folder.pendingHeartbeat = { vm, report };
-      folder.heartbeatTimer ??= clock.setTimer(() => flushHeartbeat(folder), HEARTBEAT_WINDOW_MS);
+      if (folder !== undefined && !closed) samples.take(folder, vm, report);
     },
 
     async heartbeats(vmId, limit) {
@@ -252,10 +244,7 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
 
     async close() {
       clock.clearTimer(sweepTimer);
-      for (const folder of folders.values()) {
-        if (folder.heartbeatTimer !== undefined) clock.clearTimer(folder.heartbeatTimer);
-        flushHeartbeat(folder);
-      }
+      samples.close();
       closed = true;
       await pruneQueue(() => Promise.resolve());
     },

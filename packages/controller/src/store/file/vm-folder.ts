@@ -16,8 +16,11 @@ export interface VmFolder {
   position: EventPosition;
   eventCount: number;
   heartbeatCount: number;
-  heartbeatTimer: unknown;
-  pendingHeartbeat: { readonly vm: VmIdentity; readonly report: VmReport } | undefined;
+  /** The newest heartbeat that waits to be kept, of this VM; undefined = none. */
+  pendingVm: VmIdentity | undefined;
+  pendingReport: VmReport | undefined;
+  /** When it is kept, by the monotonic clock. */
+  pendingDueMs: number;
   pruning: boolean;
 }
 
@@ -47,8 +50,9 @@ export const emptyVmFolder = (root: string, vmId: string, nextStamp: () => strin
   position: NO_POSITION,
   eventCount: 0,
   heartbeatCount: 0,
-  heartbeatTimer: undefined,
-  pendingHeartbeat: undefined,
+  pendingVm: undefined,
+  pendingReport: undefined,
+  pendingDueMs: 0,
   pruning: false,
 });
 
