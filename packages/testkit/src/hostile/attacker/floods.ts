@@ -102,7 +102,7 @@ export const strangers: Attack = (target, tally) => {
   });
   const paths = [
     '/grpc.health.v1.Health/Check',
-    '/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo',
+    '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
     '/no.such.Service/Method',
     undefined,
   ];
