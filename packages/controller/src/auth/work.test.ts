@@ -219,14 +219,19 @@ describe('the audit log', () => {
     const entries = await test.audit();
     expect(entries).toContainEqual(
       expect.objectContaining({
-        actor: 'operator:linus',
+        actor: expect.stringMatching(/^operator:linus \(token-/) as unknown,
         action: 'task.run',
+        target: 'agent-l',
         outcome: 'done',
-        detail: { vm_id: 'agent-l', command: 'uname -a' },
+        detail: { command: 'uname -a', task: expect.stringMatching(/^task-/) as unknown },
       }),
     );
     expect(entries).toContainEqual(
-      expect.objectContaining({ action: 'task.run', detail: { vm_id: 'agent-l', docker: 'pull alpine:3' } }),
+      expect.objectContaining({
+        action: 'task.run',
+        target: 'agent-l',
+        detail: expect.objectContaining({ docker: 'pull alpine:3' }) as unknown,
+      }),
     );
     expect(entries).toContainEqual(
       expect.objectContaining({ action: 'job.submit', detail: { name: 'audited' } }),

@@ -35,7 +35,7 @@ describe('a stream that ends by a limit', () => {
     const heartbeat = { ...about, report: vmReport({ state: 'ready.idle' }) };
     for (let count = 0; count < 100; count += 1) miglet.send({ kind: 'heartbeat', heartbeat });
     expect(await miglet.ended).toMatchObject({ code: RESOURCE_EXHAUSTED });
-    expect(await secondsOf(miglet)).toBe(1);
+    expect(await secondsOf(miglet)).toBeGreaterThanOrEqual(1);
     miglet.close();
   });
 
