@@ -23,12 +23,12 @@ export const hugeEvents: Attack = (target, tally) => {
     message(target, tally);
   }
   // As large as is allowed, and hard to read.
-  const data = Array.from({ length: 80_000 }, (_, index) => [`k${index}`, [[]]]);
+  const data = Array.from({ length: 80_000 }, (_, index): [string, unknown] => [`k${index}`, [[]]]);
   const hard = requestBytes(
     'POST',
     `/api/v1/vms/${vmId}/events`,
     session,
-    JSON.stringify({ type: 'note', pool_id: target.poolId, data: Object.fromEntries(data) }),
+    JSON.stringify({ type: 'note', pool_id: target.poolId, data: Object.fromEntries(data) as unknown }),
   );
   const requests = openRawRequests(target.http, AT_ONCE, 'just allowed', tally);
   atRate(200, () => requests.send(hard));
