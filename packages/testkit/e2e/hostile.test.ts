@@ -50,12 +50,8 @@ describe('a VM that does everything that it should not', () => {
 
   test('is refused before anything of it is read from then on; strangers wait at the door; all of it is counted', () => {
     const reached = figures(/^limit reached: /);
-    for (const limit of ['penalties', 'connections_delayed', 'cut'])
-      expect({ limit, count: reached[`limit reached: ${limit}`] ?? 0 }).toEqual({
-        limit,
-        count: expect.any(Number),
-      });
     expect(reached['limit reached: penalties']).toBeGreaterThan(0);
     expect(reached['limit reached: connections_delayed']).toBeGreaterThan(0);
+    expect(reached['limit reached: cut']).toBeGreaterThan(0);
   });
 });

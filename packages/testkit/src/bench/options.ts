@@ -4,6 +4,7 @@ import { errorMessage } from '@mig/common/errors';
 import { PARTS, type PartName } from './figures.js';
 import { SERVERS, YARDSTICK, type ServerName } from './servers.js';
 import { FULL, QUICK, type Timing } from './timing.js';
+import { createFlagFaults } from '../system/flag-faults.js';
 
 export interface BenchOptions {
   /** Sizes of the fleets, rising. */
@@ -68,25 +69,10 @@ export function readBenchOptions(args: readonly string[]): BenchOptionsReading {
     return { kind: 'refused', faults: [errorMessage(error)] };
   }
   if (flags.help) return { kind: 'help' };
-  const faults: string[] = [];
-  const refuse = (flag: string, value: string, allowed: string): void =>
-    void faults.push(`--${flag} ${JSON.stringify(value)} is not valid: use ${allowed}`);
-  const whole = (flag: string, value: string, min: number, max: number): number => {
-    if (/^\d{1,9}$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
-    refuse(flag, value, `a whole number from ${min} to ${max}`);
-    return min;
-  };
-  const some = <T extends string>(
-    flag: string,
-    value: string | undefined,
-    all: readonly T[],
-  ): readonly T[] => {
-    if (value === undefined) return all;
-    const names = value.split(',');
-    for (const name of names)
-      if (!(all as readonly string[]).includes(name)) refuse(flag, name, all.join(', '));
-    return all.filter((name) => names.includes(name));
-  };
+  const faults = createFlagFaults();
+  const { refuse, whole } = faults;
+  const some = <T extends string>(flag: string, value: string | undefined, all: readonly T[]): readonly T[] =>
+    faults.some(flag, value === undefined ? [] : value.split(','), all);
   const file = (flag: string, value: string | undefined): string | undefined => {
     if (value === '') refuse(flag, value, 'a name');
     return value;
@@ -118,7 +104,7 @@ export function readBenchOptions(args: readonly string[]): BenchOptionsReading {
     svgFile: file('svg', flags.svg),
     profileFolder: file('profile', flags.profile),
   };
-  return faults.length > 0 ? { kind: 'refused', faults } : { kind: 'run', options };
+  return faults.all.length > 0 ? { kind: 'refused', faults: faults.all } : { kind: 'run', options };
 }
 
 /** Servers whose figures the others are divided by are missing: no ratios. */

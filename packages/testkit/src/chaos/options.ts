@@ -1,6 +1,7 @@
 /** The command line of the harness. */
 import { parseArgs } from 'node:util';
 import { errorMessage } from '@mig/common/errors';
+import { createFlagFaults } from '../system/flag-faults.js';
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -63,20 +64,15 @@ export function readChaosOptions(args: readonly string[], defaultSeed: number): 
     return { kind: 'refused', faults: [errorMessage(error)] };
   }
   if (flags.help) return { kind: 'help' };
-  const faults: string[] = [];
-  const refuse = (flag: string, value: string, allowed: string): void =>
-    void faults.push(`--${flag} ${JSON.stringify(value)} is not valid: use ${allowed}`);
-  const whole = (flag: 'seed' | 'vms' | 'simulated', min: number, max: number): number => {
-    const value = flags[flag];
-    if (/^\d{1,15}$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
-    refuse(flag, value, `a whole number from ${min} to ${max}`);
-    return 0;
-  };
+  const faults = createFlagFaults();
+  const whole = (flag: 'seed' | 'vms' | 'simulated', min: number, max: number): number =>
+    faults.whole(flag, flags[flag], min, max);
   const minutes = /^\d+(\.\d+)?$/.test(flags.minutes) ? Number(flags.minutes) : 0;
   if (minutes < 0.5 || minutes > MAX_MINUTES)
-    refuse('minutes', flags.minutes, `a number from 0.5 to ${MAX_MINUTES}`);
-  if (flags.output !== 'text' && flags.output !== 'json') refuse('output', flags.output, 'text or json');
-  if (flags.keep === '') refuse('keep', flags.keep, 'the name of a folder');
+    faults.refuse('minutes', flags.minutes, `a number from 0.5 to ${MAX_MINUTES}`);
+  if (flags.output !== 'text' && flags.output !== 'json')
+    faults.refuse('output', flags.output, 'text or json');
+  if (flags.keep === '') faults.refuse('keep', flags.keep, 'the name of a folder');
   const options: ChaosOptions = {
     seed: whole('seed', 0, Number.MAX_SAFE_INTEGER),
     minutes,
@@ -86,5 +82,5 @@ export function readChaosOptions(args: readonly string[], defaultSeed: number): 
     output: flags.output === 'json' ? 'json' : 'text',
     scheduleOnly: flags.schedule,
   };
-  return faults.length > 0 ? { kind: 'refused', faults } : { kind: 'run', options };
+  return faults.all.length > 0 ? { kind: 'refused', faults: faults.all } : { kind: 'run', options };
 }

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { formatDuration, parseDuration } from '@mig/common/config/duration';
 import { errorMessage } from '@mig/common/errors';
+import { createFlagFaults } from '../system/flag-faults.js';
 
 export interface DemoOptions {
   readonly vmCount: number;
@@ -57,20 +58,15 @@ export function readDemoOptions(args: readonly string[]): DemoOptionsReading {
     return { kind: 'refused', faults: [errorMessage(error)] };
   }
   if (flags.help) return { kind: 'help' };
-  const faults: string[] = [];
-  const whole = (name: 'vms' | 'http-port' | 'grpc-port', max: number): number => {
-    const text = flags[name];
-    if (/^\d+$/.test(text) && Number(text) <= max) return Number(text);
-    faults.push(`--${name} ${JSON.stringify(text)} is not valid: use a whole number from 0 to ${max}`);
-    return 0;
-  };
+  const faults = createFlagFaults();
+  const whole = (flag: 'vms' | 'http-port' | 'grpc-port', max: number): number =>
+    faults.whole(flag, flags[flag], 0, max);
   const jobsEveryMs = parseDuration(flags['jobs-every']);
   if (jobsEveryMs === undefined || (jobsEveryMs > 0 && jobsEveryMs < 100)) {
-    faults.push(
-      `--jobs-every ${JSON.stringify(flags['jobs-every'])} is not valid: use a time of ${formatDuration(100)} or more, such as 3s, or 0 for none`,
-    );
+    const allowed = `a time of ${formatDuration(100)} or more, such as 3s, or 0 for none`;
+    faults.refuse('jobs-every', flags['jobs-every'], allowed);
   }
-  if (flags['data-dir'] === '') faults.push('--data-dir is empty: name a folder');
+  if (flags['data-dir'] === '') faults.refuse('data-dir', '', 'the name of a folder');
   const options: DemoOptions = {
     vmCount: whole('vms', MAX_VMS),
     httpPort: whole('http-port', 65_535),
@@ -79,5 +75,5 @@ export function readDemoOptions(args: readonly string[]): DemoOptionsReading {
     jobsEveryMs: jobsEveryMs ?? 0,
     insecure: flags.insecure,
   };
-  return faults.length > 0 ? { kind: 'refused', faults } : { kind: 'run', options };
+  return faults.all.length > 0 ? { kind: 'refused', faults: faults.all } : { kind: 'run', options };
 }

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { parseDuration } from '@mig/common/config/duration';
 import { errorMessage } from '@mig/common/errors';
+import { createFlagFaults } from '../system/flag-faults.js';
 
 export const FLEET_HELP = `Usage: node packages/testkit/dist/fleet/main.js [flags]
 
@@ -59,26 +60,20 @@ export function readFleetOptions(args: readonly string[]): FleetOptionsReading {
     return { kind: 'refused', faults: [errorMessage(error)] };
   }
   if (flags.help) return { kind: 'help' };
-  const faults: string[] = [];
-  const refuse = (flag: string, value: string, allowed: string): undefined => {
-    faults.push(`--${flag} ${JSON.stringify(value)} is not valid: use ${allowed}`);
-    return undefined;
-  };
+  const faults = createFlagFaults();
   const whole = (flag: 'count' | 'first' | 'seed' | 'exit-with-parent', max: number): number | undefined => {
     const value = flags[flag];
-    if (value === undefined) return undefined;
-    return /^\d+$/.test(value) && Number(value) >= 1 && Number(value) <= max
-      ? Number(value)
-      : refuse(flag, value, `a whole number from 1 to ${max}`);
+    return value === undefined ? undefined : faults.whole(flag, value, 1, max);
   };
   const range = (flag: 'jobs' | 'reconnect' | 'restart-after'): { from: string; to: string } | undefined => {
     const value = flags[flag];
     if (value === undefined) return undefined;
     const [from = '', to = '', ...rest] = value.split('..');
     const [fromMs, toMs] = [parseDuration(from), parseDuration(to)];
-    return rest.length === 0 && fromMs !== undefined && toMs !== undefined && fromMs <= toMs
-      ? { from, to }
-      : refuse(flag, value, 'MIN..MAX, such as 500ms..5s');
+    if (rest.length === 0 && fromMs !== undefined && toMs !== undefined && fromMs <= toMs)
+      return { from, to };
+    faults.refuse(flag, value, 'MIN..MAX, such as 500ms..5s');
+    return undefined;
   };
   const jobs = range('jobs');
   const reconnect = range('reconnect');
@@ -103,7 +98,7 @@ export function readFleetOptions(args: readonly string[]): FleetOptionsReading {
     seed: whole('seed', 2 ** 32 - 1),
     parentPid: whole('exit-with-parent', 2 ** 31 - 1),
   };
-  return faults.length > 0 ? { kind: 'refused', faults } : { kind: 'run', options };
+  return faults.all.length > 0 ? { kind: 'refused', faults: faults.all } : { kind: 'run', options };
 }
 
 function parseFlags(args: readonly string[]) {

@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { errorMessage } from '@mig/common/errors';
 import { ATTACK_NAMES, ATTACK_TITLES, type AttackName } from './attack-names.js';
+import { createFlagFaults } from '../system/flag-faults.js';
 
 export const PART_NAMES = [...ATTACK_NAMES, 'combined'] as const;
 export type PartName = (typeof PART_NAMES)[number];
@@ -70,22 +71,13 @@ export function readHostileOptions(args: readonly string[]): HostileOptionsReadi
     return { kind: 'refused', faults: [errorMessage(error)] };
   }
   if (flags.help) return { kind: 'help' };
-  const faults: string[] = [];
+  const faults = createFlagFaults();
   const whole = (
-    flag: 'vms' | 'rate' | 'seconds' | 'rounds' | 'seed' | 'count',
+    flag: 'count' | 'vms' | 'rate' | 'seconds' | 'rounds' | 'seed',
     min: number,
     max: number,
-  ): number => {
-    const value = flags[flag];
-    if (/^\d+$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
-    faults.push(`--${flag} ${JSON.stringify(value)} is not valid: use a whole number from ${min} to ${max}`);
-    return min;
-  };
-  const only = flags.only.filter(isPartName);
-  for (const name of flags.only) {
-    if (!isPartName(name))
-      faults.push(`--only ${JSON.stringify(name)} is not valid: use ${PART_NAMES.join(', ')}`);
-  }
+  ): number => faults.whole(flag, flags[flag], min, max);
+  const only = faults.some('only', flags.only, PART_NAMES);
   const count = whole('count', 1, 1_000_000);
   const options: HostileOptions = {
     vms: whole('vms', 1, 1_000),
@@ -93,20 +85,18 @@ export function readHostileOptions(args: readonly string[]): HostileOptionsReadi
     seconds: whole('seconds', 2, 600),
     rounds: whole('rounds', 1, 20),
     seed: whole('seed', 0, 2 ** 32 - 1),
-    only: only.length === 0 ? PART_NAMES : PART_NAMES.filter((name) => only.includes(name)),
+    only,
     fuzz: flags.fuzz ? count : undefined,
     jsonFile: flags.json,
     profile: flags.profile,
     keep: flags.keep,
   };
-  return faults.length > 0 ? { kind: 'refused', faults } : { kind: 'run', options };
+  return faults.all.length > 0 ? { kind: 'refused', faults: faults.all } : { kind: 'run', options };
 }
 
 /** The attacks of a part. */
 export const attacksOf = (name: PartName): readonly AttackName[] =>
   name === 'combined' ? ATTACK_NAMES : [name];
-
-const isPartName = (name: string): name is PartName => (PART_NAMES as readonly string[]).includes(name);
 
 function parseFlags(args: readonly string[]) {
   return parseArgs({

@@ -1,6 +1,7 @@
 /** The command line of `npm run reliability`. */
 import { parseArgs } from 'node:util';
 import { errorMessage } from '@mig/common/errors';
+import { createFlagFaults } from '../system/flag-faults.js';
 
 export const PART_NAMES = ['commands', 'drain', 'deadline', 'effects', 'recovery', 'storm'] as const;
 export type PartName = (typeof PART_NAMES)[number];
@@ -57,32 +58,22 @@ export function readReliabilityOptions(args: readonly string[]): ReliabilityOpti
     return { kind: 'refused', faults: [errorMessage(error)] };
   }
   if (flags.help) return { kind: 'help' };
-  const faults: string[] = [];
-  const whole = (flag: 'vms' | 'commands' | 'storm' | 'kills' | 'seed', min: number, max: number): number => {
-    const value = flags[flag];
-    if (/^\d+$/.test(value) && Number(value) >= min && Number(value) <= max) return Number(value);
-    faults.push(`--${flag} ${JSON.stringify(value)} is not valid: use a whole number from ${min} to ${max}`);
-    return min;
-  };
-  const only = flags.only.filter(isPartName);
-  for (const name of flags.only) {
-    if (!isPartName(name))
-      faults.push(`--only ${JSON.stringify(name)} is not valid: use ${PART_NAMES.join(', ')}`);
-  }
+  const faults = createFlagFaults();
+  const whole = (flag: 'vms' | 'commands' | 'storm' | 'kills' | 'seed', min: number, max: number): number =>
+    faults.whole(flag, flags[flag], min, max);
+  const only = faults.some('only', flags.only, PART_NAMES);
   const options: ReliabilityOptions = {
     vms: whole('vms', 10, 1_000),
     commands: whole('commands', 100, 100_000),
     storm: whole('storm', 10, 5_000),
     kills: whole('kills', 1, 5_000),
     seed: whole('seed', 0, 2 ** 32 - 1),
-    only: only.length === 0 ? PART_NAMES : PART_NAMES.filter((name) => only.includes(name)),
+    only,
     jsonFile: flags.json,
     keep: flags.keep,
   };
-  return faults.length > 0 ? { kind: 'refused', faults } : { kind: 'run', options };
+  return faults.all.length > 0 ? { kind: 'refused', faults: faults.all } : { kind: 'run', options };
 }
-
-const isPartName = (name: string): name is PartName => (PART_NAMES as readonly string[]).includes(name);
 
 function parseFlags(args: readonly string[]) {
   return parseArgs({

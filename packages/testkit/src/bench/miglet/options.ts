@@ -1,6 +1,7 @@
 /** The command line of `npm run bench:miglet`. */
 import { parseArgs } from 'node:util';
 import { errorMessage } from '@mig/common/errors';
+import { createFlagFaults } from '../../system/flag-faults.js';
 
 export interface MigletBenchOptions {
   readonly runs: number;
@@ -41,17 +42,12 @@ export function readMigletBenchOptions(args: readonly string[]): MigletBenchOpti
     return { kind: 'refused', faults: [errorMessage(error)] };
   }
   if (flags.help) return { kind: 'help' };
-  const faults: string[] = [];
-  const whole = (flag: string, value: string, max: number): number => {
-    if (/^\d{1,9}$/.test(value) && Number(value) >= 1 && Number(value) <= max) return Number(value);
-    faults.push(`--${flag} ${JSON.stringify(value)} is not valid: use a whole number from 1 to ${max}`);
-    return 1;
-  };
-  if (flags.json === '') faults.push('--json "" is not valid: use a name');
+  const faults = createFlagFaults();
+  if (flags.json === '') faults.refuse('json', '', 'a name');
   const options: MigletBenchOptions = {
-    runs: whole('runs', flags.runs, 100),
-    restMs: whole('rest', flags.rest, 3_600) * 1_000,
+    runs: faults.whole('runs', flags.runs, 1, 100),
+    restMs: faults.whole('rest', flags.rest, 1, 3_600) * 1_000,
     jsonFile: flags.json,
   };
-  return faults.length > 0 ? { kind: 'refused', faults } : { kind: 'run', options };
+  return faults.all.length > 0 ? { kind: 'refused', faults: faults.all } : { kind: 'run', options };
 }
