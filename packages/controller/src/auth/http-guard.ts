@@ -9,18 +9,20 @@
  * address, has a small body, and is read only while the address has credit (door/door.ts).
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { MigError, printable } from '@mig/common/errors';
+import { MigError } from '@mig/common/errors';
 import type { AuditFact } from '@mig/common/domain/audit';
-import { EVERY_POOL, highestRole, isAtLeast, poolsWith, roleIn, type Role } from '@mig/common/domain/roles';
+import { highestRole, isAtLeast, poolsWith, roleIn, type Role } from '@mig/common/domain/roles';
 import type { DurableAudit } from './audit-log.js';
 import { ForbiddenError, UnauthenticatedError, isAudited, needsRole } from './errors.js';
+import { assertReach, type CallReachDeps } from './call-reach.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
-import { actorOf, type OperatorPrincipal, type Principal, type VmPrincipal } from './principal.js';
+import { actorOf, type Principal, type VmPrincipal } from './principal.js';
 import type { Door } from '../door/door.js';
 import { TooMuchError, type Limits } from './limits/limits.js';
 import type { ClientTrust } from './tls/client-trust.js';
+import { bodyOf } from './body-of.js';
 import { peerAddress, peerOf } from './peer-address.js';
-import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
+import { ROUTE_RIGHTS, type Right } from './route-rights.js';
 import type { SessionVerdict } from './session-tokens.js';
 import { isJwt, type HttpCaller, type IssuedSession } from './vm-gate.js';
 
@@ -45,34 +47,17 @@ declare module 'fastify' {
   }
 }
 
-/** In which pools the things are that a call may be about; undefined = there is no such thing. */
-export interface Reach {
-  vm(vmId: string): string | undefined;
-  command(commandId: string): readonly string[] | undefined;
-  drain(drainId: string): readonly string[] | undefined;
-  task(taskId: string): readonly string[] | undefined;
-  job(jobId: string): readonly string[] | undefined;
-  /** Of a VM or an agent that tasks are for. */
-  agent(vmId: string): readonly string[] | undefined;
-  token(tokenId: string): readonly string[] | undefined;
-}
-
-export interface HttpGuardDeps {
+export interface HttpGuardDeps extends CallReachDeps {
   readonly operators: OperatorAuth;
   /** The client certificate of a connection, if it counts now. */
   readonly certificateOf: ClientTrust['certificateOf'];
   readonly vms: {
     admitHttp(caller: HttpCaller): Promise<VmPrincipal & { readonly session?: IssuedSession }>;
   };
-  readonly reach: Reach;
   readonly limits: Pick<Limits, 'request' | 'message' | 'bytes' | 'assertTaken'>;
   readonly sessions: { verify(token: string): Promise<SessionVerdict> };
   readonly door: Pick<Door, 'charge' | 'vouch' | 'refuse'>;
   readonly audit: DurableAudit;
-  /** The error of a route that finds no such thing: what is out of reach is answered by the same. */
-  readonly absent: (scope: Scope, id: string) => Error;
-  /** The error of a drain that names VMs which there are not. */
-  readonly unseen: (vmIds: readonly string[]) => Error;
 }
 
 /** A route was added and nobody said who may call it. */
@@ -277,96 +262,6 @@ export function poolsOf(request: FastifyRequest, role: Role): readonly string[] 
 export const callerName = (request: FastifyRequest): string =>
   request.principal?.kind === 'operator' ? request.principal.name : 'operator';
 
-function assertReach(
-  deps: HttpGuardDeps,
-  request: FastifyRequest,
-  principal: OperatorPrincipal,
-  right: Extract<Right, { who: 'operator' }>,
-): void {
-  const found = poolsOfCall(deps.reach, right.over, request);
-  if (found === undefined) return;
-  for (const poolId of found.poolIds) {
-    const has = roleIn(principal.grants, poolId);
-    if (isAtLeast(has, right.role)) continue;
-    // A VM that is named, and hidden, is looked at below.
-    if (has === undefined && found.vmIds !== undefined) continue;
-    request.refusal = `no role ${right.role} in pool ${poolId}`;
-    if (has === undefined && found.id !== undefined) throw deps.absent(right.over, found.id);
-    throw found.id === undefined && poolId !== EVERY_POOL
-      ? new ForbiddenError(`this needs the role ${right.role} in pool ${printable(poolId)}`)
-      : needsRole(right.role);
-  }
-  const isSeen = (vmId: string): boolean =>
-    roleIn(principal.grants, deps.reach.vm(vmId) ?? '') !== undefined && deps.reach.vm(vmId) !== undefined;
-  const unseen = (found.vmIds ?? []).filter((vmId) => !isSeen(vmId));
-  const hidden = unseen.filter((vmId) => deps.reach.vm(vmId) !== undefined);
-  if (hidden.length === 0) return;
-  request.refusal = `no role in the pools of ${hidden.join(', ')}`;
-  throw deps.unseen(unseen);
-}
-
-/** Undefined = there is nothing to check, or no such thing, which the route will say. */
-function poolsOfCall(
-  reach: Reach,
-  over: Scope,
-  request: FastifyRequest,
-):
-  | {
-      readonly poolIds: readonly string[];
-      readonly id?: string;
-      /** Named by a drain: those that are hidden are as if they were not there. */
-      readonly vmIds?: readonly string[];
-    }
-  | undefined {
-  const params = (request.params ?? {}) as Readonly<Record<string, string>>;
-  const of = (id: string, poolIds: readonly string[] | undefined) =>
-    poolIds === undefined ? undefined : { poolIds, id };
-  switch (over) {
-    case 'own':
-    case 'list':
-      return undefined;
-    case 'everything':
-      return { poolIds: [EVERY_POOL] };
-    case 'vm': {
-      const id = params['vm_id'] ?? '';
-      const poolId = reach.vm(id);
-      return of(id, poolId === undefined ? undefined : [poolId]);
-    }
-    case 'command':
-    case 'drain':
-    case 'task':
-    case 'job':
-    case 'token': {
-      const id = params['id'] ?? '';
-      return of(id, reach[over](id));
-    }
-    case 'agent': {
-      const id = String(bodyOf(request)['vm_id']);
-      return of(id, reach.agent(id));
-    }
-    case 'selector':
-      return poolsOfSelector(reach, bodyOf(request)['selector']);
-    case 'given': {
-      const { roles, pool_id: poolId } = bodyOf(request);
-      return { poolIds: typeof poolId === 'string' ? [poolId] : Object.keys(roles ?? {}) };
-    }
-  }
-}
-
-/** Labels may choose VMs of any pool, also of those that are yet to come. */
-function poolsOfSelector(
-  reach: Reach,
-  selector: unknown,
-): { readonly poolIds: readonly string[]; readonly vmIds?: readonly string[] } {
-  const { vm_ids: vmIds, pool_id: poolId } = (selector ?? {}) as {
-    vm_ids?: readonly string[];
-    pool_id?: string;
-  };
-  if (poolId !== undefined) return { poolIds: [poolId] };
-  if (vmIds === undefined) return { poolIds: [EVERY_POOL] };
-  return { poolIds: [...new Set(vmIds.flatMap((vmId) => reach.vm(vmId) ?? []))], vmIds };
-}
-
 function rightOf(method: string, url: string): Right {
   const key = `${method === 'HEAD' ? 'GET' : method} ${url}`;
   const right = Object.hasOwn(ROUTE_RIGHTS, key) ? ROUTE_RIGHTS[key] : undefined;
@@ -391,9 +286,6 @@ function costOf(request: FastifyRequest, cost = 1): number {
   const length = request.headers['content-length'];
   return cost + (length === undefined ? LARGEST_COST : Math.floor(Number(length) / MAX_STRANGER_BODY));
 }
-
-const bodyOf = (request: FastifyRequest): Readonly<Record<string, unknown>> =>
-  typeof request.body === 'object' && request.body !== null ? (request.body as Record<string, unknown>) : {};
 
 function unauthenticated(request: FastifyRequest, reply: FastifyReply, reason: string): UnauthenticatedError {
   request.refusal = reason;

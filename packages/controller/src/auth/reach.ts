@@ -11,7 +11,8 @@ import type { JobManager } from '../jobs/job-manager.js';
 import { UnknownAgentError, UnknownTaskError } from '../tasks/errors.js';
 import type { TaskManager } from '../tasks/task-manager.js';
 import type { KnownBoot } from './claims.js';
-import type { HttpGuardDeps, Reach } from './http-guard.js';
+import type { Reach } from './call-reach.js';
+import type { HttpGuardDeps } from './http-guard.js';
 import type { Scope } from './route-rights.js';
 
 export interface FleetReach extends Omit<Reach, 'vm' | 'token'> {

@@ -22,7 +22,13 @@ export type LinkFault =
   | { readonly kind: 'refuse' };
 
 export type GithubFault =
-  | { readonly kind: 'fail'; readonly route: RouteName; readonly status: number | 'no-answer'; readonly count: number; readonly afterEffect: boolean } // prettier-ignore
+  | {
+      readonly kind: 'fail';
+      readonly route: RouteName;
+      readonly status: number | 'no-answer';
+      readonly count: number;
+      readonly afterEffect: boolean;
+    }
   | { readonly kind: 'slow'; readonly route: RouteName; readonly delayMs: number }
   | { readonly kind: 'lag'; readonly busyLagMs: number }
   | { readonly kind: 'unreachable' };

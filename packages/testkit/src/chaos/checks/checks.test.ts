@@ -5,7 +5,20 @@ import { checkCommands } from './commands.js';
 import { checkDrains } from './drains.js';
 import { checkEvents } from './events.js';
 import { checkJobs } from './jobs.js';
-import { BOOT, VM, at, command, drain, event, evidence, history, job, life, told, vmLife } from './samples.contract.js'; // prettier-ignore
+import {
+  BOOT,
+  VM,
+  at,
+  command,
+  drain,
+  event,
+  evidence,
+  history,
+  job,
+  life,
+  told,
+  vmLife,
+} from './samples.contract.js';
 
 const names = (found: readonly Violation[]): string[] => found.map(({ invariant }) => invariant);
 
@@ -77,7 +90,6 @@ describe('commands', () => {
       'a command moves along its table',
     ],
   ] as const)('%s', (_, doctored, invariant) => {
-    // prettier-ignore
     expect(names(checkCommands(evidence({ ...good, ...doctored })))).toEqual([invariant]);
   });
 
@@ -124,7 +136,6 @@ describe('events', () => {
       [INVARIANTS.lost],
     ],
   ])('%s', (_, events, invariants) => {
-    // prettier-ignore
     const doctored = new Map([[VM, events.filter((each) => each !== undefined)]]);
     expect(names(checkEvents(evidence({ ...good, events: doctored }), now))).toEqual(invariants);
   });
@@ -209,7 +220,14 @@ describe('drains', () => {
   const drains = [drain('d', { max_unavailable: 1, vms: [member('vm-1', 'a'), member('vm-2', 'b')] })];
   const between = (vmId: string, id: string, from: number, to: number) =>
     history({ vmId, taken: [id], takenAt: new Map([[id, [at(from)]]]), endedAt: new Map([[id, at(to)]]) });
-  const body = { selector: { pool_id: 'chaos' }, reason: '', deadline_ms: 0, force: false, max_unavailable: 1, then: 'keep' as const }; // prettier-ignore
+  const body = {
+    selector: { pool_id: 'chaos' },
+    reason: '',
+    deadline_ms: 0,
+    force: false,
+    max_unavailable: 1,
+    then: 'keep' as const,
+  };
   const toldDrains = [
     { n: 1, key: 'k', body, accepted: [drain('d', { state: 'active' })], refusal: undefined },
   ];

@@ -7,7 +7,19 @@ import type { Violation } from '../evidence.js';
 import { checkFleet } from './fleet.js';
 import { checkGrowth, type Resting } from './growth.js';
 import { checkProcesses } from './processes.js';
-import { RUNNER, VM, at, command, event, evidence, history, life, runner, vm, vmLife } from './samples.contract.js'; // prettier-ignore
+import {
+  RUNNER,
+  VM,
+  at,
+  command,
+  event,
+  evidence,
+  history,
+  life,
+  runner,
+  vm,
+  vmLife,
+} from './samples.contract.js';
 import { checkSecrets } from './secrets.js';
 import { checkStore } from './store.js';
 
@@ -96,7 +108,13 @@ describe('processes', () => {
 });
 
 describe('growth', () => {
-  const small: Resting = { residentBytes: 100 * 2 ** 20, openFiles: 30, commandCount: 100, otherFiles: 5, migletFiles: 6 }; // prettier-ignore
+  const small: Resting = {
+    residentBytes: 100 * 2 ** 20,
+    openFiles: 30,
+    commandCount: 100,
+    otherFiles: 5,
+    migletFiles: 6,
+  };
 
   test('it breathes, and takes what the commands that it keeps need', () => {
     const later = { ...small, residentBytes: 180 * 2 ** 20, commandCount: 10_100, openFiles: 35 };
@@ -120,7 +138,11 @@ describe('files', () => {
     writeFileSync(commandFile, JSON.stringify(content));
     writeFileSync(path.join(directory, VM, `grpc-event-vm_started-${stamp}.json`), '{}');
   };
-  const shown = { directory, commands: [command('a')], events: new Map([[VM, [event(1, 'vm_started', { id: stamp })]]]) }; // prettier-ignore
+  const shown = {
+    directory,
+    commands: [command('a')],
+    events: new Map([[VM, [event(1, 'vm_started', { id: stamp })]]]),
+  };
 
   test('what was told is there, or is missed', () => {
     write({ state: 'completed' });
