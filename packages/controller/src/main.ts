@@ -80,10 +80,7 @@ async function main(): Promise<number> {
 }
 
 /** One line that names what is in the way and what to do. */
-function startFailure(
-  error: unknown,
-  config: { http: { port: number }; data_dir: string },
-): string {
+function startFailure(error: unknown, config: { http: { port: number }; data_dir: string }): string {
   if (error instanceof MigError) return error.message;
   const message = errorMessage(error);
   const { code, port } = error as NodeJS.ErrnoException & { readonly port?: number };

@@ -13,6 +13,7 @@ import { throttleRefusals } from './audit-throttle.js';
 import { byCertificate } from './by-certificate.js';
 import { byOidc } from './by-oidc.js';
 import { createLimits, type LimitOptions, type Limits } from './limits/limits.js';
+import { createCachedFile } from './cached-file.js';
 import { createClaims, type KnownBoot } from './claims.js';
 import { UnknownTokenError } from './errors.js';
 import { ensureAdmin } from './first-admin.js';
@@ -91,7 +92,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
       sessions,
       claims,
       methods: {
-        token: createTokenJoin({ book, readFile: readPrivateFile }),
+        token: createTokenJoin({ book, readFile: createCachedFile(readPrivateFile, clock) }),
         gce: createGceJoin({ keys: deps.googleKeys ?? googleKeys(config.google_keys_url, fetch), clock }),
         aws: createAwsJoin({ book, readFile: readPrivateFile }),
         mtls: createMtlsJoin(),

@@ -60,7 +60,7 @@ export interface VmGate {
   /** Agents of tasks and nodes: by a session, or by a join token where no boot owns the name. @throws as `admitHttp` */
   admitAgent(caller: AgentCaller): Promise<VmPrincipal>;
   /** The next token of a session that goes on. */
-  renew(claims: SessionClaims): Promise<IssuedToken>;
+  renew(claims: SessionClaims): IssuedToken;
 }
 
 /** Another boot owns the name. */
@@ -173,7 +173,7 @@ export function createVmGate(
     }
     const principal = { kind: 'vm', vmId, poolId, bootId, via: 'join' } as const;
     const session = { vmId, poolId, bootId, address: options.bindAddress ? address : '' };
-    const issued = await sessions.issue(session);
+    const issued = sessions.issue(session);
     tell('done', { by: verdict.by, session: issued.sessionId });
     return { ...principal, session: { ...issued, claims: { ...session, sessionId: issued.sessionId } } };
   }
@@ -220,7 +220,7 @@ export function createVmGate(
         const admitted = { kind: 'vm', vmId, poolId: pool, bootId: boot, via: 'session' } as const;
         // A VM that announces itself is answered with its session, however it joined.
         if (body['type'] !== 'vm_started') return { ...admitted, claims: known.claims };
-        const issued = await sessions.issue(known.claims, known.claims.sessionId);
+        const issued = sessions.issue(known.claims, known.claims.sessionId);
         return { ...admitted, claims: known.claims, session: { ...issued, claims: known.claims } };
       }
       if (!options.required) return admitAnonymous(vmId, poolId, bootId, known.reason);

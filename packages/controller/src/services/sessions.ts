@@ -54,17 +54,17 @@ export function createSessions(
     // Each goes to the end by it.
     for (const [link, { claims, dueMs }] of kept) {
       if (dueMs > nowMs) break;
-      void renew(link, claims);
+      renew(link, claims);
     }
     arm();
   }
 
-  async function renew(link: VmLink, claims: SessionClaims): Promise<void> {
+  function renew(link: VmLink, claims: SessionClaims): void {
     // Its next turn: whatever becomes of this one, unless the stream ends.
     wait(link, claims);
     try {
-      const { token, expiresInMs } = await gate.renew(claims);
-      if (kept.has(link) && !link.send({ kind: 'sessionToken', token, expiresInMs })) kept.delete(link);
+      const { token, expiresInMs } = gate.renew(claims);
+      if (!link.send({ kind: 'sessionToken', token, expiresInMs })) kept.delete(link);
     } catch (error) {
       logger.error({ vmId: link.vmId, reason: errorMessage(error) }, 'a session could not be renewed');
     }
