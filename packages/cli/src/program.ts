@@ -1,7 +1,7 @@
 /** The command tree of migctl. */
 import { Command, Option } from 'commander';
 import { VERSION } from '@mig/common/version';
-import { EXIT, type ExitCode } from './errors.js';
+import { EXIT } from './errors.js';
 import type { Io } from './io.js';
 import { createColours } from './output/colour.js';
 import type { GlobalOptions } from './session.js';
@@ -13,16 +13,19 @@ import { addDescribe, addEvents, addGet } from './tree/observe.js';
 import { addOperations } from './tree/operate.js';
 import { positiveDurationArgument, withExamples, type Act } from './tree/options.js';
 import { addCompletion, addVersion } from './tree/shell.js';
+import { addDocker } from './tree/docker.js';
+import { addJobs } from './tree/jobs.js';
+import { addExec, addTasks } from './tree/tasks.js';
 
 export interface Program {
   readonly command: Command;
   /** Exit code of the command that ran. */
-  exitCode(): ExitCode;
+  exitCode(): number;
 }
 
 export function createProgram(io: Io): Program {
-  let exitCode: ExitCode = EXIT.done;
-  const finish = (code: ExitCode) => {
+  let exitCode: number = EXIT.done;
+  const finish = (code: number) => {
     exitCode = code;
   };
   const act: Act = async (command, run) => {
@@ -53,6 +56,7 @@ export function createProgram(io: Io): Program {
     .addOption(new Option('--ca-file <file>', "authority of the controller's certificate (MIGCTL_CA_FILE)"))
     .addOption(new Option('--cert-file <file>', 'client certificate (MIGCTL_CERT_FILE)'))
     .addOption(new Option('--key-file <file>', 'its key (MIGCTL_KEY_FILE)'))
+    .addOption(new Option('--insecure', 'send the token over plain HTTP without a warning'))
     .addOption(
       new Option('--request-timeout <duration>', 'how long one request to the controller may take')
         .argParser(positiveDurationArgument)
@@ -82,6 +86,10 @@ export function createProgram(io: Io): Program {
   addCordon(command, act);
   addUncordon(command, act);
   addOperations(command, act);
+  addExec(command, act);
+  addDocker(command, act);
+  addTasks(command, act);
+  addJobs(command, act);
   addAccess(command, act);
   addCerts(command, act);
   addCompletion(command, io, finish);

@@ -59,7 +59,7 @@ export async function migctl(argv: readonly string[], options: RunOptions = {}):
   const written = { stdout: '', stderr: '' };
   const stream = (name: keyof typeof written): OutputStream => ({
     write: (text, taken) => {
-      written[name] += text;
+      written[name] += typeof text === 'string' ? text : Buffer.from(text).toString();
       taken?.();
     },
     on: () => undefined,

@@ -17,11 +17,16 @@ describe('printable', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 500 }), (text) => {
         const shown = printable(text);
-        // eslint-disable-next-line no-control-regex -- that they are gone is the claim
-        expect(shown).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+        expect(shown).not.toMatch(/[\p{Cc}\p{Cf}\u2028\u2029]/u);
         expect(shown.length).toBeLessThanOrEqual(201);
       }),
       { seed: 5 },
+    );
+  });
+
+  it('makes visible what is not seen, breaks a line or turns the order of others round', () => {
+    expect(printable('a\u202eb\u200bc\u2028d\ufeffe\u2066f\u061c\u{e0041}')).toBe(
+      'a\\u{202e}b\\u{200b}c\\u{2028}d\\u{feff}e\\u{2066}f\\u{61c}\\u{e0041}',
     );
   });
 });

@@ -43,14 +43,26 @@ export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-// eslint-disable-next-line no-control-regex -- control characters are what it is for
-const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/g;
+/** Control characters, and what is not seen, breaks a line or turns the order of others round: C0, C1, bidi, zero width. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
-/** The text with control characters made visible and cut at `maxLength` (default 200), for messages and logs. */
+/** The text with such characters made visible and cut at `maxLength` (default 200), for messages and logs. */
 export function printable(text: string, maxLength = 200): string {
-  const clean = text.replace(
-    CONTROL_CHARACTERS,
-    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  const clean = text.replace(UNPRINTABLE, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16);
+    return code.length <= 2 ? `\\x${code.padStart(2, '0')}` : `\\u{${code}}`;
+  });
   return clean.length > maxLength ? `${clean.slice(0, maxLength)}…` : clean;
+}
+
+/** A line of JSON, with those characters written as its escapes; it says the same. */
+export function printableJson(line: string): string {
+  return line.replace(UNPRINTABLE, (character) =>
+    character === '\n'
+      ? character
+      : character
+          .split('')
+          .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+          .join(''),
+  );
 }

@@ -28,6 +28,14 @@ describe('the log', () => {
     expect(line['time']).toMatch(/^\d{4}-\d\d-\d\dT.*Z$/);
   });
 
+  it('holds no character that moves a terminal, breaks a line or turns others round, and says the same', () => {
+    const { logger, lines } = capture();
+    const text = 'a\u001b[2J\u009b31m\u0085\u202e\u200b\u2028\u2066\ufeff\u{e0041}\u007fz';
+    logger.child({ name: text }).warn({ [text]: text }, text);
+    expect(lines[0]).toMatch(/^[^\p{Cc}\p{Cf}\u2028\u2029]+\n$/u);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ msg: text, [text]: text });
+  });
+
   it('changes its verbosity while it runs', () => {
     const { logger, lines } = capture();
     logger.debug('unseen');

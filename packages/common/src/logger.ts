@@ -1,4 +1,5 @@
 import pino from 'pino';
+import { printableJson } from './errors.js';
 import type { LogLevel } from './domain/log-level.js';
 
 /** What a part needs of a log: pino's own interface. */
@@ -35,6 +36,8 @@ export function createLogger(options: LoggerOptions): Logger {
       base: { name: options.name, ...options.bindings },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
+      // Names and words of others stand in it: pino itself escapes only what JSON must.
+      hooks: { streamWrite: printableJson },
       redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`]), censor: '[redacted]' },
     },
     options.destination ?? pino.destination({ fd: 1, sync: true }),

@@ -60,6 +60,13 @@ describe('the configuration of the controller', () => {
     expect(() => load(env)).toThrow(fault);
   });
 
+  it.each(['127.evil.example', '127.1', '127.0.0.1.example'])(
+    'does not take the host %s for this machine',
+    (host) => {
+      expect(() => load({ CONTROLLER_HTTP_HOST: host })).toThrow(/expected a loopback address/);
+    },
+  );
+
   it.each([
     [{}, []],
     [{ CONTROLLER_INSECURE: 'true' }, [/asks? for no credential|no credential is needed/]],

@@ -11,6 +11,8 @@ import {
   tlsSection,
 } from './auth/auth-config.js';
 import { LOG_LEVELS } from '@mig/common/domain/log-level';
+import { jobsSettings } from './jobs/settings.js';
+import { tasksSettings } from './tasks/settings.js';
 
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
 
@@ -180,6 +182,8 @@ export const controllerConfigSchema = z
       ),
       body_bytes: integer(1_048_576, 1_024, 16_777_216).describe('largest HTTP body'),
     }),
+    tasks: tasksSettings,
+    jobs: jobsSettings,
     shutdown: section({
       deadline: duration('10s', 0, 600_000).describe('how long an orderly end may take'),
       reconnect_per_second: integer(500, 1, 100_000).describe(

@@ -12,10 +12,12 @@ import type { Fetch } from './github/client/fetch.js';
 import { createHttpServer } from './http/server.js';
 import { openGates } from './open-gates.js';
 import { STOPPING_MESSAGE, crashWindowMs, sayFarewell } from './services/farewell.js';
+import { createAgentAdmission } from './services/agent-admission.js';
 import { createGrpcServer } from './services/grpc-server.js';
 import { createSessions } from './services/sessions.js';
 import { createStreamAdmission } from './services/stream-admission.js';
 import { openFileStore } from './store/file/file-store.js';
+import { openWork } from './work.js';
 
 export interface ControllerDeps {
   readonly config: ControllerConfig;
@@ -63,12 +65,26 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   // Each stream that has not said yet whose it is listens.
   setMaxListeners(0, stopping.signal);
   const parts = createControllerParts({ ...deps, controllerId, store, stopping: stopping.signal });
-  const gates = await openGates({ config, parts, clock, logger }).catch(async (error: unknown) => {
+  const { fleet, links, feed, queue, drains, delivery, losses, fence, heartbeatPolicy } = parts;
+  const work = await openWork({
+    config,
+    clock,
+    logger,
+    random: deps.random,
+    fleetPoolOf: (vmId) => fleet.get(vmId)?.record.poolId,
+  }).catch(async (error: unknown) => {
     await store.close();
     throw error;
   });
-  const { auth, reach } = gates;
-  const { fleet, links, feed, queue, drains, delivery, losses, fence, heartbeatPolicy } = parts;
+  const gates = await openGates({ config, parts, work, clock, logger, random: deps.random }).catch(
+    async (error: unknown) => {
+      await work.stop();
+      await work.close();
+      await store.close();
+      throw error;
+    },
+  );
+  const { auth, reach, door } = gates;
   const { unusedRegistrations } = parts;
   const { controllerEvents, github, webhooks, reconciler, inFlight } = parts;
 
@@ -76,6 +92,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   const http = await createHttpServer(
     {
       ...parts,
+      ...work,
       auth,
       logger: logger.child({ part: 'http' }),
       version: deps.version,
@@ -85,11 +102,12 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       notReady: () =>
         [
           stopping.signal.aborted ? 'the controller is stopping' : undefined,
-          store.problem(),
+          store.problem() ?? work.problem(),
           auth.problem(),
         ].filter((reason) => reason !== undefined),
       warnings: gates.warnings,
-      limitsReached: () => auth.limits.counts(),
+      limitsReached: () => ({ ...auth.limits.counts(), ...door.counts() }),
+      door,
       tls: gates.tlsOf('http'),
       maySeeDrain: (request, { id }) => (reach.drain(id) ?? []).every((poolId) => maySee(request, poolId)),
       grpcEndpoint: () =>
@@ -100,13 +118,18 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   );
   const grpc = createGrpcServer({
     ...parts,
+    ...work,
     limits: auth.limits,
-    admission: createStreamAdmission(auth),
+    sessionTokens: auth.sessions,
+    door,
+    agents: createAgentAdmission({ ...auth, door }),
+    admission: createStreamAdmission({ ...auth, door }),
     sessions: createSessions(
       { gate: auth.gate, clock, logger: logger.child({ part: 'auth' }) },
       { lifetimeMs: config.auth.session.lifetime },
     ),
     tls: gates.tlsOf('grpc'),
+    clock,
     logger: logger.child({ part: 'grpc' }),
     version: deps.version,
     heartbeatIntervalMs: heartbeatPolicy.intervalMs,
@@ -131,8 +154,11 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     grpcPort = await grpc.listen(config.grpc.host, config.grpc.port);
     httpPort = await http.listen(config.http.host, config.http.port);
   } catch (error) {
+    door.close();
     await Promise.allSettled([grpc.stop(0), http.stop(0)]);
     gates.stop();
+    await work.stop();
+    await work.close();
     await gates.close();
     await store.close();
     throw error;
@@ -145,7 +171,9 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     losses.sweep();
     fence.sweep();
     controllerEvents.sweep();
+    work.sweep();
     auth.sweep();
+    door.sweep();
   });
   every(FORGET_MS, () => {
     fleet
@@ -179,6 +207,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await within(inFlight.settled(), remainingMs() / 2);
     github.stop();
     links.closeAll({ kind: 'stopping', message: STOPPING_MESSAGE });
+    await work.stop();
+    door.close();
     await Promise.allSettled([http.stop(remainingMs()), grpc.stop(remainingMs())]);
     // What the last messages brought is handed to the store before it closes.
     await inFlight.settled();
@@ -186,6 +216,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await within(reconcilerStopped ?? Promise.resolve(), remainingMs());
     await losses.stop();
     await drains.stop();
+    await work.close();
     await gates.close();
     await store.close();
   }

@@ -26,6 +26,8 @@ export interface Answer<T = Record<string, unknown>> {
 export interface CallOptions {
   readonly body?: unknown;
   readonly headers?: Record<string, string>;
+  /** The address that it is asked from, of 127/8; default: 127.0.0.1. */
+  readonly from?: string;
 }
 
 /** What a test has of a controller. `dispose` ends all that it made. */
@@ -104,7 +106,7 @@ export async function startTestController(options: TestControllerOptions = {}): 
       return github;
     },
     controller: await start(),
-    call: (method, target, { body, headers = {} } = {}) =>
+    call: (method, target, { body, headers = {}, from } = {}) =>
       new Promise((resolve, reject) => {
         const content = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
         const request = http.request(
@@ -114,6 +116,7 @@ export async function startTestController(options: TestControllerOptions = {}): 
             method,
             path: target,
             agent,
+            ...(from === undefined ? {} : { localAddress: from }),
             headers: { ...(content === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
           },
           (response) => {
@@ -131,11 +134,11 @@ export async function startTestController(options: TestControllerOptions = {}): 
         request.end(content);
       }),
     async eventually<T>(what: string, target: string, isSo: (json: T) => boolean) {
-      const deadline = performance.now() + 5_000;
+      const deadline = performance.now() + 15_000;
       for (;;) {
         const { json } = await test.call<T>('GET', target);
         if (isSo(json)) return json;
-        if (performance.now() > deadline) throw new Error(`${what}: not so after 5 s`);
+        if (performance.now() > deadline) throw new Error(`${what}: not so after 15 s`);
       }
     },
     stream() {

@@ -25,6 +25,8 @@ export interface TestMiglet {
   resume(): void;
   /** How the stream ended: gRPC status and its text. */
   readonly ended: Promise<{ readonly code: number; readonly details: string }>;
+  /** What came with the status. */
+  readonly trailer: Promise<Metadata>;
   /** Resolves with the first message of the kind, sooner or later. */
   next<K extends ControllerMessage['kind']>(kind: K): Promise<Extract<ControllerMessage, { kind: K }>>;
   close(): void;
@@ -55,6 +57,7 @@ export function openStream(grpcPort: number, metadata = new Metadata()): TestMig
     pause: () => void call.pause(),
     resume: () => void call.resume(),
     ended: ended.then(({ code, details }) => ({ code, details })),
+    trailer: ended.then(({ metadata: trailer }) => trailer),
     next: (kind) =>
       until(`a message of kind ${kind}`, () => {
         const found = received.find((message) => message.kind === kind);

@@ -2,6 +2,8 @@
 import * as z from 'zod';
 import { duration, id, integer } from '@mig/common/config/fields';
 import { LOG_LEVELS } from '@mig/common/domain/log-level';
+import { jobsSettings } from './jobs/settings.js';
+import { tasksSettings } from './tasks/settings.js';
 
 const section = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
 
@@ -154,6 +156,8 @@ export const migletConfigSchema = (defaultVmId: string) =>
         "how much of the end of each of the runner's own logs is sent when it fails, or the VM ends; 0 = nothing",
       ),
     }),
+    tasks: tasksSettings,
+    jobs: jobsSettings,
     registration: section({
       max_failures: integer(5, 1, 1_000).describe('failures in a row after which the VM is given up'),
       retry_first: duration('5s', 100, 3_600_000).describe('bound of the first wait before trying again'),

@@ -10,9 +10,11 @@ import { isValidId } from '@mig/common/domain/ids';
 import { errorMessage } from '@mig/common/errors';
 import { createLogger } from '@mig/common/logger';
 import { migletConfigSchema } from './config.js';
+import { LinkTlsError, readLinkTls } from './controller-link/link-tls.js';
+import { exposuresOf } from './exposures.js';
 import { createHost } from './host/host.js';
 import { startMiglet } from './miglet.js';
-import { RunnerUserError } from './runner/user.js';
+import { RunnerUserError, findUser } from './runner/user.js';
 
 const HELP = `Usage: miglet [--config FILE] [--vm-id ID] [--pool-id ID] [--log-level LEVEL]
 
@@ -50,6 +52,14 @@ async function main(): Promise<number> {
   for (const name of unknownVariables)
     logger.warn({ variable: name }, 'an environment variable names no setting; it is ignored');
 
+  try {
+    if (config.controller.endpoint.startsWith('https:')) readLinkTls(config.controller.tls);
+  } catch (error) {
+    if (!(error instanceof LinkTlsError)) throw error;
+    // Not the exit code of a wrong configuration: whoever starts the VM may put the file there a moment later.
+    process.stderr.write(`miglet: ${error.message}\n`);
+    return 1;
+  }
   let host;
   try {
     host = createHost({ config, env: process.env, logger });
@@ -67,6 +77,8 @@ async function main(): Promise<number> {
     );
     return 1;
   }
+  for (const exposure of exposuresOf(config, isOwnUser(config.runner.user)))
+    logger.warn({ event: 'insecure' }, exposure);
   // Before anything runs, so that a signal is never met by its default.
   const early: { name: string; force: boolean }[] = [];
   let onSignal: (name: string, force: boolean) => void = (name, force) => early.push({ name, force });
@@ -97,6 +109,10 @@ async function main(): Promise<number> {
   clearTimeout(settle);
   return ending.outcome === 'failed' ? 1 : 0;
 }
+
+/** @param user `runner.user` */
+const isOwnUser = (user: string): boolean =>
+  user === '' || findUser(user, '/etc/passwd')?.uid === process.getuid?.();
 
 /**
  * Gives back what start-up needed and nothing needs any more. The collector would come to it by itself, but only when a

@@ -10,16 +10,18 @@ import type { VmHealth, VmIdentity } from '@mig/common/domain/vm';
 import { createLinkActor } from './actors/link.actor.js';
 import { executeCommand, type CommandEffects } from './commands.js';
 import type { MigletConfig } from './config.js';
+import type { ControllerAccess } from './controller-link/access.js';
 import { announce, announceEarlierBoots } from './controller-link/announcer.js';
 import { createCommandIntake } from './controller-link/command-intake.js';
 import { createControllerLink } from './controller-link/controller-link.js';
-import { createLinkDispatcher, readLinkTls } from './controller-link/link-tls.js';
+import { createLinkDispatcher, readLinkTls, type LinkTls } from './controller-link/link-tls.js';
 import { createCredentials } from './controller-link/credentials.js';
 import type { BootFile } from './host/boot-file.js';
 import type { ReadJoinProof } from './host/join-proof.js';
 import { thisPlatform } from './host/platform.js';
 import type { SessionFile } from './host/session-file.js';
 import type { CommandJournal, EarlierBoot, EventJournal } from './journal/journal.js';
+import type { Jobs, JobsContext } from './jobs/jobs.js';
 import { limitsOf, settingsOf } from './limits.js';
 import { createMigletMachine } from './machine/miglet-machine.js';
 import { heartbeatIntervalOf, type MigletActors } from './machine/setup.js';
@@ -27,6 +29,7 @@ import { statusOf, type MigletStatus } from './machine/status.js';
 import type { Ending } from './machine/types.js';
 import { resumeCommands } from './resume.js';
 import { withDiag, type EmitEvent } from './runner/diag/diag-events.js';
+import type { Tasks, TasksContext } from './tasks/tasks.js';
 
 /** What the MIGlet needs of the VM it runs on. The real ones are made by `createHost`; a simulated fleet has others. */
 export interface MigletHost {
@@ -51,6 +54,10 @@ export interface MigletHost {
   tellTo?(emit: EmitEvent): void;
   sampleHealth(): Promise<VmHealth>;
   powerOff(): Promise<void>;
+  /** Begins to take tasks from the controller; default: none are taken. */
+  readonly startTasks?: ((deps: TasksContext) => Tasks) | undefined;
+  /** Begins to take jobs from the controller's queue; default: none are taken. */
+  readonly startJobs?: ((deps: JobsContext) => Jobs) | undefined;
 }
 
 export interface MigletDeps {
@@ -77,9 +84,17 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
   const identity: VmIdentity = { vmId: config.vm_id, poolId: config.pool_id, orgId: config.org_id };
   const { boot } = host.boot;
   let grpcEndpoint = config.controller.grpc_endpoint;
+  const tls = (): LinkTls | undefined =>
+    config.controller.endpoint.startsWith('https:') ? readLinkTls(config.controller.tls) : undefined;
+  const endpoint = (): string => grpcEndpoint || defaultGrpcEndpoint(config.controller.endpoint);
 
+  // Made last, and told of what is asked of the machine from the first moment.
+  let jobs: Jobs | undefined = undefined as Jobs | undefined;
   const commandEffects: CommandEffects = {
-    send: (event) => actor.send(event),
+    send: (event) => {
+      jobs?.onRequest(event);
+      actor.send(event);
+    },
     settle: (commandId, outcome) => link.settleCommand(commandId, outcome),
     setLogLevel: (level) => {
       logger.level = level;
@@ -107,11 +122,11 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     identity,
     bootId: boot.bootId,
     session: () => ({
-      endpoint: grpcEndpoint || defaultGrpcEndpoint(config.controller.endpoint),
+      endpoint: endpoint(),
       keepaliveMs: config.controller.keepalive,
       keepaliveTimeoutMs: config.controller.keepalive_timeout,
       credentials,
-      tls: config.controller.endpoint.startsWith('https:') ? readLinkTls(config.controller.tls) : undefined,
+      readTls: tls,
     }),
     onSessionToken: (token, expiresInMs) => credentials.renew(token, expiresInMs),
     events: host.events,
@@ -151,7 +166,12 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
       (type, data) => link.emitEvent(type, data),
       () => host.readDiag?.(),
     ),
-    settleCommand: (commandId, result) => link.settleCommand(commandId, result),
+    settleCommand: (commandId, result) => {
+      const settle = (): void => link.settleCommand(commandId, result);
+      // A drain has not ended while a job of the queue runs (I5).
+      if (jobs === undefined) settle();
+      else jobs.whenDrained(commandId, settle);
+    },
     sendHeartbeat: beat,
     rememberDrained: (drained) => {
       host.boot.rememberDrained(drained);
@@ -204,7 +224,10 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
       configureRunner: host.configureRunner,
       deregister: fromPromise(({ input, signal }) => link.deregister(input.runnerName, signal)),
       flush: fromPromise(() => link.flushed()),
-      powerOff: fromPromise(() => host.powerOff()),
+      powerOff: fromPromise(async () => {
+        await jobs?.idle();
+        await host.powerOff();
+      }),
     },
   });
 
@@ -251,11 +274,18 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     settle: (id, outcome) => link.settleCommand(id, outcome),
   });
 
+  const access: ControllerAccess = { endpoint, tls, credentials };
+  const tasks = host.startTasks?.({ access, clock, logger: logger.child({ part: 'tasks' }), random });
+  jobs = host.startJobs?.({ access, status, clock, logger: logger.child({ part: 'jobs' }), random });
+
   return {
     status,
     shutdown: (reason, force) =>
-      actor.send({ type: 'shutdown.request', commandId: undefined, reason, force, poweroff: false }),
+      commandEffects.send({ type: 'shutdown.request', commandId: undefined, reason, force, poweroff: false }),
     ended: toPromise(actor).then(async (ending) => {
+      await jobs?.idle();
+      await jobs?.stop('the MIGlet ends');
+      await tasks?.stop('the MIGlet ends');
       await link.closed();
       logger.info({ event: 'ended', outcome: ending.outcome, reason: ending.reason }, 'the MIGlet has ended');
       return ending;

@@ -1,5 +1,6 @@
 /** Who gets in, as a person meets it: the demo with its controller, a MIGlet that joins, and migctl, each a process. */
-import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { VmResource } from '@mig/common/api/vm-resource';
@@ -44,7 +45,7 @@ describe('a MIGlet', () => {
     const { token } = JSON.parse(readFileSync(file, 'utf8')) as { token: string };
     expect(system.demo.output()).not.toContain(token);
     const audit = await system.migctl('audit', 'show', '--tail', '1000');
-    expect(audit.stdout).toMatch(/done +vm\.join +vm:demo-vm-1 +demo-vm-1 +from local .*method=token/);
+    expect(audit.stdout).toMatch(/done +vm\.join +vm:demo-vm-1 +demo-vm-1 +from 127\.0\.0\.1 .*method=token/);
     expect(audit.stdout).not.toContain(token);
   });
 
@@ -102,6 +103,21 @@ describe('tokens', () => {
     expect((await as(token, 'whoami')).stderr).toContain('needs a valid credential');
   }, 30_000);
 
+  test('that VMs join by are revoked with their sessions, or for those that come alone', async () => {
+    const ids: string[] = [];
+    for (const more of [[], ['--keep-sessions']]) {
+      const made = await system.migctl('token', 'create', '--join', 'other', '--expires', '1h');
+      const id = /^(token-\S+):/.exec(made.stderr)?.[1] ?? '';
+      ids.push(id);
+      expect((await system.migctl('token', 'revoke', ...more, id)).code).toBe(0);
+    }
+    const { tokens } = JSON.parse((await system.migctl('token', 'list', '-o', 'json')).stdout) as {
+      tokens: { id: string; state: string; keeps_sessions?: boolean }[];
+    };
+    const revoked = tokens.filter(({ id, state }) => ids.includes(id) && state === 'revoked');
+    expect(revoked.map((token) => token.keeps_sessions)).toEqual([false, true]);
+  }, 30_000);
+
   test('are kept by login, and forgotten by context remove', async () => {
     const config = { MIGCTL_CONFIG: path.join(system.dataDirectory, 'ann.json') };
     const file = path.join(system.dataDirectory, 'ann-token');
@@ -136,8 +152,11 @@ describe('the audit log', () => {
     expect(changed.code).toBe(1);
     expect(changed.stderr).toMatch(/was changed: line \d+: entry \d+ was changed/);
     writeFileSync(copy, text.split('\n').slice(0, 2).join('\n') + '\n');
-    expect((await system.migctl('audit', 'verify', '--dir', copy)).code).toBe(0);
+    const cut = await system.migctl('audit', 'verify', '--dir', copy);
+    expect([cut.code, cut.stderr]).toEqual([0, expect.stringContaining('Without the key')]);
     expect((await system.migctl('audit', 'verify', '--dir', copy, '--since', head)).code).toBe(1);
+    const auth = path.join(system.dataDirectory, 'controller_data', '.auth');
+    expect((await system.migctl('audit', 'verify', '--dir', copy, '--auth-dir', auth)).code).toBe(1);
   }, 30_000);
 });
 
@@ -147,4 +166,30 @@ describe('the end of the demo', () => {
     expect((await system.stop()).code).toBe(0);
     expect(existsSync(file) && readFileSync(file, 'utf8').includes('mig_op_')).toBe(false);
   }, 30_000);
+
+  test('leaves the current context of a person as it was, and their own context called demo', async () => {
+    const dataDirectory = mkdtempSync(path.join(os.tmpdir(), 'mig-e2e-'));
+    const file = path.join(dataDirectory, 'mig-e2e-contexts.json');
+    const own = {
+      current: 'prod',
+      contexts: {
+        prod: { server: 'https://mig.example', token: 'prod-token' },
+        demo: { server: 'https://demo.example', token: 'demo-token' },
+      },
+    };
+    writeFileSync(file, JSON.stringify(own), { mode: 0o600 });
+    const other = await startSystem({ vms: 0, dataDirectory });
+    try {
+      expect(other.demo.output()).toContain('npx migctl get vms --context mig-demo');
+      const config = { MIGCTL_CONFIG: file };
+      const who = await run(MIGCTL, ['whoami', '--context', 'mig-demo'], config).finished;
+      expect(who.stdout).toContain('first-admin');
+      expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ ...own, current: 'prod' });
+      await run(MIGCTL, ['context', 'use', 'mig-demo'], config).finished;
+      expect((await other.stop()).code).toBe(0);
+      expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual(own);
+    } finally {
+      await other.cleanUp();
+    }
+  }, 60_000);
 });

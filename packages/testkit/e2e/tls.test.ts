@@ -2,6 +2,7 @@
  * TLS as it is run: certificates of `migctl certs`, a controller that asks for them, MIGlets' streams, people's migctl. What is
  * not as it should be gets no answer; what is renewed drops no stream.
  */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import https from 'node:https';
@@ -20,6 +21,7 @@ import { controllerConfigSchema } from '@mig/controller/config';
 import { startController, type Controller } from '@mig/controller/controller';
 import { until } from '@mig/testkit/github/until';
 import { ROOT, run, type Finished } from './system.js';
+import { handshake as shakeHands } from './tls-world.js';
 
 const STREAMS = 200;
 const MIGCTL = path.join(ROOT, 'packages', 'cli', 'bin', 'migctl.js');
@@ -119,23 +121,9 @@ function serialOf(port: number): Promise<string> {
   });
 }
 
-/** How a connection that is refused ends: the code or text of its error; `open` if it is not. */
-function handshake(port: number, options: tls.ConnectionOptions): Promise<string> {
-  return new Promise((resolve) => {
-    const socket = tls.connect({
-      host: '127.0.0.1',
-      port,
-      ca: pem('ca.pem'),
-      ...alpn(port),
-      ...options,
-    });
-    socket.once('secureConnect', () => {
-      resolve('open');
-      socket.destroy();
-    });
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-  });
-}
+/** How a handshake ends; `open` if it is not refused. */
+const handshake = (port: number, options: tls.ConnectionOptions): Promise<string> =>
+  shakeHands(port, { ca: pem('ca.pem'), ...alpn(port), ...options });
 
 interface OpenStream {
   readonly call: ClientDuplexStream<Buffer, Buffer>;
@@ -216,7 +204,7 @@ describe('what is refused', () => {
     );
     expect(await handshake(port, { servername: 'other.example' })).toBe('ERR_TLS_CERT_ALTNAME_INVALID');
     const stranger = await migctl('get', 'vms', '--server', `https://127.0.0.1:${controller.httpPort}`);
-    expect(stranger.code).toBe(1);
+    expect([stranger.code, stranger.stderr]).toEqual([1, expect.stringContaining('--ca-file')]);
     const stream = openStream('vm-x', credentials.createSsl());
     expect(await until('the stream is refused', () => stream.ended, 10_000)).toMatch(/^14 /);
     stream.close();
@@ -275,6 +263,36 @@ describe('a client certificate', () => {
   });
 });
 
+describe('a certificate that was revoked', () => {
+  test('is taken no more: of an operator at the next request, of a VM when it joins', async () => {
+    await issue('--operator', 'gone', '--role', 'admin');
+    await issue('--vm', 'vm-gone', '--pool', 'sealed');
+    await issue('--operator', 'boss', '--role', 'admin');
+    const pair = (name: string) => ({ cert: pem(`${name}.pem`), key: pem(`${name}.key`) });
+    const join = () =>
+      call(
+        '/api/v1/vms/vm-gone/join',
+        { ...pair('vm-gone'), method: 'POST', headers: { 'content-type': 'application/json' } },
+        { pool_id: 'sealed', boot_id: 'b', join: { method: 'mtls' } },
+      );
+    expect((await call('/api/v1/whoami', pair('gone'))).status).toBe(200);
+    expect((await join()).status).toBe(200);
+    const revoked = await migctl(
+      ...['certs', 'revoke', inCerts('gone.pem'), inCerts('vm-gone.pem')],
+      ...['--server', `https://127.0.0.1:${controller.httpPort}`, '--ca-file', inCerts('ca.pem')],
+      ...['--cert-file', inCerts('boss.pem'), '--key-file', inCerts('boss.key')],
+    );
+    expect([revoked.code, revoked.stderr]).toEqual([0, '']);
+    expect((await call('/api/v1/whoami', pair('gone'))).status).toBe(401);
+    expect((await join()).status).toBe(401);
+    expect((await call('/api/v1/whoami', pair('boss'))).status).toBe(200);
+    const { text } = await call('/api/v1/audit?limit=1000', pair('boss'));
+    expect(text).toContain('certificate.revoke');
+    expect(text).toMatch(/operator:boss \(cert:[0-9A-F]+\)/);
+    expect(text).toMatch(/certificate [0-9A-F]+ is revoked/);
+  }, 30_000);
+});
+
 describe('a MIGlet', () => {
   test('joins by its certificate, and holds its stream over TLS', async () => {
     const state = path.join(folder, 'vm-real');
@@ -299,6 +317,26 @@ describe('a MIGlet', () => {
     miglet.signal('SIGKILL');
     await miglet.finished;
   }, 30_000);
+
+  test.each([
+    ['is not there', undefined, /ENOENT/],
+    ['is garbage', 'garbage', /holds no certificate/],
+  ])(
+    'whose ca_file %s does not start: one line names the key, the file and the remedy',
+    async (what, content, reason) => {
+      const caFile = path.join(folder, `bad-${what.length}.pem`);
+      if (content !== undefined) await writeFile(caFile, content);
+      const { code, stderr } = await run(MIGLET, [], {
+        MIGLET_VM_ID: 'vm-bad',
+        MIGLET_STATE_DIR: path.join(folder, 'vm-bad'),
+        MIGLET_CONTROLLER_ENDPOINT: `https://localhost:${controller.httpPort}`,
+        MIGLET_CONTROLLER_TLS_CA_FILE: caFile,
+      }).finished;
+      expect([code, stderr.trim().split('\n')]).toEqual([1, [expect.stringMatching(reason)]]);
+      expect(stderr).toMatch(/^miglet: controller\.tls\.ca_file \S+bad-\d+\.pem: .*: copy the certificate/);
+    },
+    30_000,
+  );
 });
 
 describe('a certificate that is renewed', () => {
@@ -331,4 +369,29 @@ describe('a certificate that is renewed', () => {
     expect(JSON.parse(text)).toMatchObject({ total_connections: STREAMS + 1 });
     for (const stream of streams) stream.close();
   }, 90_000);
+});
+
+describe('a controller that asks for no client certificates, as by default', () => {
+  test('starts, and speaks TLS on both ports', async () => {
+    const plain = await startController({
+      config: controllerConfigSchema.parse({
+        data_dir: path.join(folder, 'plain-data'),
+        http: { port: 0 },
+        grpc: { port: 0 },
+        tls: { cert_file: inCerts('localhost.pem'), key_file: inCerts('localhost.key') },
+      }),
+      clock: systemClock,
+      logger: silentLogger,
+      random: Math.random,
+      version: 'test',
+    });
+    for (const port of [plain.httpPort, plain.grpcPort]) {
+      const offers = port === plain.grpcPort ? { ALPNProtocols: ['h2'] } : {};
+      const socket = tls.connect({ host: '127.0.0.1', port, ca: pem('ca.pem'), ...offers });
+      await once(socket, 'secureConnect');
+      expect(socket.authorized).toBe(true);
+      socket.destroy();
+    }
+    await plain.stop();
+  }, 30_000);
 });

@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { resolveConnection } from './connection.js';
+import { migctl } from '../run-migctl.contract.js';
 import { contextFile, readContexts, writeContexts } from './contexts.js';
 
 const PROD = 'https://mig.example:8080';
@@ -66,7 +67,78 @@ describe('the controller of a command', () => {
   });
 });
 
+describe('a token over plain HTTP', () => {
+  const whoami = (server: string, ...more: string[]) =>
+    migctl(['whoami', '--server', server, ...more], {
+      env: { ...env, MIGCTL_TOKEN: 'some-token' },
+      fetch: () => Promise.resolve(Response.json({ name: 'ann', via: 'token', roles: { '*': 'viewer' } })),
+    });
+
+  it.each([
+    ['http://mig.example:8080', true],
+    ['http://10.0.0.1:8080', true],
+    ['http://127.evil.example:8080', true],
+    ['https://mig.example:8080', false],
+    ['http://127.0.0.1:8080', false],
+    ['http://localhost:8080', false],
+    ['http://[::1]:8080', false],
+  ])('to %s is warned of: %j', async (server, isWarned) => {
+    const { code, stderr } = await whoami(server);
+    expect([code, stderr.includes('warning: the token goes to')]).toEqual([0, isWarned]);
+  });
+
+  it('is warned of no more with --insecure, which login keeps in the context', async () => {
+    const server = 'http://mig.example:8080';
+    expect((await whoami(server, '--insecure')).stderr).toBe('');
+    const kept = await migctl(['login', '--server', server, '--insecure', '--name', 'plain'], {
+      env: { ...env, MIGCTL_TOKEN: 'some-token' },
+      fetch: () => Promise.resolve(Response.json({ name: 'ann', via: 'token', roles: { '*': 'viewer' } })),
+    });
+    expect([kept.code, kept.stderr]).toEqual([0, '']);
+    expect((await whoami(server)).stderr).toBe('');
+  });
+
+  it('is not warned of where nothing is sent', async () => {
+    const { stderr } = await migctl(['context', 'list', '--server', 'http://mig.example'], {
+      env: { ...env, MIGCTL_TOKEN: 'some-token' },
+    });
+    expect(stderr).toBe('');
+  });
+});
+
+describe('login', () => {
+  it('makes its context the current one; with --keep-current only where there is none', async () => {
+    const login = (name: string, ...more: string[]) =>
+      migctl(['login', '--server', DEMO, '--name', name, ...more], {
+        env: { ...env, MIGCTL_TOKEN: 'some-token' },
+        fetch: () => Promise.resolve(Response.json({ name: 'ann', via: 'token', roles: { '*': 'viewer' } })),
+      });
+    await login('other', '--keep-current');
+    expect(readContexts(env).current).toBe('prod');
+    await login('other');
+    expect(readContexts(env).current).toBe('other');
+    env = { MIGCTL_CONFIG: path.join(folder, 'new.json') };
+    await login('first', '--keep-current');
+    expect(readContexts(env).current).toBe('first');
+  });
+});
+
 describe('the file of contexts', () => {
+  it("that cannot be used is in nobody's way who gives address and token", () => {
+    const file = contextFile(env) ?? '';
+    chmodSync(file, 0o644);
+    const given = { MIGCTL_TOKEN: 'env-token' };
+    expect(resolve({ server: DEMO }, given)).toEqual({ server: DEMO, token: 'env-token' });
+    writeFileSync(file, '{broken', { mode: 0o600 });
+    expect(resolve({}, { ...given, MIGCTL_SERVER: PROD })).toEqual({ server: PROD, token: 'env-token' });
+    for (const [options, more] of [
+      [{ server: DEMO }, {}],
+      [{}, given],
+      [{ server: DEMO, context: 'prod' }, given],
+    ] as const)
+      expect(() => resolve(options, more)).toThrow(file);
+  });
+
   it('can be read by this person alone, and is not used when others can read it', () => {
     const file = contextFile(env) ?? '';
     expect(statSync(file).mode & 0o777).toBe(0o600);

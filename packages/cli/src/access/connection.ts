@@ -4,7 +4,7 @@ import { errorMessage } from '@mig/common/errors';
 import { DEFAULT_SERVER, resolveServer } from '../api/server-url.js';
 import { UsageError } from '../errors.js';
 import type { TlsFiles } from './secure-fetch.js';
-import { readContexts, type Context } from './contexts.js';
+import { readContexts, type Context, type Contexts } from './contexts.js';
 
 export interface ConnectionOptions {
   readonly server?: string | undefined;
@@ -14,12 +14,16 @@ export interface ConnectionOptions {
   readonly caFile?: string | undefined;
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
+  /** The token may go over plain HTTP without a word. */
+  readonly insecure?: boolean | undefined;
 }
 
 export interface Connection {
   readonly server: string;
   readonly token: string | undefined;
   readonly tls: TlsFiles;
+  /** As `ConnectionOptions.insecure`, or by the context. */
+  readonly insecure: boolean;
   /** The context that it comes from; undefined = none. */
   readonly context: ({ readonly name: string } & Partial<Context>) | undefined;
 }
@@ -35,12 +39,13 @@ type Env = Readonly<Record<string, string | undefined>>;
  */
 export function resolveConnection(options: ConnectionOptions, env: Env): Connection {
   const named = options.context ?? env['MIGCTL_CONTEXT'];
-  const { current, contexts } = readContexts(env);
+  const isAddressed = options.server !== undefined || Boolean(env['MIGCTL_SERVER']);
+  const given = givenToken(options.tokenFile, env);
+  const { current, contexts } = knownContexts(env, named === undefined && isAddressed && given !== undefined);
   if (named !== undefined && !Object.hasOwn(contexts, named))
     throw new UsageError(`there is no context ${JSON.stringify(named)}`, 'see `migctl context list`');
   const wanted = named ?? current;
   const preferred = wanted === undefined ? undefined : contexts[wanted];
-  const isAddressed = options.server !== undefined || Boolean(env['MIGCTL_SERVER']);
   const server = isAddressed ? resolveServer(options.server, env) : (preferred?.server ?? DEFAULT_SERVER);
   if (named !== undefined && preferred?.server !== server)
     throw new UsageError(
@@ -55,9 +60,20 @@ export function resolveConnection(options: ConnectionOptions, env: Env): Connect
   return {
     server,
     tls: tlsFiles(options, env, context),
-    token: givenToken(options.tokenFile, env) ?? context?.token,
+    token: given ?? context?.token,
+    insecure: options.insecure ?? context?.insecure ?? false,
     context: name === undefined || context === undefined ? undefined : { name, ...context },
   };
+}
+
+/** @param isOptional address and token are given: a file of contexts that cannot be used is in nobody's way */
+function knownContexts(env: Env, isOptional: boolean): Contexts {
+  try {
+    return readContexts(env);
+  } catch (error) {
+    if (isOptional) return { contexts: {} };
+    throw error;
+  }
 }
 
 /** Of the flags, else of the environment, else of the context. A certificate without its own key file holds its key too. */

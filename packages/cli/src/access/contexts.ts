@@ -17,6 +17,8 @@ export interface Context {
   /** A client certificate, and its key. */
   readonly cert_file?: string;
   readonly key_file?: string;
+  /** Its token may go over plain HTTP without a word. */
+  readonly insecure?: boolean;
 }
 
 export interface Contexts {

@@ -9,8 +9,12 @@ import { formatTime } from '../output/time.js';
 import type { Session } from '../session.js';
 import { readContexts, writeContexts } from './contexts.js';
 
-/** Keeps the token that was given for this controller, if the controller takes it. */
-export async function login(session: Session, name: string): Promise<ExitCode> {
+/**
+ * Keeps the token that was given for this controller, if the controller takes it.
+ *
+ * @param keepCurrent the current context stays that, if there is one
+ */
+export async function login(session: Session, name: string, keepCurrent: boolean): Promise<ExitCode> {
   const { io, server, connection } = session;
   const token = connection.token;
   if (token === undefined && connection.tls.cert_file === undefined)
@@ -21,15 +25,23 @@ export async function login(session: Session, name: string): Promise<ExitCode> {
   const me = await session.client.whoami();
   if (me.via === 'none')
     io.stderr.write(`${server} asks for no credential; the token is kept all the same.\n`);
-  const { contexts } = readContexts(io.env);
+  const { current, contexts } = readContexts(io.env);
   const kept = Object.fromEntries(
     Object.entries(connection.tls).flatMap(([key, value]) =>
       value === undefined ? [] : [[key, path.resolve(String(value))]],
     ),
   );
   const file = writeContexts(io.env, {
-    current: name,
-    contexts: { ...contexts, [name]: { server, ...(token === undefined ? {} : { token }), ...kept } },
+    current: keepCurrent && current !== undefined && Object.hasOwn(contexts, current) ? current : name,
+    contexts: {
+      ...contexts,
+      [name]: {
+        server,
+        ...(token === undefined ? {} : { token }),
+        ...kept,
+        ...(connection.insecure ? { insecure: true } : {}),
+      },
+    },
   });
   io.stdout.write(`Logged in at ${server} as ${safe(me.name)}: context ${name}, in ${file}\n`);
   return EXIT.done;

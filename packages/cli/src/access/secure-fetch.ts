@@ -1,6 +1,7 @@
 /** `fetch` for a controller whose certificate is of an authority of its own, or that asks for a client certificate. */
 import { readFileSync } from 'node:fs';
 import { errorMessage } from '@mig/common/errors';
+import { PemError, parseCertificates } from '@mig/common/pem';
 import { UsageError } from '../errors.js';
 
 export interface TlsFiles {
@@ -16,8 +17,8 @@ export function secureFetch(plain: typeof globalThis.fetch, files: TlsFiles): ty
   let ready: Promise<typeof globalThis.fetch> | undefined;
   async function make(): Promise<typeof globalThis.fetch> {
     const connect = {
-      ...(caFile === undefined ? {} : { ca: read('--ca-file', caFile) }),
-      ...(certFile === undefined ? {} : { cert: read('--cert-file', certFile) }),
+      ...(caFile === undefined ? {} : { ca: certificates('--ca-file', caFile) }),
+      ...(certFile === undefined ? {} : { cert: certificates('--cert-file', certFile) }),
       ...(keyFile === undefined ? {} : { key: read('--key-file', keyFile) }),
     };
     const undici = await import('undici');
@@ -29,6 +30,18 @@ export function secureFetch(plain: typeof globalThis.fetch, files: TlsFiles): ty
     ready ??= make();
     return (await ready)(input, init);
   };
+}
+
+/** Half a file would be taken for one that says less. */
+function certificates(source: string, file: string): string {
+  try {
+    return parseCertificates(read(source, file))
+      .map(({ pem }) => pem)
+      .join('');
+  } catch (error) {
+    if (!(error instanceof PemError)) throw error;
+    throw new UsageError(`${source}: ${file}: ${error.message}`);
+  }
 }
 
 function read(source: string, file: string): string {

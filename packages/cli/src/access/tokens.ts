@@ -94,8 +94,13 @@ export async function listTokens({ client, io }: Session, options: FormatOptions
   return EXIT.done;
 }
 
-export async function revokeTokens({ client, io }: Session, ids: readonly string[]): Promise<ExitCode> {
-  const revoked = await mapConcurrently(ids, (id) => client.revokeToken(id));
+/** @param options.keepSessions VMs that joined by one of them go on; default: they have to join again */
+export async function revokeTokens(
+  { client, io }: Session,
+  ids: readonly string[],
+  { keepSessions = false }: { readonly keepSessions?: boolean } = {},
+): Promise<ExitCode> {
+  const revoked = await mapConcurrently(ids, (id) => client.revokeToken(id, keepSessions));
   for (const { id, name } of revoked) io.stdout.write(`${safe(id)} (${safe(name)}) revoked\n`);
   return EXIT.done;
 }

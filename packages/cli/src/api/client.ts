@@ -3,11 +3,14 @@ import * as z from 'zod';
 import {
   auditPageSchema,
   createdTokenSchema,
+  revokedCertificateListSchema,
+  revokedCertificateSchema,
   tokenListSchema,
   tokenSchema,
   whoamiSchema,
   type CreateTokenBody,
   type CreatedTokenResource,
+  type RevokedCertificateResource,
   type TokenResource,
   type WhoamiResource,
 } from '@mig/common/api/auth-resource';
@@ -41,6 +44,7 @@ import {
   workflowJobSchema,
   type WorkflowJobResource,
 } from '@mig/common/api/workflow-job-resource';
+import { NO_HEAD, headOfLine, type AuditNote } from '@mig/common/domain/audit';
 import type { CommandState } from '@mig/common/domain/command-state';
 import type { DrainState } from '@mig/common/domain/drain';
 import type { Liveness } from '@mig/common/domain/vm';
@@ -74,8 +78,23 @@ export interface WorkflowJobFilter {
   readonly vm?: string | undefined;
 }
 
+export interface AuditCopy {
+  readonly lines: readonly string[];
+  readonly note: AuditNote;
+  /** What the controller itself finds wrong with them. */
+  readonly faults: readonly string[];
+}
+
 /** Every call throws a CliError that is ready to be shown, or an InterruptedError. */
 export interface Client {
+  /** Any call; the answer is checked against the schema, and kept as it came. */
+  ask<S extends z.ZodType>(schema: S, call: Call): Promise<z.output<S>>;
+  /** All pages of a list. */
+  askAll<S extends z.ZodType<{ next_cursor?: string | undefined }>, Item>(
+    schema: S,
+    call: Call,
+    itemsOf: (page: z.output<S>) => readonly Item[],
+  ): Promise<Item[]>;
   /** All pages. */
   listVms(filter: VmFilter): Promise<VmResource[]>;
   getVm(vmId: string): Promise<VmResource>;
@@ -114,11 +133,15 @@ export interface Client {
   /** All pages, oldest first. */
   listTokens(): Promise<TokenResource[]>;
   /** May be retried. */
-  revokeToken(tokenId: string): Promise<TokenResource>;
+  /** @param keepsSessions VMs that joined by it go on */
+  revokeToken(tokenId: string, keepsSessions?: boolean): Promise<TokenResource>;
   /** May be retried. */
   releaseVm(vmId: string): Promise<void>;
-  /** Every line of the audit log, oldest first. */
-  auditLines(): Promise<string[]>;
+  /** May be retried. */
+  revokeCertificate(serial: string): Promise<RevokedCertificateResource>;
+  listRevokedCertificates(): Promise<RevokedCertificateResource[]>;
+  /** Every line of the audit log, oldest first, and what the controller says that there should be. */
+  auditLog(): Promise<AuditCopy>;
   /** At least the newest `count` lines, if there are so many, oldest first. */
   auditTail(count: number): Promise<string[]>;
   /** Asks next to nothing. A controller that has answered once is waited for when it goes away. */
@@ -162,6 +185,8 @@ export function createClient(deps: RetryDeps, patience?: Patience): Client {
   }
 
   return {
+    ask,
+    askAll,
     listVms: ({ pool, state, liveness, eligible }) =>
       askAll(
         vmListSchema,
@@ -245,10 +270,11 @@ export function createClient(deps: RetryDeps, patience?: Patience): Client {
     createToken: (body) => ask(createdTokenSchema, { method: 'POST', path: '/api/v1/tokens', body }),
     listTokens: () =>
       askAll(tokenListSchema, { method: 'GET', path: '/api/v1/tokens' }, (page) => page.tokens),
-    revokeToken: (tokenId) =>
+    revokeToken: (tokenId, keepsSessions = false) =>
       ask(tokenSchema, {
         method: 'DELETE',
         path: `/api/v1/tokens/${encodeURIComponent(tokenId)}`,
+        ...(keepsSessions ? { query: { sessions: 'keep' } } : {}),
         repeatable: true,
       }),
     releaseVm: async (vmId) =>
@@ -257,7 +283,30 @@ export function createClient(deps: RetryDeps, patience?: Patience): Client {
         path: `${vmPath(vmId)}/release`,
         repeatable: true,
       })),
-    auditLines: () => askAll(auditPageSchema, { method: 'GET', path: '/api/v1/audit' }, (page) => page.lines),
+    revokeCertificate: (serial) =>
+      ask(revokedCertificateSchema, {
+        method: 'POST',
+        path: '/api/v1/revoked-certificates',
+        body: { serial },
+        repeatable: true,
+      }),
+    listRevokedCertificates: async () =>
+      (await ask(revokedCertificateListSchema, { method: 'GET', path: '/api/v1/revoked-certificates' }))
+        .certificates,
+    async auditLog() {
+      // What came last holds: the log grows while it is read. What was there first must still be there.
+      let first: number | undefined;
+      let head = NO_HEAD;
+      const faults = new Set<string>();
+      const lines = await askAll(auditPageSchema, { method: 'GET', path: '/api/v1/audit' }, (page) => {
+        // An older controller does not say it.
+        first ??= page.first_seq ?? headOfLine(page.lines[0] ?? '')?.seq ?? 1;
+        head = page.head;
+        for (const fault of page.faults ?? []) faults.add(fault);
+        return page.lines;
+      });
+      return { lines, note: { first: Math.max(1, first ?? 1), head }, faults: [...faults] };
+    },
     auditTail: (count) =>
       askAll(
         auditPageSchema,

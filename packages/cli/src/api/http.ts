@@ -1,6 +1,7 @@
 /** One request to the controller, and what became of it: no retries here, and no knowledge of what is asked. */
 import { problemSchema } from '@mig/common/api/problem';
 import { formatDuration } from '@mig/common/config/duration';
+import { tlsFailure } from './tls-failure.js';
 import { CliError, EXIT, InterruptedError, RefusedError, UnavailableError } from '../errors.js';
 
 export interface Call {
@@ -181,6 +182,8 @@ const CUT_CODES = new Set([
 function noAnswer(server: string, error: unknown): Attempt {
   const cause = propertyOf(error, 'cause') ?? error;
   const code = codeOf(cause);
+  const ofTls = tlsFailure(server, code, messageOf(cause), error);
+  if (ofTls !== undefined) return { kind: 'fatal', error: ofTls };
   if (ABSENT_CODES.has(code)) {
     return {
       kind: 'retryable',

@@ -43,7 +43,7 @@ export async function createAuthority(name: string, validity: Validity): Promise
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  return { certificate: certificate.toString('pem'), key: await exportKey(keys.privateKey) };
+  return { certificate: toPem(certificate), key: await exportKey(keys.privateKey) };
 }
 
 /** @throws if the authority's files are none */
@@ -72,7 +72,7 @@ export async function issue(
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  return { certificate: certificate.toString('pem'), key: await exportKey(keys.privateKey) };
+  return { certificate: toPem(certificate), key: await exportKey(keys.privateKey) };
 }
 
 /** What a certificate of ours is for, and how long it was to live; undefined = it is none that `issue` makes. */
@@ -109,6 +109,9 @@ function serialNumber(): string {
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x01;
   return Buffer.from(bytes).toString('hex');
 }
+
+/** Ends with a newline, so that files can be joined by `cat`. */
+const toPem = (certificate: x509.X509Certificate): string => `${certificate.toString('pem').trimEnd()}\n`;
 
 async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
   const bytes = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', key));

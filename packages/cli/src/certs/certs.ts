@@ -1,13 +1,12 @@
 /** `certs init|issue|renew`: certificates for the controller, for VMs and for operators, as files. */
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { isIP } from 'node:net';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { EVERY_POOL, type Role } from '@mig/common/domain/roles';
 import { errorMessage } from '@mig/common/errors';
+import { toRfc3339 } from '@mig/common/clock';
 import { CliError, EXIT, UsageError, type ExitCode } from '../errors.js';
 import { formatTime } from '../output/time.js';
 import type { Session } from '../session.js';
+import { serialOfFile } from './revocation.js';
 import {
   createAuthority,
   describeCertificate,
@@ -15,19 +14,23 @@ import {
   type CertificateAndKey,
   type Subject,
 } from './authority.js';
+import { CA, RESERVED, filesOf, readAuthorities, writeBoth } from './files.js';
+import { hostNames, subjectOf, type SubjectFlags } from './subject.js';
 
-const CA = 'ca';
-
-export interface IssueFlags {
-  readonly server?: string | undefined;
-  readonly hosts?: readonly string[] | undefined;
-  readonly vm?: string | undefined;
-  readonly operator?: string | undefined;
-  readonly role?: Role | undefined;
-  readonly pool?: readonly string[] | undefined;
+export interface IssueFlags extends SubjectFlags {
   /** Milliseconds. */
   readonly lifeMs: number;
 }
+
+export interface RenewFlags {
+  /** Names and addresses that are added to it. */
+  readonly hosts?: readonly string[] | undefined;
+  /** Milliseconds; undefined = as long as it was made for. */
+  readonly lifeMs?: number | undefined;
+}
+
+/** The name of the first authority; the next ones are numbered. */
+export const AUTHORITY_NAME = 'MIG controller CA';
 
 /** Makes an authority in `directory`; never over one that is there. */
 export async function initCerts({ io }: Session, directory: string, lifeMs: number): Promise<ExitCode> {
@@ -35,89 +38,82 @@ export async function initCerts({ io }: Session, directory: string, lifeMs: numb
   if (existsSync(certFile) || existsSync(keyFile)) {
     throw new UsageError(
       `there is an authority in ${directory} already`,
-      'everything that it issued would be void: name another folder with --dir, or remove it',
+      'everything that it issued would be void: `migctl certs rotate begin` changes to another step by step; or name another folder with --dir',
     );
   }
-  const made = await createAuthority('MIG controller CA', { nowMs: io.clock.now(), lifeMs });
-  write(directory, CA, made);
+  const made = await createAuthority(AUTHORITY_NAME, { nowMs: io.clock.now(), lifeMs });
+  writeBoth(directory, CA, made);
   io.stdout.write(`authority ${certFile}\nits key   ${keyFile}: keep it away from the VMs\n`);
   return EXIT.done;
 }
 
-export async function issueCert({ io }: Session, directory: string, flags: IssueFlags): Promise<ExitCode> {
+export async function issueCert(session: Session, directory: string, flags: IssueFlags): Promise<ExitCode> {
   const { file, subject } = subjectOf(flags);
   const { certFile } = filesOf(directory, file);
   if (existsSync(certFile))
-    throw new UsageError(`${certFile} is there already`, `\`migctl certs renew ${certFile}\` makes it anew`);
-  const made = await sign(directory, subject, io.clock.now(), flags.lifeMs);
-  const files = write(directory, file, made);
-  io.stdout.write(`certificate ${files.certFile}\nits key     ${files.keyFile}\n`);
+    throw new UsageError(
+      `${certFile} is there already`,
+      `\`migctl certs renew ${certFile}\` makes it anew${flags.server === undefined ? '' : ', and adds names with --host'}`,
+    );
+  const made = await sign(session, directory, subject, flags.lifeMs);
+  const files = writeBoth(directory, file, made);
+  session.io.stdout.write(
+    `certificate ${files.certFile}\nits key     ${files.keyFile}\nits serial  ${serialOfFile(files.certFile)}\n`,
+  );
   return EXIT.done;
 }
 
 /** Makes each anew, for the same names and as long, with a new key. Whoever reads the files anew goes on with it. */
-export async function renewCerts({ io }: Session, certFiles: readonly string[]): Promise<ExitCode> {
+export async function renewCerts(
+  session: Session,
+  certFiles: readonly string[],
+  { hosts, lifeMs }: RenewFlags,
+): Promise<ExitCode> {
   for (const certFile of certFiles) {
     const directory = path.dirname(certFile);
     const file = path.basename(certFile, '.pem');
+    if (RESERVED.includes(file))
+      throw new UsageError(
+        `${certFile} is the authority itself`,
+        '`migctl certs rotate begin` changes to another; `migctl certs rotate --help` has the steps',
+      );
     const known = describe(certFile);
-    const made = await sign(directory, known.subject, io.clock.now(), known.lifeMs);
-    write(directory, file, made);
+    if (hosts !== undefined && known.subject.usage !== 'server')
+      throw new UsageError(`--host: ${certFile} is no certificate of a controller`);
+    const { subject } = known;
+    const added = hosts === undefined ? [] : hostNames(hosts);
+    const isNew = ({ value }: { value: string }): boolean =>
+      subject.names.every((name) => name.value !== value);
+    const names = [...subject.names, ...added.filter(isNew)];
+    const made = await sign(session, directory, { ...subject, names }, lifeMs ?? known.lifeMs);
+    writeBoth(directory, file, made);
     const endsAt = describe(certFile).endsAt;
-    io.stdout.write(`${certFile} renewed until ${formatTime(new Date(endsAt).toISOString())}\n`);
+    session.io.stdout.write(`${certFile} renewed until ${formatTime(toRfc3339(endsAt))}\n`);
   }
   return EXIT.done;
 }
 
-/** @throws UsageError unless it is for exactly one of them */
-function subjectOf({ server, hosts, vm, operator, role, pool }: IssueFlags): {
-  file: string;
-  subject: Subject;
-} {
-  if ([server, vm, operator].filter((one) => one !== undefined).length !== 1)
-    throw new UsageError('what is the certificate for?', 'give one of --controller, --vm and --operator');
-  const url = (value: string) => ({ type: 'url' as const, value });
-  if (server !== undefined) {
-    const names = [server, ...(hosts ?? [])].map((value) => ({
-      type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const),
-      value,
-    }));
-    return { file: server, subject: { name: server, usage: 'server', names } };
-  }
-  if (vm !== undefined) {
-    const names = [url(`urn:mig:vm:${vm}`), ...(pool ?? []).map((id) => url(`urn:mig:pool:${id}`))];
-    return { file: vm, subject: { name: vm, usage: 'client', names } };
-  }
-  if (role === undefined)
-    throw new UsageError('what may the operator do?', 'give --role viewer, operator or admin');
-  const roles = (pool ?? [EVERY_POOL]).map((id) =>
-    url(`urn:mig:role:${role}${id === EVERY_POOL ? '' : `:${id}`}`),
-  );
-  const name = operator ?? '';
-  return {
-    file: name,
-    subject: { name, usage: 'client', names: [url(`urn:mig:operator:${name}`), ...roles] },
-  };
-}
-
+/** What would outlive its authority would be refused from that day on: it ends with it, and that is said. */
 async function sign(
+  { io }: Session,
   directory: string,
   subject: Subject,
-  nowMs: number,
   lifeMs: number,
 ): Promise<CertificateAndKey> {
-  const { certFile, keyFile } = filesOf(directory, CA);
-  try {
-    const authority = { certificate: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
-    return await issue(authority, subject, { nowMs, lifeMs });
-  } catch (error) {
+  const { signer, key } = readAuthorities(directory);
+  const nowMs = io.clock.now();
+  const leftMs = Date.parse(signer.certificate.validTo) - nowMs;
+  const endsAt = formatTime(toRfc3339(nowMs + leftMs));
+  const rotate = '`migctl certs rotate begin` makes the next one';
+  if (leftMs <= 0)
     throw new CliError(
-      'no-authority',
-      `the authority in ${directory} cannot be used (${errorMessage(error)})`,
+      'authority-expired',
+      `the authority in ${directory} has expired at ${endsAt}`,
       EXIT.failed,
-      '`migctl certs init` makes one; --dir names its folder',
+      rotate,
     );
-  }
+  if (leftMs < lifeMs) io.stderr.write(`It ends when its authority does, at ${endsAt}: ${rotate}.\n`);
+  return issue({ certificate: signer.pem, key }, subject, { nowMs, lifeMs: Math.min(lifeMs, leftMs) });
 }
 
 function describe(certFile: string): NonNullable<ReturnType<typeof describeCertificate>> {
@@ -130,37 +126,4 @@ function describe(certFile: string): NonNullable<ReturnType<typeof describeCerti
   if (known === undefined)
     throw new UsageError(`${certFile} is no certificate that \`migctl certs issue\` made`);
   return known;
-}
-
-const filesOf = (directory: string, name: string): { certFile: string; keyFile: string } => ({
-  certFile: path.join(directory, `${name}.pem`),
-  keyFile: path.join(directory, `${name}.key`),
-});
-
-/** The key first: whoever reads both in between finds that they do not fit, and reads them again. */
-function write(
-  directory: string,
-  name: string,
-  { certificate, key }: CertificateAndKey,
-): { certFile: string; keyFile: string } {
-  const { certFile, keyFile } = filesOf(directory, name);
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    replace(keyFile, key, 0o600);
-    replace(certFile, certificate, 0o644);
-  } catch (error) {
-    throw new CliError('not-written', `${directory} cannot be written (${errorMessage(error)})`, EXIT.failed);
-  }
-  return { certFile, keyFile };
-}
-
-function replace(file: string, content: string, mode: number): void {
-  const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`;
-  try {
-    writeFileSync(temporary, content, { mode, flag: 'wx' });
-    renameSync(temporary, file);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
 }

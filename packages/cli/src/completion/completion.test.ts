@@ -36,11 +36,26 @@ async function offered(line: string): Promise<string[]> {
 describe('what is offered', () => {
   it.each([
     ['dr', ['drain', ':4']],
-    ['get _', ['vms', 'drains', 'commands', 'workflow-jobs', 'events', 'heartbeats', 'runners', ':4']],
+    [
+      'get _',
+      [
+        'vms',
+        'drains',
+        'commands',
+        'workflow-jobs',
+        'events',
+        'heartbeats',
+        'runners',
+        'tasks',
+        'jobs',
+        'nodes',
+        ':4',
+      ],
+    ],
     ['get vms v', ['vm-1', 'vm-2', ':4']],
     ['get vm _', ['vm-1', 'vm-2', 'gpu-1', ':4']],
     ['describe vm g', ['gpu-1', ':4']],
-    ['describe _', ['vm', 'drain', 'github', ':4']],
+    ['describe _', ['vm', 'drain', 'github', 'job', ':4']],
     ['describe github _', [':4']],
     ['get runners --vm g', ['gpu-1', ':4']],
     ['get runners --f', ['--findings', ':4']],

@@ -1,7 +1,8 @@
 /** stdout and stderr: writes that never throw, and what is known of the other end. */
 
 export interface Output {
-  write(text: string): void;
+  /** Bytes go out as they are. */
+  write(text: string | Uint8Array): void;
   readonly isTty: boolean;
   /** Width of the terminal now; 80 if it is not known. */
   columns(): number;
@@ -17,7 +18,7 @@ export interface Output {
 
 /** What `createOutput` needs of `process.stdout`. */
 export interface OutputStream {
-  write(text: string, taken?: () => void): unknown;
+  write(text: string | Uint8Array, taken?: () => void): unknown;
   on(event: 'error', listener: (error: NodeJS.ErrnoException) => void): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;

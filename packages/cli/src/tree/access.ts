@@ -42,10 +42,11 @@ function addLogin(program: Command, act: Act): void {
         'A token is never an argument: others could see it.',
     )
     .option('--name <name>', 'how the context is called; default: the host of the controller', contextName)
-    .action((options: { name?: string }, command: Command) =>
+    .option('--keep-current', 'make it the current one only if there is none')
+    .action((options: { name?: string; keepCurrent?: true }, command: Command) =>
       act(command, async (session) => {
         const { login: run } = await import('../access/login.js');
-        return run(session, options.name ?? new URL(session.server).host);
+        return run(session, options.name ?? new URL(session.server).host, options.keepCurrent === true);
       }),
     );
   withExamples(login, [
@@ -166,12 +167,23 @@ function addToken(program: Command, act: Act): void {
   withExamples(
     token
       .command('revoke')
-      .description('take tokens no more, from now on; a VM that has joined keeps its session')
+      .description(
+        'take tokens no more, from now on; VMs that joined by one have to join again, their jobs go on',
+      )
       .argument('<id...>', 'ids of tokens')
-      .action((ids: string[], _options: unknown, command: Command) =>
-        act(command, async (session) => (await import('../access/tokens.js')).revokeTokens(session, ids)),
+      .option(
+        '--keep-sessions',
+        'of a join token: VMs that have joined by it go on, and none joins by it any more',
+      )
+      .action((ids: string[], options: { keepSessions?: boolean }, command: Command) =>
+        act(command, async (session) =>
+          (await import('../access/tokens.js')).revokeTokens(session, ids, options),
+        ),
       ),
-    ['migctl token revoke token-01k7v08vh4aklasvg1em'],
+    [
+      'migctl token revoke token-01k7v08vh4aklasvg1em',
+      'migctl token revoke --keep-sessions token-01k7v08vh4aklasvg1em',
+    ],
   );
 }
 
@@ -198,11 +210,13 @@ function addAudit(program: Command, act: Act): void {
       .command('verify')
       .description('check that no entry was changed, removed or put in')
       .option('--dir <directory>', "the controller's .audit folder, or a copy; default: ask the controller")
+      .option('--auth-dir <directory>', "the controller's .auth folder; default: the one beside --dir")
       .option('--since <head>', 'a head that was printed before: it must still be there')
-      .action((options: { dir?: string; since?: string }, command: Command) =>
+      .action((options: { dir?: string; authDir?: string; since?: string }, command: Command) =>
         act(command, async (session) =>
           (await import('../access/audit.js')).verifyAudit(session, {
             directory: options.dir,
+            authDirectory: options.authDir,
             since: options.since,
           }),
         ),

@@ -3,12 +3,11 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { MAX_DEADLINE_MS } from '@mig/common/domain/command-types';
 import { isValidId } from '@mig/common/domain/ids';
 import { parseDuration } from '@mig/common/config/duration';
-import type { ExitCode } from '../errors.js';
 import { FORMATS, PAGE_FORMATS, type Format, type PageFormat } from '../output/format.js';
 import type { Session } from '../session.js';
 
-/** Runs a command with a session, and keeps its exit code. Given to every part of the tree. */
-export type Act = (command: Command, run: (session: Session) => Promise<ExitCode>) => Promise<void>;
+/** Runs a command with a session, and keeps its exit code: an `ExitCode`, or that of a command on a VM. Given to every part of the tree. */
+export type Act = (command: Command, run: (session: Session) => Promise<number>) => Promise<void>;
 
 /** A duration flag: `500ms`, `30s`, `5m`, `1h30m`, `7d`, or 0; to milliseconds, at most 30 days. */
 export function durationArgument(text: string): number {

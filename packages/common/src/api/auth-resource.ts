@@ -62,6 +62,10 @@ export const tokenSchema = z.object({
   created_by: z.string(),
   expires_at: timeSchema.optional().describe('absent = never'),
   revoked_at: timeSchema.optional(),
+  keeps_sessions: z
+    .boolean()
+    .optional()
+    .describe('of a join token that is revoked: VMs that have joined by it go on'),
 });
 export type TokenResource = z.infer<typeof tokenSchema>;
 
@@ -71,6 +75,21 @@ export const createdTokenSchema = tokenSchema.extend({
 export type CreatedTokenResource = z.infer<typeof createdTokenSchema>;
 
 export const tokenListSchema = z.object({ tokens: z.array(tokenSchema), next_cursor: z.string().optional() });
+
+/** As `openssl x509 -serial` and `migctl certs issue` show it; colons and leading zeros do not count. */
+export const serialSchema = z
+  .string()
+  .regex(/^[0-9A-Fa-f]{1,2}(:?[0-9A-Fa-f]{1,2}){0,39}$/, 'expected a serial number in hexadecimal digits')
+  .describe('serial number of a certificate, in hexadecimal digits');
+
+export const revokedCertificateSchema = z.object({
+  serial: z.string(),
+  revoked_at: timeSchema,
+  revoked_by: z.string(),
+});
+export type RevokedCertificateResource = z.infer<typeof revokedCertificateSchema>;
+
+export const revokedCertificateListSchema = z.object({ certificates: z.array(revokedCertificateSchema) });
 
 export const whoamiSchema = z.object({
   name: z.string(),
@@ -85,4 +104,9 @@ export const auditPageSchema = z.object({
   lines: z.array(z.string()),
   next_cursor: z.string().optional(),
   head: z.object({ seq: z.int(), hash: z.string() }).describe('the newest entry of the log'),
+  first_seq: z.int().optional().describe('the oldest entry that there should be; 0 = there is none'),
+  faults: z
+    .array(z.string())
+    .optional()
+    .describe('what the controller itself finds wrong with its log, these entries among it; empty = nothing'),
 });

@@ -10,6 +10,7 @@ import {
   type DrainVm,
   type DrainVmState,
 } from '../domain/drain.js';
+import { defined } from './defined.js';
 import { fromOptionalTime, fromTime, timeSchema, toOptionalTime, toTime } from './time.js';
 import { idSchema } from './vm-resource.js';
 
@@ -190,10 +191,3 @@ export const fromDrainRecordResource = (resource: DrainRecordResource): DrainRec
     message: vm.message,
   })),
 });
-
-/** The fields that are set: a missing field and one that is undefined are not the same to a reader of JSON. */
-function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
-}

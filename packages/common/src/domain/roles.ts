@@ -31,6 +31,12 @@ export const roleIn = (grants: Grants, poolId: string): Role | undefined =>
 export const highestRole = (grants: Grants): Role | undefined =>
   Object.values(grants).reduce<Role | undefined>(higher, undefined);
 
+/** The pools with at least this role; undefined = every pool. */
+export const poolsWith = (grants: Grants, role: Role): readonly string[] | undefined =>
+  isAtLeast(own(grants, EVERY_POOL), role)
+    ? undefined
+    : Object.keys(grants).filter((poolId) => isAtLeast(own(grants, poolId), role));
+
 /** May whoever has `grants` hand out `wanted`? Only an admin of a pool gives roles in it. */
 export const mayGive = (grants: Grants, poolIds: readonly string[]): boolean =>
   poolIds.every((poolId) => isAtLeast(roleIn(grants, poolId), 'admin'));

@@ -30,14 +30,23 @@ beforeAll(async () => {
     required: true,
     pools: config.pools,
     limits: config.limits,
+    door: { charge: () => 0, vouch: () => undefined, refuse: () => undefined },
     countVms: () => 0,
     clock,
     logger: silentLogger,
     vm: (vmId) => known.get(vmId),
-    reach: { command: () => undefined, drain: () => undefined },
+    reach: {
+      command: () => undefined,
+      drain: () => undefined,
+      task: () => undefined,
+      job: () => undefined,
+      agent: () => undefined,
+    },
     absent: () => new Error('absent'),
     onClaimRefused: () => undefined,
     cut: () => undefined,
+    certificateOf: () => undefined,
+    loginFlags: '',
   });
 });
 afterAll(async () => {

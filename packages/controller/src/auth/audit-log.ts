@@ -1,18 +1,23 @@
 /**
- * The audit log: JSON lines, each chained to the one before (common/domain/audit), in files that are only appended to.
+ * The audit log: JSON lines, each chained to the one before and signed (common/domain/audit), in files that are only appended to.
  *
  *   {directory}/audit-{first seq, 16 digits}.jsonl
  *
- * What is recorded is written at once and synced soon; facts that come together share one write. A file that has grown
- * large is closed and the next begun; the oldest go when there are too many. A torn end, which a crash can leave, is
- * put aside. A log that cannot be written is told by `problem`, and what could not be kept is counted in the next entry.
+ * What is recorded is written at once and synced; facts that come together share one write. A file that has grown large is
+ * closed and the next begun; the oldest go when there are too many. Its key and its newest entry are noted apart from it
+ * (audit-seal). Before each write, and once a second, its files are looked at: one that was removed or cut is told by
+ * `faults` and by an entry `audit.broken`, and the log goes on in a new file, without giving a number twice. A log that
+ * cannot be written is told by `problem`, and what could not be kept is counted in the next entry.
  */
-import { mkdir, open, readdir, readFile, rm, truncate, writeFile, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { toRfc3339, type Clock } from '@mig/common/clock';
-import { NO_HEAD, sealEntry, verifyChain, type AuditFact, type AuditHead } from '@mig/common/domain/audit';
+import { headOfLine, sealEntry, verifyChain, type AuditFact, type AuditHead } from '@mig/common/domain/audit';
 import { errorMessage, printable } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
+import { auditFile, listAuditFiles, readAuditLines, type AuditFile } from './audit-files.js';
+import { ofLog, recoverAuditLog } from './audit-recovery.js';
+import { openSeal, readSeal } from './audit-seal.js';
 import { syncDirectory } from './private-file.js';
 
 /** What parts that have something to tell need of it. */
@@ -21,21 +26,40 @@ export interface Audit {
   record(fact: AuditFact): void;
 }
 
-export interface AuditLog extends Audit {
+/** For what must not be answered before it is entered. */
+export interface DurableAudit extends Audit {
+  /** Resolves when the entry is on disk: true; or when it cannot be kept, which `problem` tells: false. Never rejects. */
+  commit(fact: AuditFact): Promise<boolean>;
+}
+
+export interface AuditPage {
+  /** Oldest first. */
+  readonly lines: readonly string[];
+  /** What is wrong with these lines, or was found wrong with the log since the start; empty = nothing. */
+  readonly faults: readonly string[];
+}
+
+export interface AuditLog extends DurableAudit {
   readonly head: AuditHead;
-  /** Up to `limit` lines from entry `fromSeq` on, oldest first; fewer at the end of a file. */
-  read(fromSeq: number, limit: number): Promise<readonly string[]>;
-  /** The oldest entry that is still there; 0 = there is none. */
-  firstSeq(): Promise<number>;
+  /** The oldest entry that there should be; 0 = there is none. */
+  readonly firstSeq: number;
+  /** Up to `limit` lines from entry `fromSeq` on; fewer at the end of a file. */
+  read(fromSeq: number, limit: number): Promise<AuditPage>;
+  /** What somebody else did to it, as far as it was noticed since the start; empty = nothing. */
+  faults(): readonly string[];
   /** Why nothing can be written now; undefined = it can. */
   problem(): string | undefined;
-  /** Resolves when all that was recorded is on disk. */
+  /** Looks whether its files are still there as they were written. */
+  look(): void;
+  /** Resolves when all that was recorded is on disk, and its files were looked at. */
   flushed(): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface AuditLogOptions {
   readonly directory: string;
+  /** Where its key and the note of its newest entry are. */
+  readonly sealDirectory: string;
   /** A file that has this many bytes is the last's; default 16 MiB. */
   readonly maxFileBytes?: number;
   /** The oldest beyond it are removed; default 64. */
@@ -44,197 +68,269 @@ export interface AuditLogOptions {
 
 /** Facts that wait to be written (I12). Beyond it they are counted, and the count is an entry. */
 const MAX_WAITING = 10_000;
-/** Characters of one value of an entry. */
+/** Characters of one value of an entry … */
 const MAX_VALUE = 500;
-const FILE = /^audit-(\d{16})\.jsonl$/;
+/** … and of a list of VMs, which only the controller makes. */
+const MAX_LIST = 65_536;
+/** Faults that are kept for people. */
+const MAX_FAULTS = 20;
 
+interface Waiting {
+  readonly fact: AuditFact;
+  readonly settle?: (isKept: boolean) => void;
+}
+
+/** @throws the file system's error */
 export async function openAuditLog(
   options: AuditLogOptions,
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
 ): Promise<AuditLog> {
-  const { directory, maxFileBytes = 16 * 2 ** 20, maxFiles = 64 } = options;
+  const { directory, sealDirectory, maxFileBytes = 16 * 2 ** 20, maxFiles = 64 } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const files = await listFiles(directory);
-  const last = files.at(-1);
-  const recovered = last === undefined ? undefined : await recover(last);
-  /** Of all that is written or waits. */
-  let head = recovered?.head ?? NO_HEAD;
+  const stored = await readSeal(sealDirectory);
+  const recovered = await recoverAuditLog(await listAuditFiles(directory), stored);
+  const files = [...recovered.files];
+  let { first } = recovered;
   /** Of what is on disk. */
-  let written = head;
+  let written = recovered.head;
+  const seal = await openSeal(sealDirectory, stored.key, { first, head: written });
   let current: { file: AuditFile; handle: FileHandle; bytes: number } | undefined;
-  let waiting: AuditFact[] = [];
+  if (recovered.current !== undefined) {
+    const { file, bytes } = recovered.current;
+    current = { file, handle: await open(file.path, 'a', 0o600), bytes };
+  }
+  let waiting: Waiting[] = [];
   let lostCount = 0;
   let failure: string | undefined;
   let writing: Promise<void> | undefined;
+  let mustLook = false;
+  const faults: string[] = [];
+  /** Paths of files that were found missing. */
+  const missing = new Set<string>();
 
-  if (last !== undefined && recovered !== undefined) {
-    current = {
-      file: last,
-      handle: await open(last.path, 'a', 0o600),
-      bytes: recovered.bytes,
-    };
+  function tell(fault: string): void {
+    if (faults.length < MAX_FAULTS) faults.push(fault);
+    logger.error(
+      { event: 'audit_broken', reason: fault, directory },
+      'the audit log was changed by somebody else; "migctl audit verify" says where. It goes on after its newest entry',
+    );
+    waiting.unshift({ fact: clean(ofLog('audit.broken', 'failed', { reason: fault })) });
+  }
+
+  /** @throws the file system's error */
+  async function lookAtFiles(): Promise<void> {
+    // Each write would wait for it; after a loss of power the note may be a second old, which is no fault.
+    const mustSync = mustLook;
+    mustLook = false;
+    if (mustSync) await seal.sync();
+    const there = new Set((await listAuditFiles(directory)).map((file) => file.path));
+    for (const { path: file } of files) {
+      if (there.has(file) || missing.has(file)) continue;
+      missing.add(file);
+      tell(`${path.basename(file)} was removed while the controller ran`);
+    }
+    if (current === undefined) return;
+    const { file, handle, bytes } = current;
+    const was = await handle.stat();
+    const is = there.has(file.path) ? await stat(file.path).catch(() => undefined) : undefined;
+    if (is?.ino === was.ino && is.dev === was.dev && is.size === bytes) return;
+    if (is !== undefined)
+      tell(
+        is.ino !== was.ino
+          ? `${path.basename(file.path)} was replaced while the controller ran`
+          : `${path.basename(file.path)} has ${is.size} bytes, and ${bytes} were written`,
+      );
+    current = undefined;
+    await handle.close();
   }
 
   async function rotate(): Promise<void> {
     if (current !== undefined && current.bytes < maxFileBytes) return;
-    const firstSeq = written.seq + 1;
-    const file = { firstSeq, path: path.join(directory, fileName(firstSeq)) };
-    const handle = await open(file.path, 'a', 0o600);
+    const file = auditFile(directory, written.seq + 1);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const handle = await open(file.path, 'ax', 0o600).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+      // Left by a write that failed, or somebody else's: it is kept, and nothing of ours is added to it.
+      await rename(file.path, `${file.path}.foreign`);
+      return open(file.path, 'ax', 0o600);
+    });
     await syncDirectory(directory);
     await current?.handle.close();
     current = { file, handle, bytes: 0 };
+    missing.delete(file.path);
     if (files.at(-1)?.path !== file.path) files.push(file);
     while (files.length > maxFiles) {
       const oldest = files.shift();
+      first = files[0]?.firstSeq ?? first;
+      // Noted first: what is missing without a note was removed by somebody else.
+      await seal.note({ first, head: written });
+      await seal.sync();
       if (oldest !== undefined) await rm(oldest.path, { force: true });
     }
   }
 
-  async function writeAll(): Promise<void> {
-    while (waiting.length > 0 || lostCount > 0) {
-      const facts = waiting;
-      const lost = lostCount;
-      waiting = [];
-      lostCount = 0;
-      head = written;
-      const lines = (lost === 0 ? facts : [...facts, lostFact(lost)]).map((fact) => {
-        const sealed = sealEntry(fact, toRfc3339(clock.now()), head);
+  /** @returns whether they are on disk */
+  async function write(facts: readonly AuditFact[]): Promise<boolean> {
+    let head = written;
+    try {
+      await rotate();
+      if (current === undefined) throw new Error('no file is open');
+      const lines = facts.map((fact) => {
+        const sealed = sealEntry(fact, toRfc3339(clock.now()), head, seal.key);
         head = sealed.head;
         return `${sealed.line}\n`;
       });
+      const bytes = Buffer.from(lines.join(''));
       try {
-        await rotate();
-        if (current === undefined) throw new Error('no file is open');
-        const bytes = Buffer.from(lines.join(''));
-        try {
-          await current.handle.appendFile(bytes);
-          await current.handle.datasync();
-        } catch (error) {
-          // Part of it may be there: what follows must begin on a line of its own, after the last good one.
-          await truncate(current.file.path, current.bytes).catch(() => undefined);
-          throw error;
-        }
-        current.bytes += bytes.length;
-        written = head;
-        failure = undefined;
+        await current.handle.appendFile(bytes);
+        await current.handle.datasync();
       } catch (error) {
-        head = written;
-        lostCount += facts.length + lost;
-        failure = errorMessage(error);
-        logger.error(
-          { event: 'audit_failed', lost: lostCount, reason: failure, directory },
-          'the audit log cannot be written: make room, or give this user the right to write there',
-        );
+        // Part of it may be there: what follows must begin on a line of its own, after the last good one.
+        const { file, handle, bytes: good } = current;
+        await truncate(file.path, good).catch(async () => {
+          current = undefined;
+          await handle.close();
+        });
+        throw error;
+      }
+      current.bytes += bytes.length;
+      written = head;
+      failure = undefined;
+      return true;
+    } catch (error) {
+      fail(error);
+      return false;
+    }
+  }
+
+  function fail(error: unknown): void {
+    const reason = errorMessage(error);
+    // Tried again every second: told once.
+    if (failure === reason) return;
+    failure = reason;
+    logger.error(
+      { event: 'audit_failed', lost: lostCount, reason: failure, directory },
+      'the audit log cannot be written: make room, or give this user the right to write there',
+    );
+  }
+
+  async function writeAll(): Promise<void> {
+    while (waiting.length > 0 || lostCount > 0 || mustLook) {
+      const canWrite = await lookAtFiles().then(
+        () => true,
+        (error: unknown) => {
+          fail(error);
+          return false;
+        },
+      );
+      if (canWrite && waiting.length + lostCount === 0) failure = undefined;
+      const batch = waiting;
+      const lost = lostCount;
+      waiting = [];
+      lostCount = 0;
+      const facts = batch.map(({ fact }) => fact);
+      if (lost > 0) facts.push(ofLog('audit.lost', 'failed', { count: String(lost) }));
+      if (facts.length === 0) continue;
+      const isKept = canWrite && (await write(facts));
+      for (const { settle } of batch) settle?.(isKept);
+      if (!isKept) {
+        lostCount += batch.length + lost;
         return;
       }
+      await seal.note({ first, head: written }).catch(fail);
     }
   }
 
   function kick(): void {
     writing ??= writeAll().finally(() => {
       writing = undefined;
-      if (waiting.length > 0) kick();
+      if (waiting.length > 0 || mustLook) kick();
     });
   }
+
+  function enter(entry: Waiting): void {
+    if (waiting.length >= MAX_WAITING) {
+      lostCount += 1;
+      entry.settle?.(false);
+    } else waiting.push({ ...entry, fact: clean(entry.fact) });
+    kick();
+  }
+
+  for (const fault of recovered.faults) tell(fault);
+  for (const fact of recovered.facts) {
+    logger.warn(
+      { event: fact.action.replace('.', '_'), ...fact.detail },
+      'the end of the audit log was mended',
+    );
+    waiting.push({ fact });
+  }
+  if (stored.key === undefined && written.seq > 0)
+    waiting.push({ fact: ofLog('audit.signed', 'done', { reason: 'entries are signed from here on' }) });
+  if (waiting.length > 0) kick();
 
   return {
     get head() {
       return written;
     },
-    record(fact) {
-      if (waiting.length >= MAX_WAITING) lostCount += 1;
-      else waiting.push(clean(fact));
+    get firstSeq() {
+      return written.seq === 0 ? 0 : first;
+    },
+    record: (fact) => enter({ fact }),
+    commit: (fact) => new Promise((settle) => enter({ fact, settle })),
+    async read(fromSeq, limit) {
+      let lines: readonly string[] = [];
+      const from = Math.max(
+        0,
+        files.findLastIndex((file) => file.firstSeq <= Math.max(1, fromSeq)),
+      );
+      for (const file of files.slice(from)) {
+        const skip = Math.max(0, fromSeq - file.firstSeq);
+        lines = (await readAuditLines(file)).slice(skip, skip + limit);
+        // One that is missing does not hide those after it.
+        if (lines.length > 0) break;
+      }
+      const verdict = verifyChain(lines, undefined, seal.key);
+      return { lines, faults: verdict.kind === 'intact' ? [...faults] : [...faults, verdict.reason] };
+    },
+    faults: () => faults,
+    problem: () => (failure === undefined ? undefined : `the audit log cannot be written: ${failure}`),
+    look() {
+      mustLook = true;
       kick();
     },
-    async read(fromSeq, limit) {
-      const at = files.findLastIndex((file) => file.firstSeq <= Math.max(1, fromSeq));
-      const file = files[Math.max(0, at)];
-      if (file === undefined) return [];
-      const text = await readFile(file.path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return '';
-        throw error;
-      });
-      const skip = Math.max(0, fromSeq - file.firstSeq);
-      return text
-        .split('\n')
-        .slice(0, -1)
-        .slice(skip, skip + limit);
-    },
-    firstSeq: () => Promise.resolve(written.seq === 0 ? 0 : (files[0]?.firstSeq ?? 0)),
-    problem: () => (failure === undefined ? undefined : `the audit log cannot be written: ${failure}`),
     async flushed() {
+      mustLook = true;
+      kick();
       while (writing !== undefined) await writing;
     },
     async close() {
       while (writing !== undefined) await writing;
       await current?.handle.close();
       current = undefined;
+      await seal.close();
     },
   };
-
-  /** The end of the newest file; a torn last line is moved beside it. @throws the file system's error */
-  async function recover(file: AuditFile): Promise<{ head: AuditHead; bytes: number }> {
-    const content = await readFile(file.path);
-    const end = content.lastIndexOf(0x0a) + 1;
-    if (end < content.length) {
-      await writeFile(`${file.path}.torn`, content.subarray(end), { mode: 0o600 });
-      await truncate(file.path, end);
-      logger.warn(
-        { event: 'audit_torn', file: file.path, bytes: content.length - end },
-        'the last line of the audit log was torn by a crash; it is kept beside it, as .torn',
-      );
-    }
-    const lines = content.subarray(0, end).toString('utf8').split('\n').slice(0, -1);
-    const verdict = verifyChain(lines);
-    if (verdict.kind === 'broken') {
-      logger.error(
-        { event: 'audit_broken', file: file.path, line: verdict.line, reason: verdict.reason },
-        'the audit log was changed; "migctl audit verify" says where. It is continued after its last line',
-      );
-    }
-    return { head: lastHead(lines) ?? { seq: file.firstSeq - 1, hash: NO_HEAD.hash }, bytes: end };
-  }
 }
 
-interface AuditFile {
-  readonly firstSeq: number;
-  readonly path: string;
+/** The entry after these lines; undefined = they end with none. */
+export function seqAfter(lines: readonly string[]): number | undefined {
+  const last = headOfLine(lines.at(-1) ?? '');
+  return last === undefined ? undefined : last.seq + 1;
 }
-
-const fileName = (firstSeq: number): string => `audit-${String(firstSeq).padStart(16, '0')}.jsonl`;
-
-async function listFiles(directory: string): Promise<AuditFile[]> {
-  return (await readdir(directory))
-    .flatMap((name) => {
-      const digits = FILE.exec(name)?.[1];
-      return digits === undefined ? [] : [{ firstSeq: Number(digits), path: path.join(directory, name) }];
-    })
-    .sort((a, b) => a.firstSeq - b.firstSeq);
-}
-
-/** What the last line says of itself, also if the chain before it is broken: numbers are never given twice. */
-function lastHead(lines: readonly string[]): AuditHead | undefined {
-  const parts = /^\{"seq":(\d+),.*"hash":"([0-9a-f]{64})"\}$/s.exec(lines.at(-1) ?? '');
-  return parts === null ? undefined : { seq: Number(parts[1]), hash: parts[2] ?? '' };
-}
-
-const lostFact = (count: number): AuditFact => ({
-  actor: 'controller',
-  action: 'audit.lost',
-  target: '',
-  from: '',
-  outcome: 'failed',
-  detail: { count: String(count) },
-});
 
 /** What came from outside is cut, and its control characters are made visible. */
 function clean(fact: AuditFact): AuditFact {
-  const tidy = (text: string): string => printable(text, MAX_VALUE);
+  const tidy = (text: string, maxLength = MAX_VALUE): string => printable(text, maxLength);
   return {
     ...fact,
     actor: tidy(fact.actor),
     target: tidy(fact.target),
     from: tidy(fact.from),
-    detail: Object.fromEntries(Object.entries(fact.detail).map(([key, value]) => [tidy(key), tidy(value)])),
+    detail: Object.fromEntries(
+      Object.entries(fact.detail).map(([key, value]) => [
+        tidy(key),
+        tidy(value, key === 'vms' ? MAX_LIST : MAX_VALUE),
+      ]),
+    ),
   };
 }

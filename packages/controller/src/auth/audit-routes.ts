@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { auditPageSchema } from '@mig/common/api/auth-resource';
 import type { App } from '../http/app.js';
 import { limitSchema } from '../http/paging.js';
-import type { AuditLog } from './audit-log.js';
+import { seqAfter, type AuditLog } from './audit-log.js';
 import { query } from '../http/query.js';
 
 const MAX_SEQ_DIGITS = 15;
@@ -33,17 +33,18 @@ export function auditRoutes(app: App, { auditLog }: { readonly auditLog: AuditLo
     async (request) => {
       const { cursor, count, limit } = request.query;
       await auditLog.flushed();
-      const { head } = auditLog;
-      const oldest = await auditLog.firstSeq();
+      const { head, firstSeq } = auditLog;
       const wanted =
-        cursor !== undefined ? Number(cursor) : count === undefined ? oldest : head.seq - count + 1;
-      const first = Math.max(oldest, wanted);
-      const lines = await auditLog.read(first, limit);
-      const next = first + lines.length;
+        cursor !== undefined ? Number(cursor) : count === undefined ? firstSeq : head.seq - count + 1;
+      const first = Math.max(firstSeq, wanted);
+      const { lines, faults } = await auditLog.read(first, limit);
+      const next = Math.max(seqAfter(lines) ?? 0, first + lines.length);
       return {
         lines: [...lines],
         ...(lines.length > 0 && next <= head.seq ? { next_cursor: String(next) } : {}),
         head,
+        first_seq: firstSeq,
+        faults: [...faults],
       };
     },
   );

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '@mig/common/clock';
 import type { AuditFact } from '@mig/common/domain/audit';
-import type { Audit } from './audit-log.js';
+import type { DurableAudit } from './audit-log.js';
 
 const WINDOW_MS = 60_000;
 /** Of one kind, in a minute. */
@@ -15,17 +15,18 @@ const TOTAL_COUNT = 300;
 /** Kinds that are told apart in a minute (I12); beyond it all others share one count. */
 const MAX_KEYS = 1_000;
 
-export interface ThrottledAudit extends Audit {
+export interface ThrottledAudit extends DurableAudit {
   /** Enters the counts of a minute that is over; at the end, of any. */
   sweep(all?: 'all'): void;
 }
 
-export function throttleRefusals(audit: Audit, clock: Clock): ThrottledAudit {
+export function throttleRefusals(audit: DurableAudit, clock: Clock): ThrottledAudit {
   const kinds = new Map<string, { count: number; left: number; last: AuditFact }>();
   let untilMs = 0;
   let total = 0;
 
   return {
+    commit: (fact) => audit.commit(fact),
     record(fact) {
       if (fact.outcome === 'done') {
         audit.record(fact);

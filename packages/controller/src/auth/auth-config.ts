@@ -1,4 +1,5 @@
 /** The part of the controller's configuration that says who gets in. */
+import { isIP } from 'node:net';
 import * as z from 'zod';
 import { ROLES } from '@mig/common/domain/roles';
 import { duration, integer } from '@mig/common/config/fields';
@@ -76,7 +77,7 @@ export const authSection = section({
   }),
   lockout: section({
     failures_per_minute: integer(30, 1, 100_000).describe(
-      'failed joins from one address after which it is refused for lockout.time',
+      'failed joins from one address after which further ones get 429 for lockout.time; a good one is taken',
     ),
     time: duration('1m', 1_000, 86_400_000).describe('how long'),
   }),
@@ -109,7 +110,7 @@ export const requiresAuth = (config: { readonly insecure: boolean; readonly auth
   config.auth.required === 'auto' ? !config.insecure : config.auth.required;
 
 export const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '::1' || host.startsWith('127.');
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 
 const paths = (what: string) => z.string().default('').describe(what);
 
@@ -215,11 +216,14 @@ export function assertNotExposed(config: Exposed, context: z.core.$RefinementCtx
 
 /** What each VM and each operator may take of the controller. */
 export const limitsShape = {
-  vm_messages_per_second: integer(500, 1, 1_000_000).describe(
-    'messages that a VM may send, on its stream and over HTTP together; more end the stream, or get 429',
+  vm_messages_per_second: integer(200, 1, 1_000_000).describe(
+    'messages that a VM may send, on its stream and over HTTP together; a stream is read no faster than at 1.25 times that',
   ),
   vm_message_burst: integer(20_000, 1, 10_000_000).describe(
-    '… and so many at once: what it could not tell while it was away',
+    '… and so many more, what it could not tell while it was away; more than that end the stream, or get 429, and the VM is refused for a while',
+  ),
+  vm_heartbeats_per_second: integer(20, 1, 1_000_000).describe(
+    'heartbeats among them; twice as many at once; more end the stream, or get 429, and the VM is refused for a while',
   ),
   vm_bytes_per_second: integer(2_097_152, 1_024, 1_073_741_824).describe(
     'bytes of these messages; 32 times as many at once',
@@ -227,6 +231,12 @@ export const limitsShape = {
   vm_connects_per_minute: integer(60, 1, 100_000).describe('streams that a VM may open'),
   operator_requests_per_second: integer(2_000, 1, 1_000_000).describe(
     'requests of one operator; twice as many at once; more get 429',
+  ),
+  strangers_per_second: integer(100, 1, 1_000_000).describe(
+    'connections and calls of one address without a valid credential; one that is let in does not count; more connections wait, more calls get 429',
+  ),
+  stranger_connections: integer(2_000, 1, 1_000_000).describe(
+    'connections of one address on which nobody has shown a valid credential; more wait; where there are many, they are closed after 20 s',
   ),
   vms_per_pool: integer(10_000, 1, 1_000_000).describe('VMs of a pool that are there; more cannot join'),
 };

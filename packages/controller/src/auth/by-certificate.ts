@@ -6,6 +6,7 @@ import { EVERY_POOL, ROLES, type Role } from '@mig/common/domain/roles';
 import { isValidId } from '@mig/common/domain/ids';
 import { uriNames } from './join/by-mtls.js';
 import type { OperatorMethod } from './operator-auth.js';
+import { serialOf } from './revoked-certificates.js';
 
 const OPERATOR_URI = 'urn:mig:operator:';
 const ROLE_URI = 'urn:mig:role:';
@@ -33,6 +34,7 @@ export const byCertificate: OperatorMethod = ({ certificate }) => {
     principal: {
       kind: 'operator',
       name,
+      id: `cert:${serialOf(certificate)}`,
       grants: Object.fromEntries(grants),
       via: 'certificate',
       expiresAt: Date.parse(certificate.valid_to),

@@ -69,6 +69,8 @@ describe('a token of the identity provider', () => {
     ['without a role', { groups: ['guests'] }],
     ['whose role is the name of a property of every object', { groups: ['constructor', '__proto__'] }],
     ['without the claim', { groups: undefined }],
+    ['whose address the provider has not verified', { email_verified: false }],
+    ['whose name is none', { email: { a: 1 } }],
   ])('%s is refused', async (_, change) => {
     expect(await ask(await token(change))).toMatchObject({ kind: 'unknown' });
   });
@@ -109,5 +111,27 @@ describe('a token of the identity provider', () => {
     expect(asked).toEqual([]);
     clock.advance(10_000);
     expect(await method({ bearer: await token(), certificate: undefined })).toMatchObject({ kind: 'known' });
+  });
+
+  it('is looked at by the keys that are there while the provider is down, whatever key a stranger names', async () => {
+    const method = make();
+    const good = async () => method({ bearer: await token({ exp: 4_000_000_000 }), certificate: undefined });
+    expect(await good()).toMatchObject({ kind: 'known' });
+    isUp = false;
+    clock.advance(60_000);
+    const unknown = await new SignJWT({ sub: 'u1' })
+      .setProtectedHeader({ alg: 'ES256', kid: 'invented' })
+      .sign((await generateKeyPair('ES256')).privateKey);
+    await expect(method({ bearer: unknown, certificate: undefined })).rejects.toMatchObject({
+      code: 'oidc-unavailable',
+    });
+    expect(await good()).toMatchObject({ kind: 'known' });
+    clock.advance(23 * 3_600_000);
+    expect(await good()).toMatchObject({ kind: 'known' });
+    clock.advance(3_600_000);
+    await expect(good()).rejects.toMatchObject({ code: 'oidc-unavailable' });
+    isUp = true;
+    clock.advance(10_000);
+    expect(await good()).toMatchObject({ kind: 'known' });
   });
 });

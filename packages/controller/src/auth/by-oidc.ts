@@ -1,20 +1,14 @@
 /**
  * People and CI by the tokens of an identity provider (OpenID Connect): signature, issuer, audience and end are checked, and
- * a claim says the role. The provider's keys are found by its own description, fetched when first needed, and kept.
+ * a claim says the role. The provider's keys are found by its own description, and kept (key-cache.ts).
  */
-import {
-  createRemoteJWKSet,
-  customFetch,
-  errors,
-  jwtVerify,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-} from 'jose';
+import { errors, jwtVerify, type JWTPayload } from 'jose';
 import * as z from 'zod';
 import type { Clock } from '@mig/common/clock';
 import { EVERY_POOL, ROLES, isAtLeast, type Role } from '@mig/common/domain/roles';
 import { errorMessage } from '@mig/common/errors';
 import { OidcUnavailableError } from './errors.js';
+import { createKeyCache, fetchJson } from './key-cache.js';
 import type { OperatorMethod } from './operator-auth.js';
 
 export interface OidcOptions {
@@ -37,28 +31,20 @@ export interface OidcDeps {
 /** None with a shared secret, and not `none`. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 const TIMEOUT_MS = 5_000;
-const COOL_DOWN_MS = 10_000;
 const descriptionSchema = z.object({ issuer: z.string(), jwks_uri: z.url() });
 
 export function byOidc(options: OidcOptions, { clock, fetch }: OidcDeps): OperatorMethod {
-  let keys: Promise<JWTVerifyGetKey> | undefined;
-  /** A provider that did not answer is left alone until then, whoever asks. */
-  let asksAgainMs = -Infinity;
-
-  async function findKeys(): Promise<JWTVerifyGetKey> {
+  const keys = createKeyCache(clock, async () => {
     const url = `${options.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
-    const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(TIMEOUT_MS) });
-    const { issuer, jwks_uri } = descriptionSchema.parse(await response.json());
+    const { issuer, jwks_uri } = descriptionSchema.parse(await fetchJson(fetch, url, TIMEOUT_MS));
     if (issuer !== options.issuer) throw new Error(`it calls itself ${issuer}`);
-    return createRemoteJWKSet(new URL(jwks_uri), { timeoutDuration: TIMEOUT_MS, [customFetch]: fetch });
-  }
+    return fetchJson(fetch, jwks_uri, TIMEOUT_MS);
+  });
 
   return async ({ bearer }) => {
     if (options.issuer === '' || bearer?.split('.').length !== 3) return undefined;
-    if (clock.monotonicMs() < asksAgainMs) throw new OidcUnavailableError('it did not answer just now');
     try {
-      keys ??= findKeys();
-      const { payload } = await jwtVerify(bearer, await keys, {
+      const { payload } = await jwtVerify(bearer, keys, {
         algorithms: ALGORITHMS,
         issuer: options.issuer,
         audience: options.audience,
@@ -69,8 +55,6 @@ export function byOidc(options: OidcOptions, { clock, fetch }: OidcDeps): Operat
       return toVerdict(payload, options);
     } catch (error) {
       if (isOfToken(error)) return { kind: 'unknown', reason: `OIDC token: ${error.code}` };
-      keys = undefined;
-      asksAgainMs = clock.monotonicMs() + COOL_DOWN_MS;
       throw new OidcUnavailableError(errorMessage(error));
     }
   };
@@ -83,13 +67,19 @@ function toVerdict(payload: JWTPayload, options: OidcOptions): Awaited<ReturnTyp
     Object.hasOwn(options.roles, value) ? [options.roles[value] ?? 'viewer'] : [],
   );
   const role = ROLES.findLast((one) => roles.some((given) => isAtLeast(given, one)));
-  const name = payload[options.name_claim] ?? payload.sub;
   if (role === undefined) return { kind: 'unknown', reason: `OIDC token of ${String(payload.sub)}: no role` };
+  const name = payload[options.name_claim] ?? payload.sub;
+  if (typeof name !== 'string' || name === '')
+    return { kind: 'unknown', reason: `OIDC token: its claim ${options.name_claim} is no name` };
+  // Some providers leave it out, and let nobody choose an address that is not theirs.
+  if (options.name_claim === 'email' && !isVerified(payload['email_verified']))
+    return { kind: 'unknown', reason: `OIDC token of ${String(payload.sub)}: its address is not verified` };
   return {
     kind: 'known',
     principal: {
       kind: 'operator',
-      name: `oidc:${typeof name === 'string' ? name : ''}`,
+      name: `oidc:${name}`,
+      id: `oidc:${payload.sub ?? ''}`,
       grants: { [EVERY_POOL]: role },
       via: 'oidc',
       expiresAt: (payload.exp ?? 0) * 1_000,
@@ -97,12 +87,10 @@ function toVerdict(payload: JWTPayload, options: OidcOptions): Awaited<ReturnTyp
   };
 }
 
+/** Some providers write it as a text. */
+const isVerified = (claim: unknown): boolean => claim === undefined || claim === true || claim === 'true';
+
 /** What is wrong with the token itself; anything else is the provider's, and may pass. */
 function isOfToken(error: unknown): error is errors.JOSEError {
-  return (
-    error instanceof errors.JOSEError &&
-    !(error instanceof errors.JWKSTimeout) &&
-    !(error instanceof errors.JWKSInvalid) &&
-    error.code !== 'ERR_JOSE_GENERIC'
-  );
+  return error instanceof errors.JOSEError;
 }

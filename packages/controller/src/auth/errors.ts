@@ -4,8 +4,14 @@ import type { Role } from '@mig/common/domain/roles';
 
 /** No credential, or one that is not taken: unknown, forged, expired, revoked, another's. Which, the audit log says. */
 export class UnauthenticatedError extends MigError {
-  /** @param reason for the audit log alone; never part of the message */
-  constructor(readonly reason?: string) {
+  /**
+   * @param reason for the audit log alone; never part of the message
+   * @param isAudited it has its entry in the audit log already
+   */
+  constructor(
+    readonly reason?: string,
+    readonly isAudited = false,
+  ) {
     super(
       'unauthenticated',
       'this needs a valid credential: send "Authorization: Bearer TOKEN", or use "migctl login"',
@@ -15,10 +21,18 @@ export class UnauthenticatedError extends MigError {
 
 /** The credential is good, and does not go so far. */
 export class ForbiddenError extends MigError {
-  constructor(message: string) {
+  /** @param actor whose credential it was, for the audit log, where the request itself does not say */
+  constructor(
+    message: string,
+    readonly actor?: string,
+  ) {
     super('forbidden', message);
   }
 }
+
+/** Whether what was refused has its entry in the audit log already. */
+export const isAudited = (error: unknown): boolean =>
+  (error as { isAudited?: unknown } | undefined)?.isAudited === true;
 
 export const needsRole = (role: Role): ForbiddenError =>
   new ForbiddenError(
@@ -55,5 +69,27 @@ export class OidcUnavailableError extends MigError {
   /** @param reason for the log alone */
   constructor(readonly reason: string) {
     super('oidc-unavailable', 'the identity provider does not answer: try again, or use another credential');
+  }
+}
+
+/** The file of revoked certificates is damaged. The controller does not start: it would take them again. */
+export class RevokedFileError extends MigError {
+  constructor(
+    readonly file: string,
+    reason: string,
+  ) {
+    super(
+      'bad-revoked-file',
+      `the revoked certificates cannot be read from ${file} (${reason}): restore it from a backup, or remove it; then every certificate of the authority is taken until its end`,
+    );
+  }
+}
+
+export class TooManyRevokedError extends MigError {
+  constructor(readonly limit: number) {
+    super(
+      'too-many-revoked',
+      `${limit} certificates are revoked, the most there can be: make a new authority with "migctl certs init"`,
+    );
   }
 }

@@ -4,19 +4,25 @@
  *
  * An operator is known before the body is read; what the call is about (a VM, a command, a drain, pools) is looked at when
  * its ids have been checked (I10). What is out of an operator's reach is answered as if it were not there.
+ *
+ * A VM with a session is known, and counted, before its body is read; what comes without a valid credential is counted for its
+ * address, has a small body, and is read only while the address has credit (door/door.ts).
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MigError, printable } from '@mig/common/errors';
-import { EVERY_POOL, highestRole, isAtLeast, roleIn, type Role } from '@mig/common/domain/roles';
-import type { Audit } from './audit-log.js';
-import { ForbiddenError, UnauthenticatedError, needsRole } from './errors.js';
+import type { AuditFact } from '@mig/common/domain/audit';
+import { EVERY_POOL, highestRole, isAtLeast, poolsWith, roleIn, type Role } from '@mig/common/domain/roles';
+import type { DurableAudit } from './audit-log.js';
+import { ForbiddenError, UnauthenticatedError, isAudited, needsRole } from './errors.js';
 import { bearerOf, type OperatorAuth } from './operator-auth.js';
 import { actorOf, type OperatorPrincipal, type Principal, type VmPrincipal } from './principal.js';
-import type { Limits } from './limits/limits.js';
-import { certificateOf } from './peer-certificate.js';
-import { peerAddress } from './peer-address.js';
+import type { Door } from '../door/door.js';
+import { TooMuchError, type Limits } from './limits/limits.js';
+import type { ClientTrust } from './tls/client-trust.js';
+import { peerAddress, peerOf } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right, type Scope } from './route-rights.js';
-import type { HttpCaller, IssuedSession } from './vm-gate.js';
+import type { SessionVerdict } from './session-tokens.js';
+import { isJwt, type HttpCaller, type IssuedSession } from './vm-gate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -24,8 +30,18 @@ declare module 'fastify' {
     principal: Principal | undefined;
     /** A VM has joined by this request: what it is answered. */
     issuedSession: IssuedSession | undefined;
+    /** The VM whose message this has been counted as, by its session; before its body was read. */
+    countedFor: string | undefined;
     /** Why it was refused, for the audit log alone. */
     refusal: string | undefined;
+    /** What came as its body, however it was announced. */
+    bodyBytes: number;
+    /** Who tried, where the credential is good and does not go so far. */
+    refusedActor: string | undefined;
+    /** It has its entry in the audit log. */
+    isTold: boolean;
+    /** What a call that was done is answered, for the audit log. */
+    answer: Readonly<Record<string, unknown>> | undefined;
   }
 }
 
@@ -34,19 +50,29 @@ export interface Reach {
   vm(vmId: string): string | undefined;
   command(commandId: string): readonly string[] | undefined;
   drain(drainId: string): readonly string[] | undefined;
+  task(taskId: string): readonly string[] | undefined;
+  job(jobId: string): readonly string[] | undefined;
+  /** Of a VM or an agent that tasks are for. */
+  agent(vmId: string): readonly string[] | undefined;
   token(tokenId: string): readonly string[] | undefined;
 }
 
 export interface HttpGuardDeps {
   readonly operators: OperatorAuth;
+  /** The client certificate of a connection, if it counts now. */
+  readonly certificateOf: ClientTrust['certificateOf'];
   readonly vms: {
     admitHttp(caller: HttpCaller): Promise<VmPrincipal & { readonly session?: IssuedSession }>;
   };
   readonly reach: Reach;
-  readonly limits: Pick<Limits, 'request' | 'message'>;
-  readonly audit: Audit;
+  readonly limits: Pick<Limits, 'request' | 'message' | 'bytes' | 'assertTaken'>;
+  readonly sessions: { verify(token: string): Promise<SessionVerdict> };
+  readonly door: Pick<Door, 'charge' | 'vouch' | 'refuse'>;
+  readonly audit: DurableAudit;
   /** The error of a route that finds no such thing: what is out of reach is answered by the same. */
   readonly absent: (scope: Scope, id: string) => Error;
+  /** The error of a drain that names VMs which there are not. */
+  readonly unseen: (vmIds: readonly string[]) => Error;
 }
 
 /** A route was added and nobody said who may call it. */
@@ -56,11 +82,34 @@ class RouteWithoutRightError extends MigError {
   }
 }
 
+/** Somebody without a valid credential sends more than it takes to get one. */
+export class BodyTooLargeError extends MigError {
+  constructor() {
+    super(
+      'stranger-body-too-large',
+      `a request without a valid credential may have a body of ${MAX_STRANGER_BODY} bytes: join first`,
+    );
+  }
+}
+
+/** Bytes of a body that is read before it is known whose it is: a proof to join by has a few thousand. */
+export const MAX_STRANGER_BODY = 65_536;
+
+/** Of a body whose length is not said, in credit: so much of it may have to be read. */
+const UNKNOWN_LENGTH_COST = 16;
+/** Of a webhook, in credit. */
+const LARGEST_COST = 64;
+
 /** To be called before any route is added. */
 export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
   app.decorateRequest('principal', undefined);
   app.decorateRequest('issuedSession', undefined);
+  app.decorateRequest('countedFor', undefined);
   app.decorateRequest('refusal', undefined);
+  app.decorateRequest('bodyBytes', 0);
+  app.decorateRequest('refusedActor', undefined);
+  app.decorateRequest('isTold', false);
+  app.decorateRequest('answer', undefined);
 
   app.addHook('onRoute', ({ method, url }) => {
     for (const name of [method].flat()) rightOf(name, url);
@@ -68,15 +117,28 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
 
   app.addHook('onRequest', async (request, reply) => {
     const right = rightOfRequest(request);
+    if (right?.who === 'vm') await countVm(request);
+    if (right === undefined || right.who === 'anybody') chargeStranger(request, costOf(request, right?.cost));
     if (right?.who !== 'operator') return;
     const verdict = await deps.operators.identify({
       bearer: bearerOf(request.headers.authorization),
-      certificate: certificateOf(request.raw.socket),
+      certificate: deps.certificateOf(request.raw.socket),
     });
-    if (verdict.kind === 'unknown') throw unauthenticated(request, reply, verdict.reason);
+    if (verdict.kind === 'unknown') {
+      chargeStranger(request);
+      throw unauthenticated(request, reply, verdict.reason);
+    }
+    deps.door.vouch(peerOf(request.raw.socket));
     request.principal = verdict.principal;
-    deps.limits.request(verdict.principal.name);
-    if (!isAtLeast(highestRole(verdict.principal.grants), right.role)) throw needsRole(right.role);
+    deps.limits.request(verdict.principal.id);
+  });
+
+  // When the body is there: a refusal is entered with what was wanted.
+  app.addHook('preValidation', async (request) => {
+    const right = rightOfRequest(request);
+    const { principal } = request;
+    if (right?.who !== 'operator' || principal?.kind !== 'operator') return;
+    if (!isAtLeast(highestRole(principal.grants), right.role)) throw needsRole(right.role);
   });
 
   app.addHook('preHandler', async (request, reply) => {
@@ -87,10 +149,57 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
       assertReach(deps, request, principal, right);
   });
 
-  app.addHook('onResponse', (request, reply, done) => {
-    tell(request, reply);
+  app.addHook('preSerialization', (request, reply, payload, done) => {
+    if (reply.statusCode < 400) request.answer = payload as Readonly<Record<string, unknown>>;
+    done(null, payload);
+  });
+
+  // Before the answer: what an operator has changed is in the audit log on the disk when they are told so.
+  app.addHook('onSend', async (request, reply, payload) => {
+    await tell(request, reply);
+    return payload;
+  });
+
+  app.addHook('onError', (request, _, error, done) => {
+    if (error instanceof TooMuchError && request.principal?.kind !== 'operator')
+      deps.door.refuse(peerOf(request.raw.socket));
     done();
   });
+
+  app.addHook('onResponse', (request, reply, done) => {
+    // Whoever sent it could sign it.
+    if (isWebhook(request) && reply.statusCode < 300) deps.door.vouch(peerOf(request.raw.socket));
+    done();
+  });
+
+  /** @throws TooMuchError */
+  function chargeStranger(request: FastifyRequest, cost?: number): void {
+    const waitMs = deps.door.charge(peerOf(request.raw.socket), cost);
+    if (waitMs > 0) throw new TooMuchError('this address', 'it may without a valid credential', waitMs);
+  }
+
+  /** @throws TooMuchError, BodyTooLargeError */
+  async function countVm(request: FastifyRequest): Promise<void> {
+    const bearer = bearerOf(request.headers.authorization);
+    const verdict = bearer !== undefined && isJwt(bearer) ? await deps.sessions.verify(bearer) : undefined;
+    const bytes = Number(request.headers['content-length'] ?? 0);
+    if (verdict?.kind !== 'ok') {
+      chargeStranger(request, request.headers['transfer-encoding'] === undefined ? 1 : UNKNOWN_LENGTH_COST);
+      if (bytes > MAX_STRANGER_BODY) throw new BodyTooLargeError();
+      return;
+    }
+    const { vmId } = verdict.claims;
+    request.countedFor = vmId;
+    deps.limits.assertTaken(vmId);
+    countMessage(request, vmId, bytes);
+  }
+
+  /** @throws TooMuchError */
+  function countMessage(request: FastifyRequest, vmId: string, bytes: number): void {
+    const isHeartbeat = request.routeOptions.url?.endsWith('/heartbeat') === true;
+    const waitMs = deps.limits.message(vmId, bytes, isHeartbeat ? 'heartbeat' : undefined);
+    if (waitMs > 0) throw new TooMuchError(`VM ${vmId}`, 'can be taken at once', waitMs);
+  }
 
   async function admitVm(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     try {
@@ -99,42 +208,56 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
         body: bodyOf(request),
         bearer: bearerOf(request.headers.authorization),
         address: request.ip,
-        socket: request.raw.socket,
-        // These alone may be the first that a VM says.
-        mayJoin: /\/(join|events)$/.test(request.routeOptions.url ?? ''),
+        certificate: deps.certificateOf(request.raw.socket),
+        mayJoin: isBeginning(request),
       });
       request.principal = admitted;
       request.issuedSession = admitted.session;
-      deps.limits.message(admitted.vmId, Number(request.headers['content-length'] ?? 0));
+      deps.door.vouch(peerOf(request.raw.socket), admitted.vmId);
+      if (request.countedFor !== admitted.vmId) {
+        deps.limits.assertTaken(admitted.vmId);
+        countMessage(request, admitted.vmId, 0);
+      }
+      // Its length may not have been said before.
+      if (request.countedFor === undefined || request.headers['content-length'] === undefined)
+        deps.limits.bytes(admitted.vmId, request.bodyBytes);
     } catch (error) {
+      request.isTold = isAudited(error);
       if (error instanceof UnauthenticatedError)
         throw unauthenticated(request, reply, error.reason ?? 'no credential');
+      if (error instanceof ForbiddenError) request.refusedActor = error.actor;
       if (error instanceof MigError) request.refusal = error.message;
       throw error;
     }
   }
 
-  function tell(request: FastifyRequest, reply: FastifyReply): void {
+  async function tell(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const right = rightOfRequest(request);
     const action = right?.who === 'operator' ? right.action : undefined;
     const { statusCode } = reply;
     const denied = statusCode === 401 || statusCode === 403 || statusCode === 429;
-    if (right === undefined || (action === undefined && !denied)) return;
+    if (right === undefined || request.isTold || (action === undefined && !denied)) return;
+    request.isTold = true;
     const params = (request.params ?? {}) as Readonly<Record<string, string>>;
     const body = bodyOf(request);
-    deps.audit.record({
-      actor: actorOf(request.principal),
+    const isDone = statusCode < 400;
+    const answer = (isDone ? request.answer : undefined) ?? {};
+    const fact: AuditFact = {
+      actor: request.refusedActor ?? actorOf(request.principal),
       action: action?.name ?? 'access',
-      target: params['id'] ?? params['vm_id'] ?? '',
+      target: action?.target?.(body, answer) ?? params['id'] ?? params['vm_id'] ?? '',
       from: peerAddress(request.ip),
-      outcome: statusCode < 400 ? 'done' : statusCode < 500 ? 'refused' : 'failed',
+      outcome: isDone ? 'done' : statusCode < 500 ? 'refused' : 'failed',
       detail: {
-        ...(statusCode < 400 || !denied ? (action?.detail?.(body) ?? {}) : {}),
+        ...action?.detail?.(body),
+        ...(isDone ? action?.result?.(answer) : undefined),
         ...(action === undefined ? { route: `${request.method} ${request.routeOptions.url ?? ''}` } : {}),
-        ...(statusCode < 400 ? {} : { status: String(statusCode) }),
+        ...(isDone ? {} : { status: String(statusCode) }),
         ...(request.refusal === undefined ? {} : { reason: request.refusal }),
       },
-    });
+    };
+    if (isDone) await deps.audit.commit(fact);
+    else deps.audit.record(fact);
   }
 }
 
@@ -142,6 +265,12 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
 export function maySee(request: FastifyRequest, poolId: string, role: Role = 'viewer'): boolean {
   const { principal } = request;
   return principal?.kind === 'operator' && isAtLeast(roleIn(principal.grants, poolId), role);
+}
+
+/** In which pools whoever calls has this role; undefined = in every one. */
+export function poolsOf(request: FastifyRequest, role: Role): readonly string[] | undefined {
+  const { principal } = request;
+  return principal?.kind === 'operator' ? poolsWith(principal.grants, role) : [];
 }
 
 /** Who it was, for records: `created_by`. */
@@ -154,25 +283,41 @@ function assertReach(
   principal: OperatorPrincipal,
   right: Extract<Right, { who: 'operator' }>,
 ): void {
-  const found = poolsOf(deps.reach, right.over, request);
+  const found = poolsOfCall(deps.reach, right.over, request);
   if (found === undefined) return;
   for (const poolId of found.poolIds) {
     const has = roleIn(principal.grants, poolId);
     if (isAtLeast(has, right.role)) continue;
+    // A VM that is named, and hidden, is looked at below.
+    if (has === undefined && found.vmIds !== undefined) continue;
     request.refusal = `no role ${right.role} in pool ${poolId}`;
     if (has === undefined && found.id !== undefined) throw deps.absent(right.over, found.id);
     throw found.id === undefined && poolId !== EVERY_POOL
       ? new ForbiddenError(`this needs the role ${right.role} in pool ${printable(poolId)}`)
       : needsRole(right.role);
   }
+  const isSeen = (vmId: string): boolean =>
+    roleIn(principal.grants, deps.reach.vm(vmId) ?? '') !== undefined && deps.reach.vm(vmId) !== undefined;
+  const unseen = (found.vmIds ?? []).filter((vmId) => !isSeen(vmId));
+  const hidden = unseen.filter((vmId) => deps.reach.vm(vmId) !== undefined);
+  if (hidden.length === 0) return;
+  request.refusal = `no role in the pools of ${hidden.join(', ')}`;
+  throw deps.unseen(unseen);
 }
 
 /** Undefined = there is nothing to check, or no such thing, which the route will say. */
-function poolsOf(
+function poolsOfCall(
   reach: Reach,
   over: Scope,
   request: FastifyRequest,
-): { readonly poolIds: readonly string[]; readonly id?: string } | undefined {
+):
+  | {
+      readonly poolIds: readonly string[];
+      readonly id?: string;
+      /** Named by a drain: those that are hidden are as if they were not there. */
+      readonly vmIds?: readonly string[];
+    }
+  | undefined {
   const params = (request.params ?? {}) as Readonly<Record<string, string>>;
   const of = (id: string, poolIds: readonly string[] | undefined) =>
     poolIds === undefined ? undefined : { poolIds, id };
@@ -189,12 +334,18 @@ function poolsOf(
     }
     case 'command':
     case 'drain':
+    case 'task':
+    case 'job':
     case 'token': {
       const id = params['id'] ?? '';
       return of(id, reach[over](id));
     }
+    case 'agent': {
+      const id = String(bodyOf(request)['vm_id']);
+      return of(id, reach.agent(id));
+    }
     case 'selector':
-      return { poolIds: poolsOfSelector(reach, bodyOf(request)['selector']) };
+      return poolsOfSelector(reach, bodyOf(request)['selector']);
     case 'given': {
       const { roles, pool_id: poolId } = bodyOf(request);
       return { poolIds: typeof poolId === 'string' ? [poolId] : Object.keys(roles ?? {}) };
@@ -203,14 +354,17 @@ function poolsOf(
 }
 
 /** Labels may choose VMs of any pool, also of those that are yet to come. */
-function poolsOfSelector(reach: Reach, selector: unknown): readonly string[] {
+function poolsOfSelector(
+  reach: Reach,
+  selector: unknown,
+): { readonly poolIds: readonly string[]; readonly vmIds?: readonly string[] } {
   const { vm_ids: vmIds, pool_id: poolId } = (selector ?? {}) as {
     vm_ids?: readonly string[];
     pool_id?: string;
   };
-  if (poolId !== undefined) return [poolId];
-  if (vmIds === undefined) return [EVERY_POOL];
-  return [...new Set(vmIds.flatMap((vmId) => reach.vm(vmId) ?? []))];
+  if (poolId !== undefined) return { poolIds: [poolId] };
+  if (vmIds === undefined) return { poolIds: [EVERY_POOL] };
+  return { poolIds: [...new Set(vmIds.flatMap((vmId) => reach.vm(vmId) ?? []))], vmIds };
 }
 
 function rightOf(method: string, url: string): Right {
@@ -223,6 +377,20 @@ function rightOf(method: string, url: string): Right {
 /** Undefined for a path that no route has: it is answered with 404, to anybody. */
 const rightOfRequest = (request: FastifyRequest): Right | undefined =>
   request.routeOptions.url === undefined ? undefined : rightOf(request.method, request.routeOptions.url);
+
+/** These alone may be the first that a VM says. */
+const isBeginning = (request: FastifyRequest): boolean =>
+  request.routeOptions.url?.endsWith('/join') === true ||
+  (request.routeOptions.url?.endsWith('/events') === true && bodyOf(request)['type'] === 'vm_started');
+
+const isWebhook = ({ routeOptions: { url } }: FastifyRequest): boolean => url === '/webhooks/github';
+
+/** Where anybody may send a large body, it costs. One whose length is not said may be the largest. */
+function costOf(request: FastifyRequest, cost = 1): number {
+  if (!isWebhook(request)) return cost;
+  const length = request.headers['content-length'];
+  return cost + (length === undefined ? LARGEST_COST : Math.floor(Number(length) / MAX_STRANGER_BODY));
+}
 
 const bodyOf = (request: FastifyRequest): Readonly<Record<string, unknown>> =>
   typeof request.body === 'object' && request.body !== null ? (request.body as Record<string, unknown>) : {};

@@ -27,6 +27,7 @@ export interface OperatorAuth {
 const ANONYMOUS: OperatorPrincipal = {
   kind: 'operator',
   name: 'operator',
+  id: 'operator',
   grants: { [EVERY_POOL]: 'admin' },
   via: 'none',
 };
@@ -42,8 +43,8 @@ export function createOperatorAuth(
       return { kind: 'unknown', reason: `${token.id} is a join token, which is no operator's` };
     const state = book.stateOf(token);
     if (state !== 'active') return { kind: 'unknown', reason: `token ${token.id} is ${state}` };
-    const { name, grants, expiresAt } = token;
-    return { kind: 'known', principal: { kind: 'operator', name, grants, via: 'token', expiresAt } };
+    const { id, name, grants, expiresAt } = token;
+    return { kind: 'known', principal: { kind: 'operator', name, id, grants, via: 'token', expiresAt } };
   }
 
   async function known(presented: Presented): Promise<OperatorVerdict> {

@@ -1,5 +1,5 @@
 /** Who may do what at the operator API: tokens, roles, pools. */
-import { stat } from 'node:fs/promises';
+import { chmod, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createdTokenSchema, tokenListSchema, whoamiSchema } from '@mig/common/api/auth-resource';
@@ -28,6 +28,47 @@ describe('the first start', () => {
     expect(test.log.text()).not.toContain(test.adminToken);
     const { json } = await test.call('GET', '/api/v1/whoami', { headers: bearer(test.adminToken) });
     expect(whoamiSchema.parse(json)).toEqual({ name: 'first-admin', via: 'token', roles: { '*': 'admin' } });
+  });
+});
+
+describe('every start', () => {
+  it('makes private again what others could read, and warns', async () => {
+    const folder = path.join(test.directory, 'data', '.auth');
+    await chmod(folder, 0o755);
+    await chmod(path.join(folder, 'session-key.json'), 0o644);
+    await test.restart();
+    expect((await stat(folder)).mode & 0o777).toBe(0o700);
+    for (const name of await readdir(folder))
+      expect([name, (await stat(path.join(folder, name))).mode & 0o777]).toEqual([name, 0o600]);
+    const warned = test.log.lines().filter(({ event }) => event === 'secret_exposed');
+    expect(warned.map(({ file }) => path.basename(String(file)))).toEqual(['.auth', 'session-key.json']);
+  });
+
+  it('warns of what is configured and lets nobody join', async () => {
+    const silent = await startSecureController({
+      config: {
+        auth: { join: { methods: ['mtls'] } },
+        pools: {
+          none: { join: { methods: [] } },
+          google: { join: { methods: ['gce'] } },
+          amazon: { join: { methods: ['aws'] } },
+          file: { join: { token_file: '/nonexistent/token' } },
+          good: { join: { methods: ['token'] } },
+        },
+      },
+    });
+    try {
+      const warned = silent.log.lines().filter(({ event }) => event === 'useless_config');
+      expect(warned.map(({ msg }) => String(msg).split(':', 1)[0])).toEqual([
+        'auth.join',
+        'pools.none.join',
+        'pools.google.join',
+        'pools.amazon.join',
+        'pools.file.join',
+      ]);
+    } finally {
+      await silent.dispose();
+    }
   });
 });
 
@@ -197,11 +238,29 @@ describe('a role', () => {
     [{ pool_id: 'windows' }, 403],
     [{ all: true }, 403],
     [{ labels: ['gpu'] }, 403],
-    [{ vm_ids: ['vm-linux', 'vm-windows'] }, 403],
+    [{ vm_ids: ['vm-linux', 'vm-windows'] }, 400],
     [{ vm_ids: ['vm-linux'] }, 202],
   ])('in one pool drains %j: %i', async (selector, status) => {
     const headers = bearer(await test.operatorToken({ linux: 'operator' }));
     expect((await test.call('POST', '/api/v1/drains', { headers, body: { selector } })).status).toBe(status);
+  });
+
+  it('in one pool is told the same of a VM of another pool as of one that never was, also where it drains', async () => {
+    const headers = bearer(await test.operatorToken({ linux: 'operator' }));
+    const drain = (vm_ids: readonly string[]) =>
+      test.call('POST', '/api/v1/drains', { headers, body: { selector: { vm_ids } } });
+    for (const others of [[], ['vm-linux'], ['vm-nowhere-else']]) {
+      const hidden = await drain([...others, 'vm-windows']);
+      const absent = await drain([...others, 'vm-nowhere']);
+      expect([hidden.status, hidden.text.replaceAll('vm-windows', 'vm-nowhere')]).toEqual([400, absent.text]);
+    }
+    // What one may see and not drain is told as it is.
+    const viewer = bearer(await test.operatorToken({ linux: 'operator', windows: 'viewer' }));
+    const seen = await test.call('POST', '/api/v1/drains', {
+      headers: viewer,
+      body: { selector: { vm_ids: ['vm-windows', 'vm-nowhere'] } },
+    });
+    expect(seen.status).toBe(403);
   });
 
   it('admin of one pool gives roles and revokes tokens there, and nowhere else', async () => {
@@ -228,6 +287,23 @@ describe('a role', () => {
   });
 });
 
+describe('a controller that asks for no credential', () => {
+  it('makes no token for who shows none, since it would be good also when one is asked for again', async () => {
+    const open = await startSecureController({ config: { insecure: true } });
+    try {
+      const body = { kind: 'operator', name: 'x', roles: { '*': 'admin' }, expires_in_ms: DAY_MS };
+      const refused = await open.call('POST', '/api/v1/tokens', { body });
+      expect(refused).toMatchObject({ status: 403, json: { type: 'urn:mig:problem:forbidden' } });
+      expect(refused.text).toContain('admin-token');
+      expect((await open.call('GET', '/api/v1/tokens')).status).toBe(200);
+      const headers = bearer(open.adminToken);
+      expect((await open.call('POST', '/api/v1/tokens', { body, headers })).status).toBe(201);
+    } finally {
+      await open.dispose();
+    }
+  });
+});
+
 describe('what is told', () => {
   it('names who did what to which VM, from where, and how it ended', async () => {
     const token = await test.operatorToken({ '*': 'operator' }, 'eve');
@@ -237,9 +313,9 @@ describe('what is told', () => {
     });
     const entries = await test.audit();
     expect(entries.findLast((entry) => entry.action === 'vm.cordon')).toMatchObject({
-      actor: 'operator:eve',
+      actor: expect.stringMatching(/^operator:eve \(token-\w+\)$/),
       target: 'vm-linux',
-      from: 'local',
+      from: '127.0.0.1',
       outcome: 'done',
       detail: { reason: 'disk\\x1b[2J' },
     });

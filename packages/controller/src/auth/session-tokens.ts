@@ -1,8 +1,19 @@
 /**
- * Session tokens of VMs: JWT signed with Ed25519, short-lived, bound to the VM, its boot, its pool, the session and the
- * address that it joined from. The key is made at the first start and never leaves its file.
+ * Session tokens of VMs: JWT signed with Ed25519, short-lived, bound to the VM, its boot, its pool, the session, the
+ * address that it joined from and the join token that it joined by. The key is made at the first start and never leaves its file.
+ *
+ * A signature that was made here, or found good, is not looked at again: a token is known by all of its characters until it ends.
+ * Whether the session counts still (its epoch, its join token) is looked at each time, by whoever asks.
  */
-import { createPrivateKey, createPublicKey, randomUUID, sign, verify, type JsonWebKey } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  randomUUID,
+  sign,
+  verify,
+  type JsonWebKey,
+} from 'node:crypto';
 import { exportJWK, generateKeyPair, jwtVerify, errors as joseErrors } from 'jose';
 import * as z from 'zod';
 import type { Clock } from '@mig/common/clock';
@@ -16,18 +27,23 @@ export interface SessionClaims {
   readonly sessionId: string;
   /** As `peerAddress` writes it; empty = not bound to one. */
   readonly address: string;
+  /** Of the VM's name, when the session was issued: a release begins another. */
+  readonly epoch: string;
+  /** The join token that it began with; empty = it began with none that can be revoked. */
+  readonly joinTokenId: string;
 }
+
+/** The reason is for the audit log alone. */
+export type SessionVerdict =
+  | { readonly kind: 'ok'; readonly claims: SessionClaims }
+  | { readonly kind: 'refused'; readonly reason: string };
 
 export interface SessionTokens {
   /** @param sessionId the session goes on; default: a new one begins */
-  issue(claims: Omit<SessionClaims, 'sessionId'>, sessionId?: string): IssuedToken;
-  /** The reason is for the audit log alone. */
-  verify(
-    token: string,
-  ): Promise<
-    | { readonly kind: 'ok'; readonly claims: SessionClaims }
-    | { readonly kind: 'refused'; readonly reason: string }
-  >;
+  issue(claims: Omit<SessionClaims, 'sessionId'>, sessionId?: string): Promise<IssuedToken>;
+  verify(token: string): Promise<SessionVerdict>;
+  /** Of a token that was made or verified here lately, at once; undefined = it takes `verify`. */
+  recall(token: string): SessionClaims | undefined;
 }
 
 export interface IssuedToken {
@@ -37,6 +53,8 @@ export interface IssuedToken {
   readonly expiresInMs: number;
 }
 
+/** Tokens that are known at a time (I12); the one that was asked for longest ago is forgotten, and looked at again. */
+const MAX_KNOWN = 20_000;
 const AUDIENCE = 'mig:vm';
 const ISSUER = 'mig:controller';
 const TYPE = 'mig-session+jwt';
@@ -69,11 +87,14 @@ const payloadSchema = z.object({
   boot: z.string(),
   sid: z.string(),
   addr: z.string(),
-});
-const fullPayloadSchema = payloadSchema.extend({
-  iss: z.string(),
-  aud: z.string(),
+  // Sessions of an older controller say nothing of these.
+  epoch: z.string().default(''),
+  by: z.string().default(''),
   exp: z.number(),
+});
+const ownPayloadSchema = payloadSchema.extend({
+  iss: z.literal(ISSUER),
+  aud: z.literal(AUDIENCE),
   nbf: z.number(),
 });
 
@@ -86,59 +107,109 @@ export async function openSessionTokens(
   const jwk = await readOrMakeKey(file);
   const { key, publicKey } = toKeys(file, jwk);
   const header = encode({ alg: 'EdDSA', typ: TYPE, kid: jwk.kid });
+  /** By the hash of the token, which is a tenth of its length. */
+  const known = new Map<string, { readonly claims: SessionClaims; readonly untilMs: number }>();
 
-  /** What nearly every token is, with no more work than that takes; undefined = it is looked at again, to say what is wrong. */
-  function claimsOf(token: string): SessionClaims | undefined {
-    if (!token.startsWith(`${header}.`)) return undefined;
+  function recall(token: string): SessionClaims | undefined {
+    const hash = hashOf(token);
+    const found = known.get(hash);
+    if (found === undefined) return undefined;
+    known.delete(hash);
+    if (clock.now() >= found.untilMs) return undefined;
+    known.set(hash, found);
+    return found.claims;
+  }
+
+  /** Is it one of ours, beyond doubt? What is not is looked at with more care, to say what is wrong. */
+  function isSignedHere(token: string): boolean {
     const end = token.lastIndexOf('.');
-    const signed = Buffer.from(token.slice(0, end));
-    if (!verify(null, signed, publicKey, Buffer.from(token.slice(end + 1), 'base64url'))) return undefined;
-    const payload = fullPayloadSchema.safeParse(
-      JSON.parse(Buffer.from(token.slice(header.length + 1, end), 'base64url').toString()),
+    return (
+      token.startsWith(`${header}.`) &&
+      verify(
+        null,
+        Buffer.from(token.slice(0, end)),
+        publicKey,
+        Buffer.from(token.slice(end + 1), 'base64url'),
+      )
     );
-    if (!payload.success) return undefined;
-    const { iss, aud, exp, nbf, ...claims } = payload.data;
+  }
+
+  /** @throws JOSEError that says what is wrong */
+  async function carefulPayloadOf(token: string): Promise<z.infer<typeof payloadSchema>> {
+    const { payload } = await jwtVerify(token, publicKey, {
+      // The header's own word for its algorithm counts for nothing.
+      algorithms: ['EdDSA'],
+      audience: AUDIENCE,
+      issuer: ISSUER,
+      typ: TYPE,
+      currentDate: new Date(clock.now()),
+      clockTolerance: TOLERANCE_S,
+      requiredClaims: ['exp', 'sub'],
+    });
+    return payloadSchema.parse(payload);
+  }
+
+  /** Undefined if something about it is not as it should be. */
+  function payloadOf(token: string): z.infer<typeof payloadSchema> | undefined {
+    if (!isSignedHere(token)) return undefined;
+    const [, text = ''] = token.split('.');
+    const payload = ownPayloadSchema.safeParse(JSON.parse(Buffer.from(text, 'base64url').toString()));
     const nowS = Math.floor(clock.now() / 1_000);
-    const isNow = exp > nowS - TOLERANCE_S && nbf <= nowS + TOLERANCE_S;
-    return iss === ISSUER && aud === AUDIENCE && isNow ? toClaims(claims) : undefined;
+    if (!payload.success) return undefined;
+    const { exp, nbf } = payload.data;
+    return exp > nowS - TOLERANCE_S && nbf <= nowS + TOLERANCE_S ? payload.data : undefined;
+  }
+
+  function remember(token: string, claims: SessionClaims, expiresAtS: number): void {
+    known.set(hashOf(token), { claims, untilMs: (expiresAtS + TOLERANCE_S) * 1_000 });
+    if (known.size <= MAX_KNOWN) return;
+    const [oldest] = known.keys();
+    if (oldest !== undefined) known.delete(oldest);
   }
 
   return {
-    issue(claims, sessionId = randomUUID()) {
+    recall,
+    async issue(claims, sessionId = randomUUID()) {
       const nowS = Math.floor(clock.now() / 1_000);
+      const expiresAtS = nowS + Math.ceil(options.lifetimeMs / 1_000);
       const payload = encode({
         pool: claims.poolId,
         boot: claims.bootId,
         sid: sessionId,
         addr: claims.address,
+        epoch: claims.epoch,
+        by: claims.joinTokenId,
         iss: ISSUER,
         aud: AUDIENCE,
         sub: claims.vmId,
         iat: nowS,
         nbf: nowS - TOLERANCE_S,
-        exp: nowS + Math.ceil(options.lifetimeMs / 1_000),
+        exp: expiresAtS,
         jti: randomUUID(),
       });
       const signed = `${header}.${payload}`;
-      // At once, here: a signature takes less than handing it to another thread.
+      // At once, here: a signature costs less than handing it to another thread.
       const token = `${signed}.${sign(null, Buffer.from(signed), key).toString('base64url')}`;
+      remember(token, { ...claims, sessionId }, expiresAtS);
       return { token, sessionId, expiresInMs: options.lifetimeMs };
     },
     async verify(token) {
+      const recalled = recall(token);
+      if (recalled !== undefined) return { kind: 'ok', claims: recalled };
       try {
-        const known = claimsOf(token);
-        if (known !== undefined) return { kind: 'ok', claims: known };
-        const { payload } = await jwtVerify(token, publicKey, {
-          // The header's own word for its algorithm counts for nothing.
-          algorithms: ['EdDSA'],
-          audience: AUDIENCE,
-          issuer: ISSUER,
-          typ: TYPE,
-          currentDate: new Date(clock.now()),
-          clockTolerance: TOLERANCE_S,
-          requiredClaims: ['exp', 'sub'],
-        });
-        return { kind: 'ok', claims: toClaims(payloadSchema.parse(payload)) };
+        const payload = payloadOf(token) ?? (await carefulPayloadOf(token));
+        const { sub, pool, boot, sid, addr, epoch, by, exp } = payload;
+        const claims = {
+          vmId: sub,
+          poolId: pool,
+          bootId: boot,
+          sessionId: sid,
+          address: addr,
+          epoch,
+          joinTokenId: by,
+        };
+        remember(token, claims, exp);
+        return { kind: 'ok', claims };
       } catch (error) {
         const reason = error instanceof joseErrors.JOSEError ? error.code : 'not a session token';
         return { kind: 'refused', reason: `session token: ${reason}` };
@@ -149,13 +220,7 @@ export async function openSessionTokens(
 
 const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-const toClaims = ({ sub, pool, boot, sid, addr }: z.infer<typeof payloadSchema>): SessionClaims => ({
-  vmId: sub,
-  poolId: pool,
-  bootId: boot,
-  sessionId: sid,
-  address: addr,
-});
+const hashOf = (token: string): string => createHash('sha256').update(token).digest('base64');
 
 /** @throws SessionKeyError */
 function toKeys(file: string, jwk: z.infer<typeof keySchema>) {

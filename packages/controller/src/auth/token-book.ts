@@ -38,6 +38,10 @@ export interface JoinToken extends TokenBase {
   readonly maxVms?: number | undefined;
   /** VMs that joined by it; kept only where `maxVms` is set. */
   readonly vmIds: readonly string[];
+  /** The one that used it, where it is good for one boot alone. */
+  readonly bootId?: string | undefined;
+  /** It was revoked for those that come; the sessions that began with it go on. */
+  readonly keepsSessions?: boolean | undefined;
 }
 
 export type TokenRecord = OperatorToken | JoinToken;
@@ -57,13 +61,21 @@ export interface TokenBook {
   stateOf(token: TokenRecord): TokenState;
   /** Durable when it resolves. @throws StoreUnavailableError, TooManyTokensError */
   create(token: NewToken): Promise<{ readonly record: TokenRecord; readonly secret: string }>;
-  /** Taken by nobody from the moment of the call; durable when it resolves. @throws UnknownTokenError, StoreUnavailableError */
-  revoke(id: string): Promise<TokenRecord>;
+  /**
+   * Taken by nobody from the moment of the call; durable when it resolves.
+   * @param keepsSessions those that VMs began with a join token go on; default: they end too. Can be said again without
+   * @throws UnknownTokenError, StoreUnavailableError
+   */
+  revoke(id: string, keepsSessions?: boolean): Promise<TokenRecord>;
+  /** Has a session ended that began with this join token? Not when that has expired, or is not known any more. */
+  endsSessions(id: string): boolean;
   /**
    * Counts a VM for a join token that has a limit.
    * @returns false if the limit is reached; a VM that was counted before is always taken
    */
   count(id: string, vmId: string): Promise<boolean>;
+  /** @returns false if another boot has used it before; this one is the only one from now on */
+  bindToBoot(id: string, bootId: string): Promise<boolean>;
 }
 
 /** Active tokens, at most (I12). */
@@ -92,6 +104,8 @@ const fileSchema = z.object({
         vmId: z.string().optional(),
         maxVms: z.number().optional(),
         vmIds: z.array(z.string()),
+        bootId: z.string().optional(),
+        keepsSessions: z.boolean().optional(),
       }),
     ]),
   ),
@@ -144,9 +158,15 @@ export async function openTokenBook(file: string, clock: Clock): Promise<TokenBo
     return record;
   }
 
+  function endsSessions(id: string): boolean {
+    const record = byId.get(id);
+    return record?.kind === 'join' && record.revokedAt !== undefined && record.keepsSessions !== true;
+  }
+
   return {
     list: () => [...byId.values()],
     get,
+    endsSessions,
     find: (secret) => byHash.get(hashSecret(secret)),
     stateOf,
 
@@ -171,9 +191,12 @@ export async function openTokenBook(file: string, clock: Clock): Promise<TokenBo
       return { record, secret };
     },
 
-    async revoke(id) {
+    async revoke(id, keepsSessions = false) {
       const record = get(id);
-      if (record.revokedAt === undefined) keep({ ...record, revokedAt: clock.now() });
+      const revokedAt = record.revokedAt ?? clock.now();
+      // What has ended once does not begin again.
+      const goOn = keepsSessions && (record.revokedAt === undefined || !endsSessions(id));
+      keep(record.kind === 'join' ? { ...record, revokedAt, keepsSessions: goOn } : { ...record, revokedAt });
       await save(`the revocation of token ${id}`);
       return get(id);
     },
@@ -183,6 +206,15 @@ export async function openTokenBook(file: string, clock: Clock): Promise<TokenBo
       if (record.kind !== 'join' || record.maxVms === undefined || record.vmIds.includes(vmId)) return true;
       if (record.vmIds.length >= record.maxVms) return false;
       keep({ ...record, vmIds: [...record.vmIds, vmId] });
+      await save(`the use of token ${id}`);
+      return true;
+    },
+
+    async bindToBoot(id, bootId) {
+      const record = get(id);
+      if (record.kind !== 'join') return false;
+      if (record.bootId !== undefined) return record.bootId === bootId;
+      keep({ ...record, bootId });
       await save(`the use of token ${id}`);
       return true;
     },

@@ -12,7 +12,7 @@ import { toOptionalTime, toTime } from '@mig/common/api/time';
 import { idSchema } from '@mig/common/api/vm-resource';
 import type { App } from '../http/app.js';
 import { cursorSchema, limitSchema, page } from '../http/paging.js';
-import { UnauthenticatedError } from './errors.js';
+import { ForbiddenError, UnauthenticatedError } from './errors.js';
 import { callerName, maySee } from './http-guard.js';
 import type { TokenBook, TokenRecord } from './token-book.js';
 import { query } from '../http/query.js';
@@ -20,6 +20,15 @@ import { query } from '../http/query.js';
 export interface TokenRoutesDeps {
   readonly book: TokenBook;
   readonly now: () => number;
+}
+
+/** A token outlives the time in which nobody needs a credential: somebody who shows one makes it. */
+class NoAuthorError extends ForbiddenError {
+  constructor() {
+    super(
+      'a token is made by an admin who shows a credential, also while none is needed: the first one is in data_dir/.auth/admin-token ("migctl login --token-file FILE")',
+    );
+  }
 }
 
 /** The pools that a token is about: who administers all of them may see and revoke it. */
@@ -43,6 +52,9 @@ export function tokenRoutes(app: App, { book, now }: TokenRoutesDeps): void {
     created_by: token.createdBy,
     expires_at: toOptionalTime(token.expiresAt),
     revoked_at: toOptionalTime(token.revokedAt),
+    ...(token.kind === 'join' && token.revokedAt !== undefined
+      ? { keeps_sessions: token.keepsSessions === true }
+      : {}),
   });
 
   app.post(
@@ -56,6 +68,8 @@ export function tokenRoutes(app: App, { book, now }: TokenRoutesDeps): void {
     },
     async (request, reply) => {
       const { body } = request;
+      // What nobody made, under insecure: true, would be good for ever after that is taken away.
+      if (request.principal?.via === 'none') throw new NoAuthorError();
       const common = {
         name: body.name,
         createdBy: callerName(request),
@@ -99,12 +113,19 @@ export function tokenRoutes(app: App, { book, now }: TokenRoutesDeps): void {
     '/api/v1/tokens/:id',
     {
       schema: {
-        summary: 'Revoke a token: it is taken no more from now on',
+        summary:
+          'Revoke a token: it is taken no more from now on, nor are the sessions that VMs began with it',
         params: z.object({ id: idSchema }),
+        querystring: query({
+          sessions: z
+            .enum(['end', 'keep'])
+            .default('end')
+            .describe('keep: VMs that have joined by it go on, and none joins by it any more'),
+        }),
         response: { 200: tokenSchema },
       },
     },
-    async (request) => resource(await book.revoke(request.params.id)),
+    async (request) => resource(await book.revoke(request.params.id, request.query.sessions === 'keep')),
   );
 
   app.get(

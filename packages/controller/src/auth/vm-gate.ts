@@ -2,17 +2,18 @@
  * Who speaks for a VM, over HTTP and over the stream (I10): a VM with a session, one that joins now, or, where that is
  * allowed, one that brings nothing. Whatever is refused is refused in the same words; why is for the audit log.
  */
-import type { Socket } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 import { MigError } from '@mig/common/errors';
 import type { Audit } from './audit-log.js';
 import type { AuthConfig, PoolJoin } from './auth-config.js';
-import type { Claims } from './claims.js';
+import { VmClaimedError, type Claims } from './claims.js';
 import { ForbiddenError, UnauthenticatedError } from './errors.js';
 import type { JoinMethod, JoinMethodName, JoinProof } from './join/join-method.js';
+import { TooManyAttemptsError } from './limits/attempts.js';
+import { createOpenSessions, type OpenSessions } from './open-sessions.js';
 import { peerAddress } from './peer-address.js';
-import { certificateOf } from './peer-certificate.js';
-import type { VmPrincipal } from './principal.js';
+import { vmActor, type VmPrincipal } from './principal.js';
+import { hashSecret } from './secret.js';
 import type { IssuedToken, SessionClaims, SessionTokens } from './session-tokens.js';
 
 export interface IssuedSession extends IssuedToken {
@@ -26,8 +27,9 @@ export interface HttpCaller {
   readonly body: Readonly<Record<string, unknown>>;
   readonly bearer: string | undefined;
   readonly address: string;
-  readonly socket: Socket;
-  /** The route may be the first that a VM calls. */
+  /** Of the connection, checked; undefined = none. */
+  readonly certificate: PeerCertificate | undefined;
+  /** It may be the first that a VM says. */
   readonly mayJoin: boolean;
 }
 
@@ -52,29 +54,23 @@ export type Admitted = VmPrincipal & {
   readonly claims?: SessionClaims;
 };
 
-export interface VmGate {
+export interface VmGate extends OpenSessions {
   /** @throws UnauthenticatedError, ForbiddenError, VmClaimedError, JoinUnavailableError, TooManyAttemptsError */
   admitHttp(caller: HttpCaller): Promise<Admitted>;
   /** @throws as `admitHttp` */
   admitStream(caller: StreamCaller): Promise<Admitted>;
   /** Agents of tasks and nodes: by a session, or by a join token where no boot owns the name. @throws as `admitHttp` */
   admitAgent(caller: AgentCaller): Promise<VmPrincipal>;
-  /** The next token of a session that goes on. */
-  renew(claims: SessionClaims): IssuedToken;
+  /** The next token of a session that goes on. @throws UnauthenticatedError if it does not, or the VM has ended */
+  renew(claims: SessionClaims): Promise<IssuedToken>;
 }
 
-/** Another boot owns the name. */
-export class VmClaimedError extends MigError {
-  constructor(readonly vmId: string) {
-    super(
-      'vm-claimed',
-      `VM ${vmId} belongs to another boot, which has not ended: it can join when that one is lost, or was released by "migctl release ${vmId}"`,
-    );
-  }
-}
+/** Agents whose join token is known (I12): more than a fleet has. Beyond it all join anew. */
+const MAX_AGENTS = 100_000;
 
 /** What it takes to look at a proof cannot be had now. */
 export class JoinUnavailableError extends MigError {
+  readonly isAudited = true;
   constructor() {
     super('join-unavailable', 'whether this VM may join cannot be found out now: try again');
   }
@@ -85,32 +81,37 @@ export interface VmGateDeps {
   readonly claims: Claims;
   readonly methods: Readonly<Record<JoinMethodName, JoinMethod>>;
   readonly audit: Audit;
-  /** The pool of a VM that is there and has not ended; undefined = the name is free. */
+  /** The pool of a VM that is there and has not ended. */
   readonly poolOf: (vmId: string) => string | undefined;
+  /** The VM has said that it ends, and its stream has ended. */
+  readonly isDone: (vmId: string) => boolean;
   /** The pool of a join token. */
   readonly poolOfToken: (token: string) => string | undefined;
+  /** Was this join token revoked, together with the sessions that began with it? */
+  readonly endsSessions: (tokenId: string) => boolean;
   readonly pool: (poolId: string) => { readonly join: PoolJoin; readonly allowUnauthenticated: boolean };
   /** A second boot claimed the name; for the VM's history. */
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
-  /** Counts what fails, and refuses an address that failed too often. */
   /** A VM joins: also that is counted. @throws TooMuchError */
   readonly joins: (vmId: string) => void;
   /** A VM that was not there appears. @throws PoolFullError */
   readonly newVm: (poolId: string) => void;
-  readonly attempts: {
-    /** @throws TooManyAttemptsError */
-    assertAllowed(address: string): void;
-    failed(address: string): void;
-  };
+  /** Counts joins that fail, by address. @returns how long further ones are answered with 429; 0 = they are not */
+  readonly failed: (address: string) => number;
 }
 
 export function createVmGate(
   deps: VmGateDeps,
   options: { readonly required: boolean; readonly bindAddress: AuthConfig['session']['bind_address'] },
 ): VmGate {
-  const { sessions, claims, attempts } = deps;
+  const { sessions, claims } = deps;
+  /** By what each agent has joined. */
+  const agents = new Map<string, string>();
 
-  /** @param bootId empty = not said */
+  const reasonAgainst = (session: SessionClaims): string | undefined =>
+    claims.silencedBy(session) ??
+    (deps.endsSessions(session.joinTokenId) ? `join token ${session.joinTokenId} is revoked` : undefined);
+
   async function bySession(
     bearer: string,
     vmId: string,
@@ -119,28 +120,59 @@ export function createVmGate(
     const verdict = await sessions.verify(bearer);
     if (verdict.kind === 'refused') return { reason: verdict.reason };
     const session = verdict.claims;
-    if (session.vmId !== vmId) throw new ForbiddenError(`this session is of another VM than ${vmId}`);
+    if (session.vmId !== vmId)
+      throw new ForbiddenError(`this session is of another VM than ${vmId}`, vmActor(session.vmId));
     if (session.address !== '' && session.address !== address)
       return { reason: `the session is of address ${session.address}` };
-    if (!claims.maySpeak(vmId, session.bootId)) return { reason: 'the session is of a boot that is over' };
+    const reason = reasonAgainst(session);
+    if (reason !== undefined) return { reason };
+    claims.heard(session, address);
     return { claims: session };
   }
 
   function assertSame(session: SessionClaims, poolId: string, bootId: string): void {
     if (poolId !== '' && poolId !== session.poolId)
-      throw new ForbiddenError(`VM ${session.vmId} joined another pool than ${poolId}`);
+      throw new ForbiddenError(
+        `VM ${session.vmId} joined another pool than ${poolId}`,
+        vmActor(session.vmId),
+      );
     if (bootId !== '' && bootId !== session.bootId)
-      throw new ForbiddenError(`this session of VM ${session.vmId} is of another boot`);
+      throw new ForbiddenError(
+        `this session of VM ${session.vmId} is of another boot`,
+        vmActor(session.vmId),
+      );
   }
 
-  /** @throws as `admitHttp` */
-  async function join(
-    caller: Omit<StreamCaller, 'bearer'>,
+  /** A boot that joins again shows the session that it has; from where it comes does not matter then. */
+  async function isOf({ bearer, vmId, bootId }: StreamCaller): Promise<boolean> {
+    if (bearer === undefined || !isJwt(bearer)) return false;
+    const verdict = await sessions.verify(bearer);
+    if (verdict.kind === 'refused') return false;
+    const session = verdict.claims;
+    return session.vmId === vmId && session.bootId === bootId && reasonAgainst(session) === undefined;
+  }
+
+  async function nextOf(session: SessionClaims): Promise<IssuedToken> {
+    const reason = deps.isDone(session.vmId) ? 'the VM has ended' : reasonAgainst(session);
+    if (reason !== undefined) throw new UnauthenticatedError(reason);
+    return sessions.issue(session, session.sessionId);
+  }
+
+  /**
+   * @param options.known it joined before by the same proof: that is looked at again, and the name, and nothing is counted or told
+   * @throws as `admitHttp`
+   */
+  async function admitJoin(
+    caller: StreamCaller,
     proof: JoinProof,
     certificate: PeerCertificate | undefined,
-  ): Promise<Admitted> {
+    { known }: { readonly known: boolean },
+  ): Promise<{
+    readonly principal: VmPrincipal;
+    readonly joinTokenId: string;
+    tellDone(session: string): void;
+  }> {
     const { vmId, poolId, bootId, address } = caller;
-    attempts.assertAllowed(address);
     const { join: pool } = deps.pool(poolId);
     const tell = (outcome: 'done' | 'refused' | 'failed', detail: Record<string, string>): void =>
       deps.audit.record({
@@ -159,52 +191,82 @@ export function createVmGate(
       throw new JoinUnavailableError();
     }
     if (verdict.kind === 'refused') {
-      attempts.failed(address);
       tell('refused', { reason: verdict.reason });
-      throw new UnauthenticatedError(verdict.reason);
+      const lockedMs = deps.failed(address);
+      if (lockedMs > 0) throw new TooManyAttemptsError(lockedMs, true);
+      throw new UnauthenticatedError(verdict.reason, true);
     }
-    deps.joins(vmId);
-    if (deps.poolOf(vmId) === undefined) deps.newVm(poolId);
-    const owner = claims.claim(vmId, bootId);
-    if (owner !== undefined) {
-      tell('refused', { by: verdict.by, reason: `the name belongs to boot ${owner}` });
+    const isProven = await isOf(caller);
+    if (!known) {
+      deps.joins(vmId);
+      if (deps.poolOf(vmId) === undefined) deps.newVm(poolId);
+    }
+    const fault = claims.claim({ vmId, poolId, bootId, address, isProven });
+    if (fault !== undefined) {
+      const refusal = new VmClaimedError(vmId, fault);
+      tell('refused', { by: verdict.by, reason: refusal.message });
       deps.onClaimRefused(vmId, bootId, address);
-      throw new VmClaimedError(vmId);
+      throw refusal;
     }
-    const principal = { kind: 'vm', vmId, poolId, bootId, via: 'join' } as const;
-    const session = { vmId, poolId, bootId, address: options.bindAddress ? address : '' };
-    const issued = sessions.issue(session);
-    tell('done', { by: verdict.by, session: issued.sessionId });
+    return {
+      principal: { kind: 'vm', vmId, poolId, bootId, via: 'join' },
+      joinTokenId: verdict.tokenId ?? '',
+      tellDone: (session) => tell('done', { by: verdict.by, ...(session === '' ? {} : { session }) }),
+    };
+  }
+
+  /** @throws as `admitHttp` */
+  async function join(
+    caller: StreamCaller,
+    proof: JoinProof,
+    certificate: PeerCertificate | undefined,
+  ): Promise<Admitted> {
+    const { principal, joinTokenId, tellDone } = await admitJoin(caller, proof, certificate, {
+      known: false,
+    });
+    const { vmId, poolId, bootId, address } = caller;
+    const session = {
+      vmId,
+      poolId,
+      bootId,
+      address: options.bindAddress ? address : '',
+      epoch: claims.epochOf(vmId),
+      joinTokenId,
+    };
+    const issued = await sessions.issue(session);
+    tellDone(issued.sessionId);
     return { ...principal, session: { ...issued, claims: { ...session, sessionId: issued.sessionId } } };
   }
 
   function admitAnonymous(vmId: string, poolId: string, bootId: string, reason: string): VmPrincipal {
     const principal = { kind: 'vm', vmId, poolId, bootId, via: 'none' } as const;
-    const recorded = deps.poolOf(vmId);
+    const there = deps.poolOf(vmId);
     const enter = (): VmPrincipal => {
-      if (recorded === undefined && poolId !== '') deps.newVm(poolId);
+      if (there === undefined && poolId !== '') deps.newVm(poolId);
       return principal;
     };
     if (!options.required) return enter();
-    const pools = [poolId, recorded].filter((id): id is string => id !== undefined && id !== '');
+    const owner = claims.poolOf(vmId);
+    const pools = [poolId === '' ? there : poolId, owner].filter((id) => id !== undefined);
     const allowed =
       pools.length > 0 && pools.every((id) => deps.pool(id).allowUnauthenticated) && !claims.isJoined(vmId);
     if (!allowed) throw new UnauthenticatedError(reason);
+    if (owner !== undefined && pools[0] !== owner) throw new VmClaimedError(vmId, 'otherPool');
     return enter();
   }
 
   const tokenProof = (token: string): JoinProof => ({ method: 'token', token });
 
   return {
-    async admitHttp({ vmId, body, bearer, address: rawAddress, socket, mayJoin }) {
+    async admitHttp({ vmId, body, bearer, address: rawAddress, certificate, mayJoin }) {
       const address = peerAddress(rawAddress);
       const poolId = textOf(body['pool_id']);
       const bootId = textOf(body['boot_id']);
       const proof = body['join'] as (JoinProof & { readonly boot_id?: string }) | undefined;
       if (mayJoin && proof !== undefined) {
-        const joining = { vmId, poolId, bootId: proof.boot_id ?? bootId, address };
+        const joining = { vmId, poolId, bootId: proof.boot_id ?? bootId, bearer, address };
         try {
-          return await join(joining, proof, certificateOf(socket));
+          return await join(joining, proof, certificate);
         } catch (error) {
           // Who asks nobody for a credential does not mind one that is wrong.
           if (options.required || !(error instanceof UnauthenticatedError)) throw error;
@@ -219,13 +281,13 @@ export function createVmGate(
         const { poolId: pool, bootId: boot } = known.claims;
         const admitted = { kind: 'vm', vmId, poolId: pool, bootId: boot, via: 'session' } as const;
         // A VM that announces itself is answered with its session, however it joined.
-        if (body['type'] !== 'vm_started') return { ...admitted, claims: known.claims };
-        const issued = sessions.issue(known.claims, known.claims.sessionId);
+        if (body['type'] !== 'vm_started' || deps.isDone(vmId)) return { ...admitted, claims: known.claims };
+        const issued = await nextOf(known.claims);
         return { ...admitted, claims: known.claims, session: { ...issued, claims: known.claims } };
       }
       if (!options.required) return admitAnonymous(vmId, poolId, bootId, known.reason);
       if (mayJoin && poolId !== '' && !isJwt(bearer))
-        return join({ vmId, poolId, bootId, address }, tokenProof(bearer), undefined);
+        return join({ vmId, poolId, bootId, bearer, address }, tokenProof(bearer), undefined);
       throw new UnauthenticatedError(known.reason);
     },
 
@@ -235,36 +297,45 @@ export function createVmGate(
       const known = await bySession(bearer, vmId, address);
       if ('claims' in known) {
         if (bootId !== known.claims.bootId)
-          throw new ForbiddenError(`this session of VM ${vmId} is of another boot`);
+          throw new ForbiddenError(`this session of VM ${vmId} is of another boot`, vmActor(vmId));
         assertSame(known.claims, poolId, bootId);
         return { kind: 'vm', vmId, poolId, bootId, via: 'session', claims: known.claims };
       }
       if (!options.required) return admitAnonymous(vmId, poolId, bootId, known.reason);
       if (isJwt(bearer)) throw new UnauthenticatedError(known.reason);
-      return join({ vmId, poolId, bootId, address }, tokenProof(bearer), undefined);
+      return join({ vmId, poolId, bootId, bearer, address }, tokenProof(bearer), undefined);
     },
 
     async admitAgent({ agentId: vmId, token, address: rawAddress }) {
       const address = peerAddress(rawAddress);
       const recorded = deps.poolOf(vmId) ?? '';
       if (token === undefined) return admitAnonymous(vmId, recorded, '', 'no credential');
-      const known = await bySession(token, vmId, address);
-      if ('claims' in known) {
-        const { poolId, bootId } = known.claims;
+      const session = await bySession(token, vmId, address);
+      if ('claims' in session) {
+        const { poolId, bootId } = session.claims;
         return { kind: 'vm', vmId, poolId, bootId, via: 'session' };
       }
-      if (!options.required) return admitAnonymous(vmId, recorded, '', known.reason);
+      if (!options.required) return admitAnonymous(vmId, recorded, '', session.reason);
       const poolId = deps.poolOfToken(token) ?? recorded;
-      if (isJwt(token) || poolId === '') throw new UnauthenticatedError(known.reason);
-      const { kind, via } = await join({ vmId, poolId, bootId: '', address }, tokenProof(token), undefined);
-      return { kind, vmId, poolId, bootId: '', via };
+      if (isJwt(token) || poolId === '') throw new UnauthenticatedError(session.reason);
+      // A node shows its token with every call; the first counts.
+      const key = `${poolId} ${address} ${hashSecret(token)}`;
+      const known = agents.get(vmId) === key;
+      const joining = { vmId, poolId, bootId: '', bearer: undefined, address };
+      const { principal, tellDone } = await admitJoin(joining, tokenProof(token), undefined, { known });
+      if (known) return principal;
+      if (agents.size >= MAX_AGENTS) agents.clear();
+      agents.set(vmId, key);
+      tellDone('');
+      return principal;
     },
 
-    renew: ({ sessionId, ...session }) => sessions.issue(session, sessionId),
+    renew: nextOf,
+    ...createOpenSessions({ reasonAgainst, audit: deps.audit }),
   };
 }
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 /** What looks like a session is one that is not taken, never a join token. */
-const isJwt = (token: string): boolean => token.split('.').length === 3;
+export const isJwt = (token: string): boolean => token.split('.').length === 3;

@@ -19,12 +19,7 @@ export function selectVms(
   const { vmIds, poolId, labels } = selector;
   if (vmIds !== undefined) {
     const unknown = vmIds.filter((vmId) => fleet.get(vmId) === undefined);
-    if (unknown.length > 0) {
-      const named = unknown.slice(0, 10).join(', ') + (unknown.length > 10 ? ', …' : '');
-      throw new BadDrainError(
-        `${unknown.length === 1 ? '1 VM was' : `${unknown.length} VMs were`} never seen by this controller: ${named}; check the names with "migctl get vms"`,
-      );
-    }
+    if (unknown.length > 0) throw neverSeen(unknown);
     return [...new Set(vmIds)]
       .sort()
       .map((vmId) => fleet.get(vmId)?.record)
@@ -50,6 +45,14 @@ export function selectVms(
     throw new BadDrainError(`${what} that could be drained: see "migctl get vms"`);
   }
   return selected;
+}
+
+/** Also what somebody is told who may not know that there are such VMs. */
+export function neverSeen(vmIds: readonly string[]): BadDrainError {
+  const named = vmIds.slice(0, 10).join(', ') + (vmIds.length > 10 ? ', …' : '');
+  return new BadDrainError(
+    `${vmIds.length === 1 ? '1 VM was' : `${vmIds.length} VMs were`} never seen by this controller: ${named}; check the names with "migctl get vms"`,
+  );
 }
 
 /** GitHub's labels know no case. */

@@ -1,5 +1,6 @@
 /** One client's connection, and whether it is still there: one that is silent is asked (PING), and cut when it does not answer. */
 import type { ServerHttp2Session } from 'node:http2';
+import { peerOf } from '../auth/peer-address.js';
 
 export interface KeepaliveOptions {
   /** A connection on which nothing came for so long is asked. */
@@ -32,10 +33,7 @@ export class Connection {
 
   /** `10.0.0.7:4711` or `[2001:db8::7]:4711`; `unknown` when it is gone. */
   get peer(): string {
-    const { socket } = this.session;
-    const { remoteAddress: address, remotePort: port } = socket ?? {};
-    if (address === undefined) return 'unknown';
-    return `${address.includes(':') ? `[${address}]` : address}:${port ?? 0}`;
+    return peerOf(this.session.socket ?? {});
   }
 
   /** Called once in each tick. @param ask, patience in ticks */

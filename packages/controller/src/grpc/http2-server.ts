@@ -12,10 +12,10 @@ import http2, {
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { Status } from 'nice-grpc';
-import { contextOf, type ServerTls } from '../auth/tls/servers.js';
-import { Call, type OpenCall } from './call.js';
+import { CERTIFICATE_NEEDED, keepCurrent, tlsOptionsOf, type ServerTls } from '../auth/tls/servers.js';
+import { Call, type CallListener, type OpenCall } from './call.js';
 import { Connection, type KeepaliveOptions, type Ticks } from './connection.js';
 import { isGrpcContentType, parseTimeout } from './headers.js';
 
@@ -28,9 +28,21 @@ export interface Http2GrpcServerOptions extends KeepaliveOptions {
   readonly maxHeaderBytes: number;
   /** Undefined = plain text. */
   readonly tls: ServerTls | undefined;
+  /** Who may call; default: anybody. */
+  readonly gate?: CallGate | undefined;
+}
+
+/** Says of each call whether it is served, before anything of it is read. */
+export interface CallGate {
+  /** @returns what serves the call, or refuses it */
+  open(call: Call, served: OpenCall): CallListener;
+  /** What came was no call of gRPC: it is answered, and nothing of it is read. */
+  noCall(peer: string): void;
 }
 
 export interface Http2GrpcServer {
+  /** For whoever looks at its connections before it does. */
+  readonly netServer: Server;
   /** @returns the port that is listened on; rejects with the system's error if it cannot be had */
   listen(host: string, port: number): Promise<number>;
   /** Refuses new connections and calls (GOAWAY); resolves when those that are there have ended. */
@@ -79,6 +91,14 @@ export function createHttp2GrpcServer(
     if (refusal !== undefined) {
       stream.on('error', ignore);
       stream.respond(refusal, { endStream: true });
+      gate?.noCall(connection.peer);
+      return;
+    }
+    if (!isAdmitted(connection.session)) {
+      const call = new Call(stream, rawHeaders, { path: '', connection, maxMessageBytes: 0 });
+      call.open(certificateNeeded, undefined);
+      // What it has opened goes on; nothing new is opened on it.
+      connection.session.close();
       return;
     }
     const path = headers[':path'] ?? '';
@@ -87,9 +107,20 @@ export function createHttp2GrpcServer(
     const timeout = headers['grpc-timeout'];
     const timeoutMs = timeout === undefined ? undefined : parseTimeout(String(timeout));
     const isBadTimeout = timeout !== undefined && timeoutMs === undefined;
-    call.open(isBadTimeout ? badTimeout(String(timeout)) : (methods.get(path) ?? notImplemented), timeoutMs);
+    const served = isBadTimeout ? badTimeout(String(timeout)) : (methods.get(path) ?? notImplemented);
+    call.open(gate === undefined ? served : (opened) => gate.open(opened, served), timeoutMs);
   }
-  if (options.tls !== undefined) {
+  const { tls, gate } = options;
+  const isAdmitted = ({ socket }: ServerHttp2Session): boolean => tls?.trust.admits(socket) ?? true;
+  let authorities = tls?.files.current.authorities;
+  tls?.files.onChange((material) => {
+    if (material.authorities === authorities) return;
+    authorities = material.authorities;
+    // Of an authority that was taken out: its streams end as if the network had broken. Those of the others go on.
+    for (const session of connections.keys())
+      if (!session.destroyed && !isAdmitted(session)) session.destroy();
+  });
+  if (tls !== undefined) {
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);
       socket.once('close', onSocketClosed);
@@ -108,6 +139,8 @@ export function createHttp2GrpcServer(
   }, tickMs).unref();
 
   return {
+    netServer: server,
+
     listen: (host, port) =>
       new Promise((resolve, reject) => {
         server.once('error', reject);
@@ -138,16 +171,13 @@ function createServer({ tls, maxStreams, maxHeaderBytes }: Http2GrpcServerOption
     unknownProtocolTimeout: HANDSHAKE_MS,
   };
   if (tls === undefined) return http2.createServer(settings);
-  const { files, clientCertificates } = tls;
   const server = http2.createSecureServer({
     ...settings,
-    ...contextOf(files.current),
+    ...tlsOptionsOf(tls),
     ALPNProtocols: ['h2'],
     handshakeTimeout: HANDSHAKE_MS,
-    requestCert: clientCertificates !== 'none',
-    rejectUnauthorized: clientCertificates === 'required',
   });
-  files.onChange((material) => server.setSecureContext(contextOf(material)));
+  keepCurrent(server, tls);
   return server;
 }
 
@@ -166,6 +196,11 @@ const NOBODY = {
 
 const notImplemented: OpenCall = (call) => {
   call.end(Status.UNIMPLEMENTED, `The server does not implement the method ${call.path}`);
+  return NOBODY;
+};
+
+const certificateNeeded: OpenCall = (call) => {
+  call.end(Status.UNAUTHENTICATED, CERTIFICATE_NEEDED);
   return NOBODY;
 };
 

@@ -14,6 +14,7 @@ import {
 } from 'nice-grpc';
 import { createTestLog } from '../test-log.contract.js';
 import { createFailureLog, logFailures } from '../services/middleware/log-failures.js';
+import { systemClock } from '@mig/common/clock';
 import { until } from '@mig/testkit/github/until';
 import { startTestServer, type TestServer } from './test-grpc.contract.js';
 import { serveImplementation } from './serve-implementation.js';
@@ -109,7 +110,7 @@ let channel: Channel;
 let client: Client<typeof definition>;
 beforeAll(async () => {
   test = await startTestServer(
-    serveImplementation(definition, implementation, logFailures(createFailureLog(log.logger))),
+    serveImplementation(definition, implementation, logFailures(createFailureLog(log.logger, systemClock))),
   );
   channel = createChannel(`127.0.0.1:${test.port}`);
   client = createClient(definition, channel);

@@ -37,7 +37,9 @@ export const eventBody = z.object({
   boot_id: z.union([idSchema, z.literal('')]).default(''),
   sequence: z.int().min(0).default(0),
   previous_sequence: z.int().min(0).default(0),
-  join: joinProofSchema.optional().describe('the VM joins by this; the answer has its session'),
+  join: joinProofSchema
+    .optional()
+    .describe('with vm_started: the VM joins by this; the answer has its session'),
   earlier_boot: z
     .boolean()
     .optional()

@@ -5,6 +5,7 @@ import { InvalidIdError, MigError, errorMessage, printable } from '@mig/common/e
 import type { Logger } from '@mig/common/logger';
 import { problemType, type Problem } from '@mig/common/api/problem';
 import { BadCommandError } from '../commands/errors.js';
+import { BadJobError } from '../jobs/errors.js';
 
 /** A VM that was never seen: nothing can be asked of it. */
 export class UnknownVmError extends MigError {
@@ -30,6 +31,13 @@ export class BadRequestError extends MigError {
   }
 }
 
+/** A body that takes more to read than its size says. */
+export class TooComplexError extends MigError {
+  constructor(limit: number) {
+    super('too-complex', `the body has more than ${limit} lists, objects and elements: send less at once`);
+  }
+}
+
 const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'bad-request': { status: 400, title: 'Bad request' },
   'bad-command': { status: 400, title: 'The command is wrong' },
@@ -47,20 +55,34 @@ const STATUS: Readonly<Record<string, { status: number; title: string }>> = {
   'vm-cordoned': { status: 409, title: 'The VM is cordoned' },
   'other-boot': { status: 409, title: 'The VM is in another boot' },
   stopping: { status: 503, title: 'The controller is stopping' },
+  'unknown-task': { status: 404, title: 'Unknown task' },
+  'task-ended': { status: 409, title: 'The task has ended' },
+  'too-many-tasks': { status: 429, title: 'Too many unfinished tasks' },
+  'bad-job': { status: 400, title: 'The specification of the job is wrong' },
+  'unknown-job': { status: 404, title: 'Unknown job' },
+  'job-ended': { status: 409, title: 'The job has ended' },
+  'too-many-jobs': { status: 429, title: 'Too many unfinished jobs' },
   'no-github': { status: 404, title: 'This controller has no GitHub' },
   'unknown-runner-download': { status: 404, title: 'No such runner to download' },
   unauthenticated: { status: 401, title: 'A valid credential is needed' },
   forbidden: { status: 403, title: 'Not allowed' },
   'unknown-token': { status: 404, title: 'Unknown token' },
   'too-many-tokens': { status: 429, title: 'Too many tokens' },
-  'vm-claimed': { status: 409, title: 'The VM belongs to another boot' },
+  'too-many-revoked': { status: 429, title: 'Too many revoked certificates' },
+  'vm-claimed': { status: 409, title: 'The name of the VM belongs to another boot or pool' },
+  'too-many-releases': { status: 429, title: 'Too many released VMs' },
   'join-unavailable': { status: 503, title: 'Nobody can join by this now' },
   'too-much': { status: 429, title: 'More than is allowed' },
+  'stranger-body-too-large': { status: 413, title: 'The body is too large' },
+  'too-complex': { status: 400, title: 'The body is too complex' },
   'pool-full': { status: 429, title: 'The pool is full' },
   'oidc-unavailable': { status: 503, title: 'The identity provider does not answer' },
   'too-many-attempts': { status: 429, title: 'Too many failed attempts' },
   'github-unavailable': { status: 503, title: 'GitHub cannot be asked now' },
 };
+
+/** What is refused before it was read. */
+const CLOSES: ReadonlySet<string> = new Set(['too-much', 'too-many-attempts', 'stranger-body-too-large']);
 
 export function toProblem(error: unknown): Problem {
   if (hasZodFastifySchemaValidationErrors(error)) {
@@ -81,6 +103,7 @@ export function toProblem(error: unknown): Problem {
         ...(error instanceof BadCommandError
           ? { errors: error.faults.map((message) => ({ path: 'body', message })) }
           : {}),
+        ...(error instanceof BadJobError ? { errors: [...error.faults] } : {}),
         ...(error instanceof InvalidIdError
           ? { errors: [{ path: error.field, message: error.message }] }
           : {}),
@@ -113,6 +136,8 @@ export function createErrorHandler(logger: Logger) {
     const isLater = problem.status === 429 || problem.status === 503;
     if (isLater && !reply.hasHeader('retry-after'))
       void reply.header('retry-after', String(retryAfterSeconds(error)));
+    // Who goes on has to come through the door again.
+    if (error instanceof MigError && CLOSES.has(error.code)) void reply.header('connection', 'close');
     await sendProblem(reply, problem);
   };
 }

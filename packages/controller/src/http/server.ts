@@ -4,14 +4,20 @@ import fastify from 'fastify';
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod';
 import type { Logger } from '@mig/common/logger';
 import { problemType } from '@mig/common/api/problem';
-import { guardRoutes, type HttpGuardDeps } from '../auth/http-guard.js';
+import { BodyTooLargeError, MAX_STRANGER_BODY, guardRoutes, type HttpGuardDeps } from '../auth/http-guard.js';
+import { peerOf } from '../auth/peer-address.js';
 import { createHttpListener, type ServerTls } from '../auth/tls/servers.js';
+import type { Door } from '../door/door.js';
 import { withTypes, type App } from './app.js';
-import { ControllerStoppingError, createErrorHandler, sendProblem } from './problems.js';
+import { hasMoreValues } from './json-values.js';
+import { boundPipelining } from './pipelining.js';
+import { ControllerStoppingError, TooComplexError, createErrorHandler, sendProblem } from './problems.js';
 import { healthRoutes, type HealthDeps } from './health-routes.js';
 import { migletRoutes, type MigletRoutesDeps } from './miglet-routes.js';
 import { commandRoutes, type CommandRoutesDeps } from './command-routes.js';
 import { drainRoutes, type DrainRoutesDeps } from './drain-routes.js';
+import { jobRoutes, type JobRoutesDeps } from './job-routes.js';
+import { taskRoutes, type TaskRoutesDeps } from './task-routes.js';
 import { githubRoutes, type GitHubRoutesDeps } from './github-routes.js';
 import { runnerDownloadRoutes, type RunnerDownloadRoutesDeps } from './runner-download-routes.js';
 import { vmRoutes, type VmRoutesDeps } from './vm-routes.js';
@@ -22,6 +28,8 @@ export type HttpServerDeps = HealthDeps &
   MigletRoutesDeps &
   VmRoutesDeps &
   CommandRoutesDeps &
+  TaskRoutesDeps &
+  JobRoutesDeps &
   DrainRoutesDeps &
   GitHubRoutesDeps &
   RunnerDownloadRoutesDeps &
@@ -30,6 +38,7 @@ export type HttpServerDeps = HealthDeps &
     readonly logger: Logger;
     /** Undefined = plain text. */
     readonly tls: ServerTls | undefined;
+    readonly door: Pick<Door, 'guard' | 'punish'>;
     readonly auth: { readonly guard: HttpGuardDeps; routes(app: App): void };
     /** Aborted when the controller begins to stop: from then on nothing new is taken. */
     readonly stopping: AbortSignal;
@@ -45,6 +54,9 @@ export interface HttpServer {
 /** A request that comes drop by drop is cut off; so is one with very large headers. */
 const LISTENER = { requestTimeoutMs: 30_000, headersTimeoutMs: 15_000, maxHeaderBytes: 32_768 };
 
+/** Of a body that is not an operator's. */
+const MAX_VALUES = 10_000;
+
 export async function createHttpServer(
   deps: HttpServerDeps,
   limits: { readonly bodyBytes: number },
@@ -58,7 +70,12 @@ export async function createHttpServer(
       bodyLimit: limits.bodyBytes,
       // What is refused while the controller stops is refused by the hook below, as a problem.
       return503OnClosing: false,
-      serverFactory: (handler) => createHttpListener(handler, deps.tls, LISTENER),
+      serverFactory(handler) {
+        const bounded = boundPipelining(handler, (socket) => deps.door.punish(peerOf(socket)));
+        const listener = createHttpListener(bounded, deps.tls, LISTENER);
+        deps.door.guard(listener);
+        return listener;
+      },
       // On stop, idle keep-alive connections do not hold the end up.
       forceCloseConnections: 'idle',
       routerOptions: { maxParamLength: 256 },
@@ -69,8 +86,19 @@ export async function createHttpServer(
   // Many clients name JSON also where they send nothing: a route that needs a body says so itself.
   const parseJson = app.getDefaultJsonParser('error', 'ignore');
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined);
-    else void parseJson(request, body as string, done);
+    const text = body as string;
+    request.bodyBytes = Buffer.byteLength(text);
+    // An operator may name ten thousand VMs; what a VM has to say is short, and a stranger's word shorter.
+    if (request.principal?.kind !== 'operator' && hasMoreValues(text, MAX_VALUES))
+      done(new TooComplexError(MAX_VALUES));
+    else if (
+      request.countedFor === undefined &&
+      request.principal === undefined &&
+      request.bodyBytes > MAX_STRANGER_BODY
+    )
+      done(new BodyTooLargeError());
+    else if (text === '') done(null, undefined);
+    else void parseJson(request, text, done);
   });
   app.setErrorHandler(handleError);
   app.setNotFoundHandler((request, reply) =>
@@ -103,14 +131,19 @@ export async function createHttpServer(
     vmRoutes(typed, deps);
     commandRoutes(typed, deps);
     drainRoutes(typed, deps);
+    taskRoutes(typed, deps);
+    jobRoutes(typed, deps);
     githubRoutes(typed, deps);
     runnerDownloadRoutes(typed, deps);
     workflowJobRoutes(typed, deps);
     deps.auth.routes(typed);
-    // Written once: it is large, and anybody may ask for it.
-    let description: string | undefined;
+    // Written once, before anybody asks: it is large, anybody may ask for it, and nobody else shall wait for it.
+    let description = '';
+    app.addHook('onReady', (ready) => {
+      description = JSON.stringify(app.swagger());
+      ready();
+    });
     typed.get('/api/v1/openapi.json', { schema: { hide: true } }, (_, reply) => {
-      description ??= JSON.stringify(app.swagger());
       return reply.type('application/json; charset=utf-8').serializer(String).send(description);
     });
     done();

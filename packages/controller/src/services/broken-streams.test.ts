@@ -42,7 +42,10 @@ let witness: TestMiglet;
 let witnessed = 0;
 
 beforeAll(async () => {
-  test = await startTestController();
+  // What is tested is not how much is too much.
+  test = await startTestController({
+    config: { limits: { vm_messages_per_second: 10_000, vm_connects_per_minute: 10_000 } },
+  });
   witness = await test.miglet({ vmId: 'witness' });
 });
 afterAll(() => test.dispose());
@@ -119,6 +122,16 @@ describe('the first message', () => {
 });
 
 describe('a later message', () => {
+  it('of very many fields is not decoded, and ends the stream', async () => {
+    const miglet = await test.miglet({ vmId: 'vm-1' });
+    // 15,000 fields that the contract does not know, of two bytes each.
+    miglet.sendBytes(Buffer.from('7801'.repeat(15_000), 'hex'));
+    expect(await miglet.ended).toEqual({
+      code: status.INVALID_ARGUMENT,
+      details: expect.stringContaining('it has more than 10000 fields') as unknown,
+    });
+  });
+
   it.each<[string, MigletMessage | Uint8Array, number, RegExp]>([
     ['a second connect', CONNECT, status.FAILED_PRECONDITION, /connect may come only once/],
     [

@@ -16,6 +16,7 @@ import type { Delivery } from '../commands/delivery.js';
 import type { Deregistration } from '../commands/deregistration.js';
 import type { AutoRegistration } from '../commands/registration.js';
 import type { Limits } from '../auth/limits/limits.js';
+import type { Door } from '../door/door.js';
 import type { EventLog } from '../fleet/event-log.js';
 import type { Feed } from '../fleet/feed.js';
 import type { Fleet } from '../fleet/fleet.js';
@@ -50,6 +51,8 @@ export interface CommandServiceDeps {
   readonly admission: StreamAdmission;
   readonly sessions: Sessions;
   readonly limits: Pick<Limits, 'meter'>;
+  /** A peer that was refused for too much loses its connection. */
+  readonly door: Pick<Door, 'refuse'>;
   readonly failures: FailureLog;
   readonly now: () => number;
 }

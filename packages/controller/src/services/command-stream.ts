@@ -15,8 +15,9 @@ import type { Call, CallListener } from '../grpc/call.js';
 import { toFrame } from '../grpc/message-reader.js';
 import { checkConnect } from './check-connect.js';
 import type { CommandStreamShared } from './command-service.js';
-import { StreamRefusedError } from './stream-admission.js';
-import { checkSpeaker, takeMessage } from './take-message.js';
+import { retryAfter } from './retry-after.js';
+import { RefusedError } from './refusal.js';
+import { ImpersonationError, checkFields, checkSpeaker, takeMessage } from './take-message.js';
 
 /** Messages that wait for a peer that does not read; at the limit its stream is ended (RESOURCE_EXHAUSTED). */
 const OUTBOX_LIMIT = 2_000;
@@ -39,6 +40,10 @@ export class CommandStream implements CallListener, VmLink {
   readonly #shared: CommandStreamShared;
   #phase: Phase = 'silent';
   #meter: MessageMeter | undefined;
+  /** It is read on when this is over. */
+  #pause: NodeJS.Timeout | undefined;
+  /** By what it was admitted; for the audit log. */
+  #via: Admitted['via'] = 'none';
   /** What waits for the peer to read; undefined = nothing does. */
   #waiting: Buffer[] | undefined;
   /** How the call ends when that has gone out; undefined = it goes on. */
@@ -52,7 +57,10 @@ export class CommandStream implements CallListener, VmLink {
   onMessage(bytes: Buffer, start: number, end: number): void {
     try {
       if (this.#phase === 'open' || this.#phase === 'left') this.#take(bytes, start, end);
-      else if (this.#phase === 'silent') this.#connect(bytes.subarray(start, end));
+      else if (this.#phase === 'silent') {
+        checkFields(bytes, start, end);
+        this.#connect(bytes.subarray(start, end));
+      }
     } catch (error) {
       this.#fail(error);
     }
@@ -67,6 +75,7 @@ export class CommandStream implements CallListener, VmLink {
   onCancel(): void {
     this.#shared.silent.delete(this);
     this.#waiting = undefined;
+    clearTimeout(this.#pause);
     this.#leave();
     this.#phase = 'refused';
   }
@@ -139,6 +148,7 @@ export class CommandStream implements CallListener, VmLink {
     this.legacy = bootId === '';
     this.openedAt = shared.now();
     this.sessionId = newId('session', this.openedAt);
+    this.#via = admitted.via;
     this.#meter = shared.limits.meter(vmId);
     this.#phase = 'open';
 
@@ -188,11 +198,17 @@ export class CommandStream implements CallListener, VmLink {
     // Of a VM's liveness a stream that was ended here says nothing (I7, I11).
     const isLink = this.#phase === 'open';
     this.#meter?.count(end - start); // I12
+    checkFields(bytes, start, end);
     if (!heartbeats.read(bytes, start, end, this, fleet.lastReport(this.vmId))) {
       if (isLink) fleet.heard(this.vmId);
-      takeMessage(decodeMigletMessage(bytes.subarray(start, end)), this, isLink, this.#shared);
+      const message = decodeMigletMessage(bytes.subarray(start, end));
+      // The latest counts: there is no backlog of heartbeats, and who sends many is cut.
+      if (message.kind === 'heartbeat') this.#meter?.heartbeat();
+      else this.#wait(this.#meter?.pace() ?? 0);
+      takeMessage(message, this, isLink, this.#shared);
       return;
     }
+    this.#meter?.heartbeat();
     const { message } = heartbeats;
     checkSpeaker(message, this);
     if (!isLink) return;
@@ -201,6 +217,14 @@ export class CommandStream implements CallListener, VmLink {
     message.orgId = this.orgId;
     message.bootId = this.bootId;
     if (!fleet.heartbeat(message)) fleet.heard(this.vmId);
+  }
+
+  /** Nothing more is read for so long: a backlog is taken at a pace that leaves room for the others. */
+  #wait(ms: number): void {
+    if (ms === 0) return;
+    this.#call.pause();
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => this.#call.resume(), ms);
   }
 
   /** Ends the call when what waits has gone out. Only the first end counts. */
@@ -213,15 +237,30 @@ export class CommandStream implements CallListener, VmLink {
   }
 
   #fail(error: unknown): void {
+    if (error instanceof ImpersonationError) {
+      const speaker = {
+        kind: 'vm',
+        vmId: this.vmId,
+        poolId: this.poolId,
+        bootId: this.bootId,
+        via: this.#via,
+      } as const;
+      this.#shared.admission.impersonated(speaker, error.claimedVmId, this.#call.connection.peer);
+    }
     const known =
-      error instanceof TooMuchError ? new ServerError(Status.RESOURCE_EXHAUSTED, error.message) : error;
+      error instanceof TooMuchError
+        ? new RefusedError(Status.RESOURCE_EXHAUSTED, error.message, retryAfter(error))
+        : error;
     const told = this.#shared.failures.failed(known, this.#where());
     const { code, details } =
       told instanceof ServerError ? told : { code: Status.UNKNOWN, details: errorMessage(told) };
     this.#waiting = undefined;
     this.#end ??= { code, details };
-    this.#call.end(code, details, error instanceof StreamRefusedError ? error.trailer : undefined);
+    this.#call.end(code, details, known instanceof RefusedError ? known.trailer : undefined);
     this.#call.discard();
+    clearTimeout(this.#pause);
+    // What is still on its way is not read.
+    if (error instanceof TooMuchError) this.#shared.door.refuse(this.#call.connection.peer);
     this.#leave();
     this.#phase = 'refused';
   }

@@ -10,7 +10,10 @@ import type { Admitted, VmGate } from '../auth/vm-gate.js';
 import type { VmLink } from '../fleet/links.js';
 
 export interface Sessions {
-  /** Gives the VM its session, if it joined by opening the stream, and from then on the next token of it each time. */
+  /**
+   * Gives the VM its session, if it joined by opening the stream, and from then on the next token of it each time. The stream
+   * is ended when the session is taken no more.
+   */
   keep(link: VmLink, admitted: Admitted): void;
   /** The stream ended. */
   end(link: VmLink): void;
@@ -27,11 +30,13 @@ export function createSessions(
     gate,
     clock,
     logger,
-  }: { readonly gate: Pick<VmGate, 'renew'>; readonly clock: Clock; readonly logger: Logger },
+  }: { readonly gate: Pick<VmGate, 'renew' | 'watch'>; readonly clock: Clock; readonly logger: Logger },
   { lifetimeMs }: { readonly lifetimeMs: number },
 ): Sessions {
   /** In the order in which they are due. */
   const kept = new Map<VmLink, Kept>();
+  /** Each ends the watch over its stream. */
+  const watched = new Map<VmLink, () => void>();
   let timer: unknown;
 
   function wait(link: VmLink, claims: SessionClaims): void {
@@ -54,17 +59,17 @@ export function createSessions(
     // Each goes to the end by it.
     for (const [link, { claims, dueMs }] of kept) {
       if (dueMs > nowMs) break;
-      renew(link, claims);
+      void renew(link, claims);
     }
     arm();
   }
 
-  function renew(link: VmLink, claims: SessionClaims): void {
+  async function renew(link: VmLink, claims: SessionClaims): Promise<void> {
     // Its next turn: whatever becomes of this one, unless the stream ends.
     wait(link, claims);
     try {
-      const { token, expiresInMs } = gate.renew(claims);
-      if (!link.send({ kind: 'sessionToken', token, expiresInMs })) kept.delete(link);
+      const { token, expiresInMs } = await gate.renew(claims);
+      if (kept.has(link) && !link.send({ kind: 'sessionToken', token, expiresInMs })) kept.delete(link);
     } catch (error) {
       logger.error({ vmId: link.vmId, reason: errorMessage(error) }, 'a session could not be renewed');
     }
@@ -73,13 +78,22 @@ export function createSessions(
   return {
     keep(link, admitted) {
       const claims = admitted.claims ?? admitted.session?.claims;
-      if (claims === undefined || link.legacy) return;
+      if (claims === undefined) return;
+      watched.set(
+        link,
+        gate.watch(claims, (message) => link.close({ kind: 'released', message })),
+      );
+      if (link.legacy) return;
       // The token that it came with may be near its end.
       if (admitted.session === undefined) return void renew(link, claims);
       const { token, expiresInMs } = admitted.session;
       link.send({ kind: 'sessionToken', token, expiresInMs });
       wait(link, claims);
     },
-    end: (link) => void kept.delete(link),
+    end(link) {
+      kept.delete(link);
+      watched.get(link)?.();
+      watched.delete(link);
+    },
   };
 }

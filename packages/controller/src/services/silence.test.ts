@@ -119,7 +119,7 @@ describe('a VM whose stream is half-open', () => {
     await test.eventually('it is busy', PATH, isBusy);
     miglet.pause();
     // More than the transport holds waits for it, so it never learns of the end, and its call stays open.
-    for (let n = 0; n < 500; n += 1)
+    for (let n = 0; n < 200; n += 1)
       miglet.send({ kind: 'deregister', requestId: 'x'.repeat(1_000), runnerName: 'vm-1' });
     miglet.send({ kind: 'event', event: vmEvent({ sequence: 1 }) });
     await until('all of it is taken', async () => (await events()).length === 1);

@@ -8,8 +8,20 @@ import type { VmIdentity } from '@mig/common/domain/vm';
 import type { VmLink } from '../fleet/links.js';
 import { checkId, malformed } from './check-connect.js';
 import type { CommandServiceDeps } from './command-service.js';
+import { hasMoreFields } from './field-count.js';
 
 type Speaker = VmLink & VmIdentity;
+
+/** A message of the contract has some dozens; one that has more is not decoded. */
+const MAX_FIELDS = 10_000;
+/** A smaller one has not so many: a field has at least two bytes. */
+const LARGE_BYTES = 2 * MAX_FIELDS;
+
+/** Before it is decoded. @throws ServerError if that would take more than its size says */
+export function checkFields(bytes: Buffer, start: number, end: number): void {
+  if (end - start > LARGE_BYTES && hasMoreFields(bytes.subarray(start, end), MAX_FIELDS))
+    throw malformed(`it has more than ${MAX_FIELDS} fields`);
+}
 
 /**
  * @param isLink the stream is the VM's link: of the VM's state one that is not says nothing (I7, I11)
@@ -98,11 +110,20 @@ function takeAck(ack: CommandAck, link: Speaker, { logger, inFlight, queue }: Co
 
 const identityOf = ({ vmId, poolId, orgId, bootId }: Speaker) => ({ vmId, poolId, orgId, bootId });
 
-/** A VM speaks only for itself (I10). A message that names no VM is the stream's own. @throws ServerError */
+/** A VM speaks only for itself (I10). A message that names no VM is the stream's own. @throws ImpersonationError */
 export function checkSpeaker({ vmId }: { readonly vmId: string }, link: VmLink): void {
-  if (vmId === '' || vmId === link.vmId) return;
-  throw new ServerError(
-    Status.PERMISSION_DENIED,
-    `this is the stream of VM ${link.vmId}; it cannot speak for ${JSON.stringify(printable(vmId))}`,
-  );
+  if (vmId !== '' && vmId !== link.vmId) throw new ImpersonationError(link.vmId, vmId);
+}
+
+/** A VM spoke for another one. */
+export class ImpersonationError extends ServerError {
+  constructor(
+    vmId: string,
+    readonly claimedVmId: string,
+  ) {
+    super(
+      Status.PERMISSION_DENIED,
+      `this is the stream of VM ${vmId}; it cannot speak for ${JSON.stringify(printable(claimedVmId))}`,
+    );
+  }
 }

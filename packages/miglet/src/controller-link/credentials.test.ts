@@ -82,6 +82,13 @@ describe('a MIGlet', () => {
     expect(await credentials.authorize(signal)).toEqual({ kind: 'ok', value: 'session-2' });
   });
 
+  it('that is asked by its commands, tasks and jobs at the same time joins once', async () => {
+    const credentials = make();
+    const all = await Promise.all([1, 2, 3].map(() => credentials.authorize(signal)));
+    expect(all).toEqual(Array(3).fill({ kind: 'ok', value: 'session-1' }));
+    expect(asked).toHaveLength(1);
+  });
+
   it('goes on with the token that the controller sent', async () => {
     const credentials = make();
     await credentials.authorize(signal);
@@ -122,6 +129,26 @@ describe('a MIGlet', () => {
     expect(JSON.stringify(outcome)).not.toContain('mig_join_secret');
     const missing = await make({ token_file: path.join(directory, 'none') }).authorize(signal);
     expect(missing).toMatchObject({ kind: 'retryable', reason: expect.stringContaining('none') });
+  });
+
+  it('that joins again shows the session that it had, by which it is known also from another address', async () => {
+    const credentials = make();
+    await credentials.authorize(signal);
+    expect(asked[0]?.headers.authorization).toBeUndefined();
+    credentials.refuse('session-1');
+    await credentials.authorize(signal);
+    expect(asked[1]?.headers.authorization).toBe('Bearer session-1');
+    await make(undefined, 'boot-2').authorize(signal);
+    expect(asked[2]?.headers.authorization).toBeUndefined();
+  });
+
+  it('whose name is taken waits, and says in the words of the controller for what', async () => {
+    const detail = 'VM vm-1 belongs to another boot, which has not ended';
+    answer = () => ({ status: 409, body: { type: 'urn:mig:problem:vm-claimed', detail } });
+    expect(await make().authorize(signal)).toEqual({
+      kind: 'retryable',
+      reason: `waits until its name is free: ${detail}`,
+    });
   });
 
   it('speaks with nothing to a controller that knows no sessions, or asks for none', async () => {

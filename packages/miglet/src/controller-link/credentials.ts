@@ -39,6 +39,7 @@ const TIMEOUT_MS = 10_000;
 /** A token that is so near its end is not relied upon. */
 const MARGIN_MS = 5_000;
 
+const problemSchema = z.object({ detail: z.string() });
 const answerSchema = z.object({
   session_token: z.string().optional(),
   session_expires_in_ms: z.number().optional(),
@@ -51,11 +52,15 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     kept === undefined
       ? undefined
       : { token: kept.token, untilMs: clock.monotonicMs() + (kept.expiresAt - clock.now()) };
+  /** The session that this boot had, taken or not: by it the controller knows who joins again, also from another address. */
+  let former = session?.token;
+  let joining: Promise<Outcome<string | undefined>> | undefined;
   /** A controller that knows no sessions, or asks this VM for none. */
   let needsNone = readProof === undefined;
 
   function keep(token: string, expiresInMs: number): void {
     session = { token, untilMs: clock.monotonicMs() + expiresInMs };
+    former = token;
     deps.file?.write({ token, expiresAt: clock.now() + expiresInMs });
   }
 
@@ -68,7 +73,10 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       const url = `${deps.endpoint.replace(/\/$/, '')}/api/v1/vms/${identity.vmId}/join`;
       const { statusCode, body } = await request(url, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: {
+          'content-type': 'application/json',
+          ...(former === undefined ? {} : { authorization: `Bearer ${former}` }),
+        },
         body: JSON.stringify({ pool_id: identity.poolId, boot_id: bootId, join: proof.value }),
         signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
         ...(deps.dispatcher === undefined ? {} : { dispatcher: deps.dispatcher }),
@@ -79,6 +87,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
         needsNone = true;
         return ok(undefined);
       }
+      if (statusCode === 409) return retryable(`waits until its name is free: ${detailOf(text)}`);
       if (statusCode !== 200)
         return retryable(`${where} did not let this VM join: ${statusCode}: ${text.slice(0, 300)}`);
       const answer = answerSchema.parse(JSON.parse(text));
@@ -99,7 +108,9 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       if (needsNone) return ok(undefined);
       if (session !== undefined && clock.monotonicMs() < session.untilMs - MARGIN_MS)
         return ok(session.token);
-      return join(signal);
+      // The streams of commands, tasks and jobs ask at the same time: the VM joins once.
+      joining ??= join(signal).finally(() => (joining = undefined));
+      return joining;
     },
     renew(token, expiresInMs) {
       needsNone = false;
@@ -112,4 +123,13 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
       deps.file?.write(undefined);
     },
   };
+}
+
+/** What a problem says to people; the answer itself, if it is none. */
+function detailOf(text: string): string {
+  try {
+    return problemSchema.parse(JSON.parse(text)).detail.slice(0, 500);
+  } catch {
+    return text.slice(0, 300);
+  }
 }

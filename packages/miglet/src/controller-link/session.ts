@@ -4,15 +4,7 @@
  * A session is `up` when the controller has accepted it. What is sent before, or after its end, is not taken: whoever
  * sends keeps it and sends it again in the next session.
  */
-import {
-  ChannelCredentials,
-  ClientError,
-  Metadata,
-  Status,
-  createChannel,
-  createClient,
-  type Client,
-} from 'nice-grpc';
+import { ClientError, Metadata, Status, createChannel, createClient, type Client } from 'nice-grpc';
 import { errorMessage } from '@mig/common/errors';
 import { testPoint } from '@mig/common/test-points';
 import { MAX_MESSAGE_BYTES, commandServiceDefinition } from '@mig/common/wire/command-service';
@@ -23,7 +15,7 @@ import type {
   MigletMessage,
 } from '@mig/common/domain/messages';
 import type { Credentials } from './credentials.js';
-import type { LinkTls } from './link-tls.js';
+import { channelTarget, type LinkTls } from './link-tls.js';
 import { closeChannel } from './close-channel.js';
 
 export interface SessionHandlers {
@@ -47,8 +39,8 @@ export interface SessionOptions {
   readonly endpoint: string;
   readonly keepaliveMs: number;
   readonly keepaliveTimeoutMs: number;
-  /** Undefined = plain text. */
-  readonly tls?: LinkTls | undefined;
+  /** Called once, when the session is opened; one that throws is a session that goes down at once. Undefined = plain text. */
+  readonly readTls?: (() => LinkTls | undefined) | undefined;
   /** By what it speaks; default: nothing. */
   readonly credentials?: Pick<Credentials, 'authorize' | 'refuse'> | undefined;
 }
@@ -61,7 +53,13 @@ export function openSession(
   hello: ConnectRequest,
   handlers: SessionHandlers,
 ): Session {
-  const channel = createChannel(...target(options), {
+  let address: ReturnType<typeof channelTarget>;
+  try {
+    address = channelTarget(options.endpoint, options.readTls?.());
+  } catch (error) {
+    return failedSession(errorMessage(error), handlers);
+  }
+  const channel = createChannel(...address, {
     'grpc.keepalive_time_ms': options.keepaliveMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -157,13 +155,10 @@ export function openSession(
   };
 }
 
-/** @throws if the certificates are none */
-function target({ endpoint, tls }: SessionOptions): [string, ChannelCredentials] {
-  if (tls === undefined) return [`http://${endpoint}`, ChannelCredentials.createInsecure()];
-  return [
-    `https://${endpoint}`,
-    ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null),
-  ];
+/** Nothing was opened. */
+function failedSession(reason: string, handlers: SessionHandlers): Session {
+  const finished = Promise.resolve().then(() => handlers.onDown(reason));
+  return { send: () => false, close: () => finished };
 }
 
 function describe(error: unknown): string {

@@ -6,10 +6,12 @@ import { systemClock, type Clock } from '@mig/common/clock';
 import { lockDirectory, type DirectoryLockOptions } from '@mig/common/directory-lock';
 import type { Logger } from '@mig/common/logger';
 import type { MigletConfig } from '../config.js';
+import { startJobs } from '../jobs/jobs.js';
 import { createCommandJournal } from '../journal/command-journal.js';
 import { createEventJournal } from '../journal/event-journal.js';
 import { openLogFile } from '../journal/log-file.js';
 import type { MigletHost } from '../miglet.js';
+import { startTasks } from '../tasks/tasks.js';
 import { openBootFile, readKernelBootId } from './boot-file.js';
 import { createHostRunner } from './create-runner.js';
 import { eventFile, openEarlierBoots } from './earlier-boots.js';
@@ -75,6 +77,8 @@ function openHost(
     ...runner,
     sampleHealth: () => sampleHealth(directory),
     powerOff,
+    startTasks: config.tasks.enabled ? (context) => startTasks({ ...context, config, env }) : undefined,
+    startJobs: config.jobs.enabled ? (context) => startJobs({ ...context, config, env }) : undefined,
     release,
   };
 }

@@ -9,6 +9,7 @@ import {
   SETTINGS,
   type Harness,
 } from './harness.contract.js';
+import { statusOf } from './status.js';
 
 const PHASES: Readonly<Record<string, () => Promise<Harness>>> = {
   'registering.awaitingCommand': ROAD.awaitingCommand,
@@ -37,6 +38,21 @@ const PHASES: Readonly<Record<string, () => Promise<Harness>>> = {
   'draining.drained': ROAD.drained,
   'shutdown.flushing': ROAD.flushing,
 };
+
+describe('a VM that waits to be let in', () => {
+  it('says for what, until it is', async () => {
+    const harness = createHarness();
+    expect(statusOf(harness.actor.getSnapshot()).reason).toBe('');
+    await harness.answer('announce', retryable('waits until its name is free'));
+    expect(statusOf(harness.actor.getSnapshot())).toMatchObject({
+      state: 'booting',
+      reason: 'waits until its name is free',
+    });
+    await harness.advance(5_000);
+    await harness.answer('announce', ok(undefined));
+    expect(statusOf(harness.actor.getSnapshot()).reason).toBe('');
+  });
+});
 
 describe('link lost', () => {
   it.each(Object.entries(PHASES))(

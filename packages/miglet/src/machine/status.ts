@@ -50,6 +50,7 @@ function reasonOf({ context }: MigletSnapshot, state: string): string {
   if (state.endsWith('lingering') && job !== undefined)
     return `job ${job.name} is done, and its process does not end: waits until GitHub says so, too`;
   if (state.endsWith('waitingToAsk') || state.endsWith('backingOff')) return context.note;
+  if (state.startsWith('booting') && context.announceFailures > 0) return context.note;
   if (state.startsWith('draining') && context.drain !== undefined) return context.drain.reason;
   if (state.startsWith('shutdown')) return context.ending?.reason ?? '';
   if (context.paused === 'update') return 'the runner updates itself';

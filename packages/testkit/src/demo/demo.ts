@@ -11,6 +11,7 @@ import { formatDuration } from '@mig/common/config/duration';
 import { installStandInRunner } from '../runner/install.js';
 import type { ChildExit } from '../system/child-process.js';
 import { prepareData } from './data.js';
+import { logInToDemo, type DemoLogin, type MigctlRun } from './demo-login.js';
 import { DemoFailedError } from './demo-failed.js';
 import { createLedger } from './ledger.js';
 import { createMigletStory, describeControllerLog, type Narrator } from './narrator.js';
@@ -38,8 +39,6 @@ const ORGANIZATION = 'demo-org';
 const APP_ID = '4711';
 const RESTART_DELAY_MS = 1_000;
 const JOB_SECONDS = '4..10';
-/** As migctl calls this controller while the demo runs. */
-const CONTEXT = 'demo';
 
 /** @throws DemoFailedError */
 export async function startDemo(
@@ -71,9 +70,9 @@ export async function startDemo(
     const miglets = Array.from({ length: options.vmCount }, (_, index) =>
       startMiglet(`demo-vm-${index + 1}`, controller.http, controller.grpc),
     );
-    const login = logIn(controller.http);
-    printHints(serverFlag(controller.http), login);
-    return makeDemo(github.process, controller.process, miglets);
+    const login = logInToDemo({ http: controller.http, adminToken: files.adminToken }, runMigctl);
+    printHints(login);
+    return makeDemo(github.process, controller.process, miglets, login);
   } catch (error) {
     stopAll();
     throw error;
@@ -207,6 +206,9 @@ export async function startDemo(
             MIGLET_CONTROLLER_GRPC_ENDPOINT: grpc,
             MIGLET_CONTROLLER_JOIN_TOKEN_FILE: files.joinToken,
             MIGLET_RUNNER_DIR: runner,
+            MIGLET_TASKS_ENABLED: 'true',
+            MIGLET_JOBS_ENABLED: 'true',
+            MIGLET_JOBS_DATACENTER: 'dc1',
             ...(process.getuid?.() === 0 ? { MIGLET_RUNNER_ALLOW_ROOT: 'true' } : {}),
           },
           onLog(entry) {
@@ -226,18 +228,11 @@ export async function startDemo(
     return child;
   }
 
-  /** So that migctl works in another terminal without a word; what went wrong with it, or nothing. */
-  function logIn(http: string): string {
-    const said = runMigctl(['login', '--server', http, '--token-file', files.adminToken, '--name', CONTEXT]);
-    return said.status === 0 ? '' : said.stderr.trim();
-  }
-
-  function runMigctl(args: readonly string[]): { status: number | null; stderr: string } {
+  function runMigctl(args: readonly string[]): MigctlRun {
     return spawnSync(process.execPath, [PROGRAMS.migctl, ...args], { env, encoding: 'utf8' });
   }
 
-  /** @param failure why migctl is not logged in; empty = it is */
-  function printHints(server: string, failure: string): void {
+  function printHints({ failure, flag: server }: DemoLogin): void {
     if (failure !== '') {
       narrator.print(`  migctl is not logged in (${failure})`);
       narrator.print(`  Add --token-file ${files.adminToken}`);
@@ -251,11 +246,17 @@ export async function startDemo(
     narrator.print(`    npx migctl events -f${server}`);
     narrator.print(`    npx migctl drain ${vm} --wait${server}`);
     narrator.print(`    npx migctl shutdown ${vm} --wait${server}`);
+    narrator.print(`    npx migctl exec ${vm}${server} -- uname -a`);
     narrator.print('  Ctrl-C drains the VMs and ends everything.');
     narrator.print('');
   }
 
-  function makeDemo(github: Supervised, controller: Supervised, miglets: readonly Supervised[]): Demo {
+  function makeDemo(
+    github: Supervised,
+    controller: Supervised,
+    miglets: readonly Supervised[],
+    login: DemoLogin,
+  ): Demo {
     let stopped: Promise<void> | undefined;
     async function stopInOrder(): Promise<void> {
       stopping = true;
@@ -266,7 +267,7 @@ export async function startDemo(
         child.signal('SIGTERM');
         await child.ended;
       }
-      runMigctl(['context', 'remove', CONTEXT]);
+      login.forget();
       ledger.clear();
     }
     return {
@@ -294,9 +295,6 @@ async function firstOf<T>(value: Promise<T>, child: Supervised, what: string): P
 }
 
 const how = (exit: ChildExit): string => exit.signal ?? `exit code ${exit.code ?? 'unknown'}`;
-
-/** What a hint needs to lead to this controller, where migctl is not logged in there. */
-const serverFlag = (http: string): string => (http === 'http://127.0.0.1:8080' ? '' : ` --server ${http}`);
 
 function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve: (value: T) => void = () => undefined;

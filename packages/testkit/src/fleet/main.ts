@@ -10,7 +10,7 @@ import path from 'node:path';
 import { systemClock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
 import { createLogger } from '@mig/common/logger';
-import { identify, isAlive } from '@mig/common/process-identity';
+import { endWithParent } from '../system/end-with-parent.js';
 import { openJsonLines } from '../system/json-lines.js';
 import { createSeededRandom } from '../system/seeded-random.js';
 import { createConnectedRunner } from './connected-runner.js';
@@ -74,6 +74,7 @@ async function run(options: FleetMainOptions): Promise<number> {
     stopGiving?.();
     fleet.stopRestarting();
   });
+  // At once: a fleet that is kept on disk goes on from there, and nobody is there to wait for one that is not.
   if (options.parentPid !== undefined) endWithParent(options.parentPid);
   const timer = watchStates(fleet);
   await Promise.race([
@@ -95,15 +96,6 @@ function watchStates(fleet: SimulatedFleet): NodeJS.Timeout {
     if (states !== last) print({ event: 'states', states: JSON.parse(states) as unknown });
     last = states;
   }, WATCH_MS);
-}
-
-/** At once: a fleet that is kept on disk goes on from there, and nobody is there to wait for one that is not. */
-function endWithParent(pid: number): void {
-  const parent = identify(pid);
-  process.stdout.on('error', () => undefined);
-  setInterval(() => {
-    if (!isAlive(parent)) process.exit(1);
-  }, WATCH_MS).unref();
 }
 
 process.exitCode = await main();

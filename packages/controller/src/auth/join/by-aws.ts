@@ -1,7 +1,7 @@
 /**
  * By the instance identity document of EC2 with its signature (`…/instance-identity/document` and `…/signature`, RSA with
  * SHA-256), and a one-time token: the document never changes and every job on the VM can read it, so that it alone proves
- * where a VM runs, and not that this is its MIGlet.
+ * where a VM runs, and not that this is its MIGlet. The token is good for the boot that used it first, and for no other.
  */
 import { X509Certificate, verify } from 'node:crypto';
 import * as z from 'zod';
@@ -55,7 +55,7 @@ export function createAwsJoin({ book, readFile }: AwsJoinDeps): JoinMethod {
       if (instanceId !== vmId) return refused(`the instance is ${instanceId}, not ${vmId}`);
       const verdict = await byBook(book, request, proof.token, true);
       return verdict.kind === 'ok'
-        ? { kind: 'ok', by: `aws ${accountId}/${region}, ${verdict.by}` }
+        ? { ...verdict, by: `aws ${accountId}/${region}, ${verdict.by}` }
         : verdict;
     },
   };

@@ -4,10 +4,11 @@
  * Every job on the VM can get such a token too. So one token is good for one boot only, the VM's name is bound to the
  * instance, and the boot that joined first keeps the name: the MIGlet joins before any job runs.
  */
-import { createRemoteJWKSet, customFetch, errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
+import { errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
 import * as z from 'zod';
 import type { Clock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
+import { createKeyCache, fetchJson } from '../key-cache.js';
 import { hashSecret } from '../secret.js';
 import { refused, type JoinMethod, type JoinRequest, type JoinVerdict } from './join-method.js';
 
@@ -34,14 +35,11 @@ const payloadSchema = z.looseObject({
   }),
 });
 
-/** Google's keys: fetched when first needed, kept for 10 minutes, fetched again for a key id that is new. */
-export const googleKeys = (url: string, fetch: typeof globalThis.fetch): JWTVerifyGetKey =>
-  createRemoteJWKSet(new URL(url), {
-    cacheMaxAge: 600_000,
-    cooldownDuration: 30_000,
-    timeoutDuration: 5_000,
-    [customFetch]: fetch,
-  });
+const TIMEOUT_MS = 5_000;
+
+/** Google's keys, kept for 10 minutes, fetched again for a key id that is new. */
+export const googleKeys = (url: string, fetch: typeof globalThis.fetch, clock: Clock): JWTVerifyGetKey =>
+  createKeyCache(clock, () => fetchJson(fetch, url, TIMEOUT_MS));
 
 export function createGceJoin({ keys, clock }: GceJoinDeps): JoinMethod {
   /** Hash of a token -> whose it is. */

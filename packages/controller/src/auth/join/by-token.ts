@@ -34,10 +34,10 @@ async function byFile(
   return { kind: 'ok', by: `token file ${pool.token_file}` };
 }
 
-/** @param oneTime it must be bound to one VM at most */
+/** @param oneTime it must be for one VM at most, and is good for the boot that used it first alone */
 export async function byBook(
   book: TokenBook,
-  { vmId, poolId }: JoinRequest,
+  { vmId, poolId, bootId }: JoinRequest,
   token: string,
   oneTime = false,
 ): Promise<JoinVerdict> {
@@ -52,5 +52,7 @@ export async function byBook(
     return refused(`join token ${id} is of VM ${record.vmId}`);
   if (oneTime && record.maxVms !== 1) return refused(`join token ${id} is not for one VM (max_vms 1)`);
   if (!(await book.count(id, vmId))) return refused(`join token ${id} has been used for all its VMs`);
-  return { kind: 'ok', by: `token ${id}` };
+  if (oneTime && !(await book.bindToBoot(id, bootId)))
+    return refused(`join token ${id} was used by another boot`);
+  return { kind: 'ok', by: `token ${id}`, tokenId: id };
 }

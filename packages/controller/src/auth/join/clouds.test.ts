@@ -14,6 +14,7 @@ import { readPrivateFile } from '../private-file.js';
 import { openTokenBook, type TokenBook } from '../token-book.js';
 import { createAwsJoin } from './by-aws.js';
 import { createGceJoin, googleKeys } from './by-gce.js';
+import { byBook } from './by-token.js';
 import { createMtlsJoin, uriNames } from './by-mtls.js';
 import type { JoinProof, JoinRequest } from './join-method.js';
 
@@ -144,13 +145,14 @@ describe('by Google', () => {
       calls += 1;
       return Promise.resolve(Response.json({ keys: [published] }));
     };
-    const cached = createGceJoin({ keys: googleKeys('https://keys.example/certs', answer), clock });
+    const cached = createGceJoin({ keys: googleKeys('https://keys.example/certs', answer, clock), clock });
     for (let count = 0; count < 20; count += 1)
       expect(
         await cached.verify(request('runner-7', proof(await token({ jti: `${count}` })), pool)),
       ).toMatchObject({ kind: 'ok' });
     expect(calls).toBe(1);
-    const dead = googleKeys('https://keys.example/certs', () => Promise.reject(new Error('no route')));
+    const down = () => Promise.reject(new Error('no route'));
+    const dead = googleKeys('https://keys.example/certs', down, clock);
     const verdict = await createGceJoin({ keys: dead, clock }).verify(
       request('runner-7', proof(await token()), pool),
     );
@@ -243,6 +245,24 @@ describe('by AWS', () => {
     for (const token of ['mig_join_none', await oneTime('any'), await oneTime(5)])
       expect(await method().verify(request('i-0abc', proof(document, token), pool))).toMatchObject({
         kind: 'refused',
+      });
+  });
+});
+
+describe('by AWS, the one-time token', () => {
+  it('is good for the boot that used it first, and for no other of the same instance, also after a restart', async () => {
+    const file = path.join(directory, 'one-time.json');
+    const of = await openTokenBook(file, clock);
+    const common = { kind: 'join', name: 'aws', createdBy: 'test', expiresAt: undefined } as const;
+    const { secret } = await of.create({ ...common, poolId: 'linux', maxVms: 1 });
+    const use = (by: TokenBook, bootId: string) =>
+      byBook(by, { ...request('i-0abc', { method: 'aws' }), bootId }, secret, true);
+    expect(await use(of, 'boot-1')).toMatchObject({ kind: 'ok' });
+    expect(await use(of, 'boot-1')).toMatchObject({ kind: 'ok' });
+    for (const after of [of, await openTokenBook(file, clock)])
+      expect(await use(after, 'boot-2')).toMatchObject({
+        kind: 'refused',
+        reason: expect.stringContaining('was used by another boot'),
       });
   });
 });

@@ -26,8 +26,11 @@ export interface JoinRequest {
 }
 
 export type JoinVerdict =
-  /** `by` says in the audit log by what: the id of a token, an instance. Never a secret (I8). */
-  | { readonly kind: 'ok'; readonly by: string }
+  /**
+   * `by` says in the audit log by what: the id of a token, an instance. Never a secret (I8).
+   * `tokenId`: of a join token that can be revoked, which ends the session too.
+   */
+  | { readonly kind: 'ok'; readonly by: string; readonly tokenId?: string }
   /** The reason is for the audit log alone. */
   | { readonly kind: 'refused'; readonly reason: string }
   /** It cannot be found out now; the VM tries again. */

@@ -1,10 +1,18 @@
-/** Guessing has a price: an address whose joins failed too often is refused for a while, whatever it brings. */
+/**
+ * Guessing has a price: from an address whose joins failed too often, what fails is answered with 429 for a while. What is good
+ * is taken all the same: many VMs may be behind one address, and one of them must not shut out the others. A token has
+ * 256 bits, so that who guesses gains nothing by it.
+ */
 import type { Clock } from '@mig/common/clock';
 import { MigError } from '@mig/common/errors';
 
 /** An address has failed too often. */
 export class TooManyAttemptsError extends MigError {
-  constructor(readonly retryAfterMs: number) {
+  /** @param isAudited it has its entry in the audit log already */
+  constructor(
+    readonly retryAfterMs: number,
+    readonly isAudited = false,
+  ) {
     super(
       'too-many-attempts',
       `too many failed attempts from this address: try again in ${Math.ceil(retryAfterMs / 1_000)} s`,
@@ -13,15 +21,14 @@ export class TooManyAttemptsError extends MigError {
 }
 
 export interface Attempts {
-  /** @throws TooManyAttemptsError */
-  assertAllowed(address: string): void;
-  failed(address: string): void;
-  /** Addresses that are refused now. */
+  /** A join has failed. @returns how long the address is locked out, if it was before this one; 0 = it was not */
+  failed(address: string): number;
+  /** Addresses that are locked out now. */
   readonly lockedCount: number;
 }
 
 export interface AttemptsOptions {
-  /** Failures in a minute after which an address is locked out. */
+  /** Failures in a minute after which an address is locked out: the next that fails gets 429. */
   readonly perMinute: number;
   readonly lockoutMs: number;
 }
@@ -39,24 +46,22 @@ export function createAttempts(clock: Clock, { perMinute, lockoutMs }: AttemptsO
   const byAddress = new Map<string, Tries>();
 
   return {
-    assertAllowed(address) {
-      const left = (byAddress.get(address)?.lockedUntilMs ?? 0) - clock.monotonicMs();
-      if (left > 0) throw new TooManyAttemptsError(left);
-    },
     failed(address) {
       const nowMs = clock.monotonicMs();
       let tries = byAddress.get(address);
+      const leftMs = (tries?.lockedUntilMs ?? 0) - nowMs;
+      if (leftMs > 0) return leftMs;
       if (tries === undefined || nowMs - tries.sinceMs >= WINDOW_MS)
         tries = { sinceMs: nowMs, count: 0, lockedUntilMs: 0 };
       tries.count += 1;
       if (tries.count >= perMinute) tries.lockedUntilMs = nowMs + lockoutMs;
       byAddress.delete(address);
       byAddress.set(address, tries);
-      if (byAddress.size <= MAX_ADDRESSES) return;
-      for (const oldest of byAddress.keys()) {
+      for (const oldest of byAddress.size > MAX_ADDRESSES ? byAddress.keys() : []) {
         byAddress.delete(oldest);
-        return;
+        break;
       }
+      return 0;
     },
     get lockedCount() {
       const nowMs = clock.monotonicMs();

@@ -18,6 +18,8 @@ export interface Bucket {
    * @returns 0, or, if there is not so much in it, how many milliseconds it takes until there is; then nothing was taken
    */
   take(cost: number, nowMs: number): number;
+  /** Takes `cost`, also where there is less: what is missing is owed. @returns 0, or how many milliseconds it takes until nothing is */
+  draw(cost: number, nowMs: number): number;
 }
 
 export interface Buckets {
@@ -42,6 +44,12 @@ export function createBuckets(clock: Clock, { perSecond, burst }: BucketOptions)
 
     constructor(nowMs: number) {
       this.atMs = nowMs;
+    }
+
+    draw(cost: number, nowMs: number): number {
+      this.left = Math.min(burst, this.left + ((nowMs - this.atMs) / 1_000) * perSecond) - cost;
+      this.atMs = nowMs;
+      return this.left >= 0 ? 0 : Math.ceil((-this.left / perSecond) * 1_000);
     }
 
     take(cost: number, nowMs: number): number {

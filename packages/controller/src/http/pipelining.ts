@@ -1,0 +1,27 @@
+/**
+ * Requests that come on a connection before those ahead of them are answered: a few are taken, as HTTP/1.1 allows them; who sends
+ * more has no use for the answers, and is cut. Node reads as many as there are in what has come, however many those are.
+ */
+import type { IncomingMessage, RequestListener } from 'node:http';
+import type { Socket } from 'node:net';
+
+const MAX_WAITING = 16;
+
+/** @param onCut a connection is about to be cut */
+export function boundPipelining(handler: RequestListener, onCut: (socket: Socket) => void): RequestListener {
+  const waiting = new WeakMap<IncomingMessage['socket'], number>();
+  return (request, response) => {
+    const { socket } = request;
+    const count = (waiting.get(socket) ?? 0) + 1;
+    if (count > MAX_WAITING || socket.destroyed) {
+      if (!socket.destroyed) onCut(socket);
+      socket.destroy();
+      // Node would make an error with its stack for each that is left when the socket is closed: for hundreds, in one go.
+      request.destroy();
+      return;
+    }
+    waiting.set(socket, count);
+    response.once('close', () => waiting.set(socket, (waiting.get(socket) ?? 1) - 1));
+    handler(request, response);
+  };
+}

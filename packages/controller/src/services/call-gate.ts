@@ -1,0 +1,99 @@
+/**
+ * Refuses a call before anything of it is read: of a VM that was cut for sending too much, and of an address that makes too many
+ * calls without a valid credential. Who sends too much, before or in a call, is told RESOURCE_EXHAUSTED and loses the connection:
+ * what is still on its way is not read, and who goes on has to come through the door again.
+ */
+import { Status } from 'nice-grpc';
+import { TooMuchError, type Limits } from '../auth/limits/limits.js';
+import { bearerOf } from '../auth/operator-auth.js';
+import type { SessionTokens, SessionVerdict } from '../auth/session-tokens.js';
+import { isJwt } from '../auth/vm-gate.js';
+import type { Door } from '../door/door.js';
+import type { Call, CallListener, OpenCall } from '../grpc/call.js';
+import type { CallGate } from '../grpc/http2-server.js';
+import { retryAfter } from './retry-after.js';
+
+export interface CallGateDeps {
+  readonly sessionTokens: Pick<SessionTokens, 'verify' | 'recall'>;
+  readonly limits: Pick<Limits, 'call' | 'assertTaken'>;
+  readonly door: Pick<Door, 'charge' | 'refuse'>;
+}
+
+/** @param isMessage of a path: its calls are what a VM says, and are counted as messages where they are served */
+export function createCallGate(
+  { sessionTokens, limits, door }: CallGateDeps,
+  isMessage: (path: string) => boolean,
+): CallGate {
+  /** @param vmId undefined = there is no valid session. @throws TooMuchError */
+  function assertMayCall(vmId: string | undefined, path: string, peer: string): void {
+    if (vmId !== undefined) return isMessage(path) ? limits.assertTaken(vmId) : limits.call(vmId);
+    const waitMs = door.charge(peer);
+    if (waitMs > 0) throw new TooMuchError('this address', 'it may without a valid credential', waitMs);
+  }
+
+  function decide(call: Call, served: OpenCall, vmId: string | undefined): CallListener {
+    const { peer } = call.connection;
+    try {
+      assertMayCall(vmId, call.path, peer);
+    } catch (error) {
+      if (!(error instanceof TooMuchError)) throw error;
+      call.end(Status.RESOURCE_EXHAUSTED, error.message, retryAfter(error));
+      call.discard();
+      door.refuse(peer);
+      return NOBODY;
+    }
+    return served(call);
+  }
+
+  return {
+    open(call, served) {
+      // Agents of tasks show theirs in a header of their own.
+      const bearer = bearerOf(call.header('authorization')) ?? call.header('agent_token');
+      if (bearer === undefined || !isJwt(bearer)) return decide(call, served, undefined);
+      const known = sessionTokens.recall(bearer);
+      if (known !== undefined) return decide(call, served, known.vmId);
+      return waiting(call, sessionTokens.verify(bearer), (verdict) =>
+        decide(call, served, verdict.kind === 'ok' ? verdict.claims.vmId : undefined),
+      );
+    },
+    noCall(peer) {
+      if (door.charge(peer) > 0) door.refuse(peer);
+    },
+  };
+}
+
+/** Nothing of the call is read until the verdict is there. */
+function waiting(
+  call: Call,
+  verdict: Promise<SessionVerdict>,
+  open: (verdict: SessionVerdict) => CallListener,
+): CallListener {
+  let listener: CallListener | undefined;
+  let hasHalfClosed = false;
+  call.pause();
+  void verdict.then((known) => {
+    // It went away, or its time is over.
+    if (call.ended) return;
+    listener = open(known);
+    call.resume();
+    if (hasHalfClosed) listener.onHalfClose();
+  });
+  return {
+    onMessage: (bytes, start, end) => listener?.onMessage(bytes, start, end),
+    onHalfClose() {
+      hasHalfClosed = true;
+      listener?.onHalfClose();
+    },
+    onCancel: () => listener?.onCancel(),
+    onDrain: () => listener?.onDrain(),
+  };
+}
+
+const NOBODY: CallListener = {
+  onMessage: ignore,
+  onHalfClose: ignore,
+  onCancel: ignore,
+  onDrain: ignore,
+};
+
+function ignore(): void {}
