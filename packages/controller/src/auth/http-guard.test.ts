@@ -33,7 +33,6 @@ async function guardedApp() {
       bytes: () => undefined,
       assertTaken: () => undefined,
     },
-    certificateOf: () => undefined,
     door: { charge: () => 0, vouch: () => undefined, refuse: () => undefined },
     reach: {
       vm: () => 'linux',

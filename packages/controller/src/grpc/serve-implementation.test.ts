@@ -236,7 +236,7 @@ describe('a service of nice-grpc', () => {
   it.each([
     ['no message', [], Status.UNIMPLEMENTED, 'no request message came for /t.Texts/One'],
     ['two messages', ['a', 'b'], Status.UNIMPLEMENTED, 'more than one request message came for /t.Texts/One'],
-    ['one that is no message', ['\u00ff'], Status.INTERNAL, 'Error deserializing request'],
+    ['one that is no message', ['\u00ff'], Status.INVALID_ARGUMENT, 'a message could not be decoded'],
     ['one whose answer is none', ['cannot be encoded'], Status.INTERNAL, 'Error serializing response'],
   ])('%s for one call ends it', async (_, messages, status, message) => {
     const raw = test.call('/t.Texts/One');

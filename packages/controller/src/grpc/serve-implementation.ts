@@ -118,7 +118,7 @@ function serve(call: Call, method: ServedMethod, handler: Handler): ReturnType<O
       try {
         message = method.decode(bytes.subarray(start, end));
       } catch {
-        call.end(Status.INTERNAL, 'Error deserializing request');
+        call.end(Status.INVALID_ARGUMENT, 'a message could not be decoded');
         cancelled.abort();
         incoming.fail();
         wake();

@@ -43,6 +43,7 @@ export interface GrpcServerDeps
   readonly logger: Logger;
   readonly clock: Clock;
   readonly tls: ServerTls | undefined;
+  readonly limits: CommandServiceDeps['limits'] & CallGateDeps['limits'];
   readonly door: CommandServiceDeps['door'] & CallGateDeps['door'] & Pick<Door, 'guard'>;
 }
 
