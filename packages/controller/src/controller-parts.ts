@@ -70,6 +70,7 @@ export function createControllerParts(deps: ControllerPartsDeps) {
       clock,
       logger: logger.child({ part: 'commands' }),
       isConnected: (vmId) => links.get(vmId) !== undefined,
+      goesTo: (vmId): string | undefined => delivery.goesTo(vmId),
     },
     {
       maxOpenPerVm: config.limits.open_commands_per_vm,

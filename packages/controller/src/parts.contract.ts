@@ -122,7 +122,14 @@ export function createParts(
     ...options.limits,
   };
   const queue = createCommandQueue(
-    { store, feed, clock, logger, isConnected: (vmId) => links.get(vmId) !== undefined },
+    {
+      store,
+      feed,
+      clock,
+      logger,
+      isConnected: (vmId) => links.get(vmId) !== undefined,
+      goesTo: (vmId): string | undefined => delivery.goesTo(vmId),
+    },
     limits,
   );
   const drains = createDrains({

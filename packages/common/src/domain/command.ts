@@ -28,7 +28,7 @@ export interface CommandRecord {
   readonly executionDeadlineAt: number;
   readonly idempotencyKey: string | undefined;
   readonly sentAt: number | undefined;
-  /** The boot of the VM that it was last sent to. */
+  /** The boot of the VM that it was last sent to, or, while it is queued for the first time, that it is about to be sent to. */
   readonly sentToBoot: string | undefined;
   readonly receivedAt: number | undefined;
   readonly finishedAt: number | undefined;

@@ -15,6 +15,7 @@ import { byCertificate } from './by-certificate.js';
 import { certificateRoutes } from './certificate-routes.js';
 import { byOidc } from './by-oidc.js';
 import { createLimits, type LimitOptions, type Limits } from './limits/limits.js';
+import { createCachedFile } from './cached-file.js';
 import { createClaims, type KnownBoot } from './claims.js';
 import { ensurePrivate } from './ensure-private.js';
 import { UnknownTokenError } from './errors.js';
@@ -115,7 +116,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
       sessions,
       claims,
       methods: {
-        token: createTokenJoin({ book, readFile: readPrivateFile }),
+        token: createTokenJoin({ book, readFile: createCachedFile(readPrivateFile, clock) }),
         gce: createGceJoin({
           keys: deps.googleKeys ?? googleKeys(config.google_keys_url, deps.fetch ?? fetch, clock),
           clock,

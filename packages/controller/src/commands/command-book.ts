@@ -78,8 +78,7 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
   let finishedCount = 0;
 
   for (const command of [...store.loadedCommands()].sort((a, b) => a.sequence - b.sequence)) {
-    // What was sent by the controller before this one may or may not have arrived: it goes out again.
-    const record: CommandRecord = command.state === 'sent' ? { ...command, state: 'queued' } : command;
+    const record = ofEarlierController(command);
     remember(record);
     lastSequence = Math.max(lastSequence, record.sequence);
     if (isFinal(record.state)) finishedCount += 1;
@@ -228,6 +227,13 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
 
     steadyNow: (commandId) => steady.now(commandId),
   };
+}
+
+/** What was sent by the controller before this one, or may have been, may or may not have arrived: it goes out again (I2). */
+function ofEarlierController(command: CommandRecord): CommandRecord {
+  if (command.state === 'sent') return { ...command, state: 'queued' };
+  const mayBeSent = command.state === 'queued' && command.attempts === 0 && command.sentToBoot !== undefined;
+  return mayBeSent ? { ...command, attempts: 1 } : command;
 }
 
 const isWaiting = ({ state }: CommandRecord): boolean => state === 'queued' || state === 'sent';

@@ -14,6 +14,7 @@ import {
   DEFAULT_DELIVERY_DEADLINE_MS,
   commandFaults,
   isCommandType,
+  type CommandType,
 } from '@mig/common/domain/command-types';
 import {
   RESULT_EXPIRED,
@@ -67,10 +68,13 @@ export interface CommandQueue {
    */
   cancel(commandId: string, message?: string): Promise<CommandRecord>;
   /**
-   * It goes onto the stream of this boot. Resolves when that is durable; if it cannot be, it stays queued.
+   * It goes onto the stream of this boot. Resolves when that is durable; if it cannot be, it stays queued, unless it was stored
+   * already that it may go there (`isForetold`).
    * @throws StoreUnavailableError
    */
   markSent(commandId: string, bootId: string): Promise<void>;
+  /** Is it on disk already that it may have gone to this boot? Then it need not be stored once more before it goes. */
+  isForetold(command: CommandRecord, bootId: string): boolean;
   /** Says on the record why the command has not gone out. */
   note(commandId: string, message: string): void;
   /** The stream ended: what was sent and not acknowledged waits for the next. */
@@ -103,6 +107,8 @@ export interface CommandQueueOptions {
 export interface CommandQueueDeps extends CommandBookDeps {
   /** Is a stream of this VM open? */
   isConnected(vmId: string): boolean;
+  /** The boot to which a command of this VM goes at once when it is stored; undefined = it may have to wait. */
+  goesTo?(vmId: string): string | undefined;
 }
 
 /** After the delivery deadline, a command that may have reached the VM waits this long for the VM's word on it. */
@@ -156,7 +162,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       executionDeadlineAt,
       idempotencyKey: submission.idempotencyKey,
       sentAt: undefined,
-      sentToBoot: undefined,
+      sentToBoot: foretold(type, submission.vmId),
       receivedAt: undefined,
       finishedAt: undefined,
       supersededBy: undefined,
@@ -186,6 +192,18 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     feed.publish({ kind: 'command', command: record });
     return record;
   }
+
+  /**
+   * The boot to which it will be sent, if that is as good as certain: it is stored with the command, so that it need not be stored
+   * again before it is sent (I2). A registration has to be completed first.
+   */
+  const foretold = (type: CommandType, vmId: string): string | undefined =>
+    type === 'register_runner' || book.open(vmId).some(({ state }) => state === 'queued')
+      ? undefined
+      : deps.goesTo?.(vmId);
+
+  const isForetold = (command: CommandRecord, bootId: string): boolean =>
+    command.state === 'queued' && command.attempts === 0 && command.sentToBoot === bootId && bootId !== '';
 
   const openRecords = (vmId: string): CommandRecord[] =>
     book.open(vmId).filter((record) => book.isDurable(record.id));
@@ -272,6 +290,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
     async markSent(commandId, bootId) {
       const record = required(commandId);
       if (record.state === 'received') return;
+      const wasForetold = isForetold(record, bootId);
       try {
         await change(record, {
           state: 'sent',
@@ -282,10 +301,12 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
         });
       } catch (error) {
         const now = book.get(commandId);
-        if (now?.state === 'sent') change(now, { state: 'queued' }).catch(() => undefined);
+        if (now?.state === 'sent' && !wasForetold) change(now, { state: 'queued' }).catch(() => undefined);
         throw error;
       }
     },
+
+    isForetold,
 
     note(commandId, message) {
       const record = required(commandId);

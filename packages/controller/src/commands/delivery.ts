@@ -26,6 +26,8 @@ export interface Delivery {
   kick(vmId: string): void;
   /** The VM has connected, and its registration is queued if it needs one: what it may have missed goes out again. */
   attach(vmId: string): void;
+  /** The boot to which a command goes at once when it is queued; undefined = it may have to wait, or the peer has no boot. */
+  goesTo(vmId: string): string | undefined;
   stop(): void;
 }
 
@@ -160,7 +162,11 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     startWithinMs: number,
   ): Promise<boolean> {
     try {
-      await queue.markSent(command.id, link.bootId);
+      const isForetold = queue.isForetold(command, link.bootId);
+      const marked = queue.markSent(command.id, link.bootId);
+      // A failure is logged, and stored again, by the queue.
+      if (isForetold) marked.catch(() => undefined);
+      else await marked;
       testPoint('commands.sentStored');
     } catch (error) {
       logger.warn(
@@ -274,6 +280,10 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
         if (command.state === 'received') void send(link, command, command.parameters, TOO_LATE);
       }
       kick(vmId);
+    },
+    goesTo(vmId) {
+      const link = links.get(vmId);
+      return stopped || link === undefined || link.legacy || !attached.has(link) ? undefined : link.bootId;
     },
     stop() {
       stopped = true;

@@ -37,6 +37,8 @@ export interface Checkpoint {
    * @throws if it is at its limit, and what it holds cannot be brought to the files
    */
   room(): Promise<void>;
+  /** May it grow now? */
+  hasRoom(): boolean;
   /** Resolves when all segments are dropped, or after 5 s, or if one cannot be: then it is replayed at the next opening. */
   finish(): Promise<void>;
 }
@@ -147,6 +149,8 @@ export function createCheckpoint(deps: CheckpointDeps, root: string): Checkpoint
       syncs.concurrency = parallelSyncs();
       if (failure === undefined) void start();
     },
+
+    hasRoom: () => bytes <= LOG_LIMIT_BYTES,
 
     async room() {
       while (bytes > LOG_LIMIT_BYTES) {

@@ -16,7 +16,7 @@ import { replayLog } from './replay.js';
 import type { SetAside } from './set-aside.js';
 import { createWriteAheadLog } from './write-ahead-log.js';
 
-export interface DurableFiles extends Pick<FileWriter, 'write' | 'remove' | 'removeTree'> {
+export interface DurableFiles extends Pick<FileWriter, 'write' | 'record' | 'remove' | 'removeTree'> {
   /** Writes as a write does, and leaves nothing behind. Rejects with the system's error while nothing can be written. */
   probe(): Promise<void>;
   /** Resolves when all is written and synced, and the log is empty; what cannot be synced stays in the log. */
@@ -54,7 +54,10 @@ export async function openDurableFiles(
     { files, clock, onSealed: (segment) => checkpoint.add(segment) },
     { root, firstNumber: nextNumber, segmentBytes },
   );
-  const writer = createFileWriter({ ...deps, log, room: () => checkpoint.room() }, root);
+  const writer = createFileWriter(
+    { ...deps, log, room: () => checkpoint.room(), hasRoom: () => checkpoint.hasRoom() },
+    root,
+  );
   const checkpoint = createCheckpoint(
     { files, clock, logger, settle: writer.settle, isNamedAgain: log.names },
     root,
@@ -63,6 +66,7 @@ export async function openDurableFiles(
 
   return {
     write: writer.write,
+    record: writer.record,
     remove: writer.remove,
     removeTree: writer.removeTree,
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DirectoryInUseError } from '@mig/common/directory-lock';
 import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { until } from '@mig/testkit/github/until';
 import { commandRecord, vmEvent, vmRecord, vmReport } from '../samples.contract.js';
@@ -52,7 +53,8 @@ describe('the files of the default store', () => {
     await disk.store.saveVm(vmRecord());
     disk.store.keepHeartbeat(vmRecord(), vmReport());
     disk.clock.advance(1_000);
-    await until('the heartbeat is there', async () => (await readdir(inVm())).length === 3);
+    const there = async (...parts: string[]) => (await readdir(inVm(...parts)).catch(() => [])).length;
+    await until('all is there', async () => (await there()) === 3 && (await there('commands')) === 1);
     expect(JSON.parse(await readFile(inVm('commands', 'cmd-1.json'), 'utf8'))).toMatchObject({ id: 'cmd-1' });
     const segments = await readdir(path.join(disk.directory, '.wal'));
     const lines = (await readFile(path.join(disk.directory, '.wal', segments[0] ?? ''), 'utf8')).split('\n');
@@ -138,6 +140,8 @@ describe('the files of the default store', () => {
 
   it('when its folder is emptied while it runs, what is stored from then on is kept', async () => {
     await disk.store.saveCommand(commandRecord());
+    disk.clock.advance(1_000);
+    await until('it is there', () => existsSync(inVm('commands', 'cmd-1.json')));
     await rm(disk.directory, { recursive: true });
     await disk.store.saveCommand(commandRecord({ id: 'cmd-2' }));
     await disk.store.appendEvent(vmEvent({ sequence: 1 }), 'grpc');
@@ -161,8 +165,9 @@ describe('the files of the default store', () => {
   });
 
   describe('when nothing can be written', () => {
-    // Root may write anywhere: a regular file where the folder should be stops it too (ENOTDIR).
-    beforeEach(() => writeFile(path.join(disk.directory, 'vm-1'), 'a file'));
+    // Root may write anywhere: a regular file where the folder of the log should be stops it too (ENOTDIR).
+    const inTheWay = () => path.join(disk.directory, '.wal');
+    beforeEach(() => writeFile(inTheWay(), 'a file'));
 
     it('a VM, a command and an event are refused with what could not be stored, and why (I1, I4)', async () => {
       for (const [what, saved] of [
@@ -177,7 +182,7 @@ describe('the files of the default store', () => {
 
     it('it can be written again when the way is free', async () => {
       await disk.store.saveCommand(commandRecord()).catch(() => undefined);
-      await rm(path.join(disk.directory, 'vm-1'));
+      await rm(inTheWay());
       await disk.store.saveCommand(commandRecord());
       await disk.store.close();
       await open();
@@ -186,11 +191,14 @@ describe('the files of the default store', () => {
 
     it('it has a problem until something can be written again, also if nobody writes', async () => {
       let full = true;
+      await rm(inTheWay());
+      const ifThereIsRoom = async <T>(write: () => Promise<T>): Promise<T> => {
+        if (full) throw Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+        return write();
+      };
       await disk.openOn({
-        writeText: (...given) =>
-          full
-            ? Promise.reject(Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' }))
-            : nodeFiles.writeText(...given),
+        writeText: (...given) => ifThereIsRoom(() => nodeFiles.writeText(...given)),
+        createLogFile: (file) => ifThereIsRoom(() => nodeFiles.createLogFile(file)),
       });
       expect(disk.store.problem()).toBeUndefined();
       await disk.store.saveCommand(commandRecord({ vmId: 'vm-2' })).catch(() => undefined);
@@ -213,7 +221,7 @@ describe('the files of the default store', () => {
       await expect(disk.store.saveCommand(commandRecord({ state: 'sent' }))).rejects.toThrow(
         StoreUnavailableError,
       );
-      await rm(path.join(disk.directory, 'vm-1'));
+      await rm(inTheWay());
       await disk.store.saveCommand(commandRecord({ state: 'queued' }));
       await disk.store.close();
       await open();
@@ -221,7 +229,7 @@ describe('the files of the default store', () => {
     });
 
     it('the data directory itself is refused with the error of the system', async () => {
-      const below = path.join(disk.directory, 'vm-1', 'data');
+      const below = path.join(inTheWay(), 'data');
       const opened = openFileStore({
         directory: below,
         retention: RETENTION,

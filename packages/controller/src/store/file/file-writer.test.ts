@@ -3,6 +3,8 @@ import { mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { systemClock } from '@mig/common/clock';
+import { until } from '@mig/testkit/github/until';
+import { createManualClock, type ManualClock } from '../../../../common/src/manual-clock.contract.js';
 import { createTestLog, type TestLog } from '../../test-log.contract.js';
 import { openDurableFiles, type DurableFiles } from './durable-files.js';
 import { createFileWriter, type FileWriter } from './file-writer.js';
@@ -132,11 +134,13 @@ describe('what is in the log, and could not be put in its place', () => {
   let log: TestLog;
   let entries: LogEntry[];
   let writer: FileWriter;
+  let clock: ManualClock;
   /** The faults of the next operations of a kind, in their order; undefined = none. */
   let faults: Record<string, (FaultCode | undefined)[]>;
 
   beforeEach(async () => {
     disk = createMemoryDisk(() => 0);
+    clock = createManualClock();
     log = createTestLog();
     entries = [];
     faults = {};
@@ -146,12 +150,15 @@ describe('what is in the log, and could not be put in its place', () => {
       {
         files: disk.files,
         log: {
-          append: async (entry) => {
+          append: async (entry, onLogged) => {
             entries.push(entry);
+            onLogged?.();
             return () => undefined;
           },
         },
         room: async () => undefined,
+        hasRoom: () => true,
+        clock,
         setAside: createSetAside(disk.files, log.logger),
         logger: log.logger,
       },
@@ -252,6 +259,70 @@ describe('what is in the log, and could not be put in its place', () => {
     expect(contents()).toEqual({});
   });
 
+  it('a record is in the log at once, and in its place a moment later: the newest of what came until then', async () => {
+    const recorded = ['1', '2', '3'].map((content) => writer.record('/data/vm/a', always(content)));
+    await Promise.all(recorded);
+    expect(entries).toEqual(['1', '2', '3'].map((content) => ({ path: 'vm/a', content })));
+    expect(contents()).toEqual({});
+    clock.advance(500);
+    await until('it is in its place', () => contents()['/data/vm/a'] === '3');
+    expect(clock.timerCount).toBe(0);
+  });
+
+  it('a record that is removed before it is in its place never gets there; one that comes after the removal does', async () => {
+    await writer.record('/data/a', always('1'));
+    await writer.record('/data/vm/b', always('1'));
+    await Promise.all([writer.remove('/data/a'), writer.removeTree('/data/vm')]);
+    await writer.record('/data/vm/c', always('1'));
+    await writer.idle();
+    expect(contents()).toEqual({ '/data/vm/c': '1' });
+    const removed = [writer.remove('/data/vm/c'), writer.record('/data/vm/c', always('2'))];
+    await Promise.all(removed);
+    await writer.idle();
+    expect(entries.slice(-2)).toEqual([
+      { path: 'vm/c', removed: 'file' },
+      { path: 'vm/c', content: '2' },
+    ]);
+    expect(contents()).toEqual({ '/data/vm/c': '2' });
+  });
+
+  it('a record that is made anew while it is moved into its place gets there too', async () => {
+    for (let n = 1; n <= 20; n += 1) {
+      await writer.record('/data/a', always(`${n}`));
+      clock.advance(500);
+      for (let turn = 0; turn < n % 7; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await writer.idle();
+    expect(contents()).toEqual({ '/data/a': '20' });
+  });
+
+  it('a record is not taken back by an older one that is being made good', async () => {
+    for (let turns = 0; turns < 12; turns += 1) {
+      await writer.record('/data/a', always('old'));
+      faults = { rename: turns % 2 === 0 ? ['EIO'] : [] };
+      const settling = writer
+        .settle('/data/a')
+        .catch((error: Error) => expect(error.message).toMatch(/written/));
+      for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      await writer.record('/data/a', always('new'));
+      await settling;
+      expect(entries.at(-1)).toEqual({ path: 'a', content: 'new' });
+      await writer.idle();
+      expect(contents()).toEqual({ '/data/a': 'new' });
+    }
+  });
+
+  it('a record that cannot be moved into its place is moved there, durably, when it is settled', async () => {
+    faults = { rename: ['EIO'] };
+    await writer.record('/data/a', always('1'));
+    await writer.idle();
+    expect(contents()).toEqual({});
+    await writer.settle('/data/a');
+    await disk.files.syncDirectory('/data');
+    await disk.files.syncDirectory('/');
+    expect(durable()).toEqual({ '/data/a': '1' });
+  });
+
   it('what cannot be removed from the log is not removed', async () => {
     await writer.write('/data/a', always('1'), true);
     const failing = createFileWriter(
@@ -259,6 +330,8 @@ describe('what is in the log, and could not be put in its place', () => {
         files: disk.files,
         log: { append: () => Promise.reject(new Error('full')) },
         room: async () => undefined,
+        hasRoom: () => true,
+        clock,
         setAside: createSetAside(disk.files, log.logger),
         logger: log.logger,
       },

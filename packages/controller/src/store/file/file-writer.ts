@@ -1,7 +1,8 @@
 /**
  * Writes whole files so that a reader, also one after a crash, sees the old content or the new, never a part.
  *
- *   temporary file -> the log, durably (write-ahead-log.ts) -> rename
+ *   temporary file -> the log, durably (write-ahead-log.ts) -> rename       what is read from its file
+ *   the log, durably -> a moment later: temporary file -> rename            what is in memory too (`record`)
  *
  * The file is moved into its place only when the log has its content: a power cut may empty a file that was renamed and
  * not synced, and then the log repairs it. What is in the log counts as written; if its file cannot be moved into its
@@ -12,23 +13,24 @@
  */
 import path from 'node:path';
 import pLimit from 'p-limit';
+import type { Clock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
-import { testPoint } from '@mig/common/test-points';
 import { errorCode, EXHAUSTED, type FileOperations } from './file-operations.js';
 import { createPathOrder } from './path-order.js';
+import { createPlacing } from './placing.js';
 import { createRemovedTrees } from './removed-trees.js';
 import type { SetAside } from './set-aside.js';
+import { createSoon } from './soon.js';
 import type { WriteAheadLog } from './write-ahead-log.js';
 
 /** Writes that have begun; more wait, and can still take newer content. */
 const MAX_UNDER_WAY = 512;
-/** Temporary files open at a time. Twice Node's thread pool of 4 keeps it busy; more only costs descriptors. */
-const MAX_OPEN_FILES = 16;
 /** Paths with writes that wait or have begun. Above it a write is refused: the disk does not follow. */
 const MAX_PATHS = 100_000;
-
-export const TEMPORARY_SUFFIX = '.tmp';
+/** A record that is in the log is moved into its place after this: what follows it until then is written with it. */
+const PLACE_AFTER_MS = 500;
+const PLACE_PARALLEL = 2;
 
 /** A write that has not begun: it can still take newer content. */
 interface PendingWrite {
@@ -45,6 +47,13 @@ export interface FileWriter {
    * @param content called once, when the write begins
    */
   write(file: string, content: () => string, durable: boolean): Promise<void>;
+  /**
+   * Resolves when the content survives a power cut: it is in the log, and in its place a moment later. Of what follows within that
+   * moment only the newest gets there. Rejects with the system's error: then the file is as it was.
+   *
+   * @param content called once
+   */
+  record(file: string, content: () => string): Promise<void>;
   /** Removes the file after what is being written to it. A file that is not there is no error. */
   remove(file: string): Promise<void>;
   /** Removes a directory right below the root after what is being written there; what is written later comes after it. */
@@ -60,6 +69,9 @@ export interface FileWriterDeps {
   readonly log: Pick<WriteAheadLog, 'append'>;
   /** Resolves when the log may grow. */
   readonly room: () => Promise<void>;
+  /** May it grow now? */
+  readonly hasRoom: () => boolean;
+  readonly clock: Clock;
   readonly setAside: Pick<SetAside, 'move'>;
   readonly logger: Logger;
 }
@@ -68,7 +80,7 @@ export interface FileWriterDeps {
 export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter {
   const { files, log, room, setAside, logger } = deps;
   const underWay = pLimit(MAX_UNDER_WAY);
-  const openFiles = pLimit(MAX_OPEN_FILES);
+  const { writeTemporary, place, placeOrAgain } = createPlacing(files, setAside);
   const order = createPathOrder();
   const removedTrees = createRemovedTrees(files, logger, root);
   const waiting = new Map<string, PendingWrite>();
@@ -76,7 +88,12 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
   const unplaced = new Map<string, string>();
   /** Files whose sync has failed: the next may succeed, and have synced nothing. */
   const unsynced = new Set<string>();
-  let counter = 0;
+  /** Files with records on their way into the log, and how many. */
+  const recording = new Map<string, number>();
+  let recordingCount = 0;
+  /** Files that are being moved into their places by `placeRecord`: what is recorded meanwhile need not wait for it. */
+  const placing = new Set<string>();
+  const soon = createSoon(deps.clock, placeRecord, { afterMs: PLACE_AFTER_MS, parallel: PLACE_PARALLEL });
 
   const nameOf = (file: string): string => path.relative(root, file).replaceAll(path.sep, '/');
 
@@ -99,68 +116,79 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
       unsynced.delete(file);
     } catch (error) {
       unplaced.set(file, content);
-      logger.warn(
-        { file, reason: errorMessage(error) },
-        'a file is in the log, and could not be put in its place; it is tried again',
-      );
+      warnUnplaced(file, error);
     }
     applied();
   }
 
-  async function writeTemporary(file: string, content: string, sync: boolean): Promise<string> {
-    counter += 1;
-    const directory = path.dirname(file);
-    const temporary = path.join(directory, `.${path.basename(file)}.${counter}${TEMPORARY_SUFFIX}`);
-    const write = () => openFiles(() => files.writeText(temporary, content, sync));
-    try {
-      await write().catch(async (error: unknown) => {
-        if (errorCode(error) !== 'ENOENT') throw error;
-        await files.makeDirectory(directory);
-        return write();
-      });
-    } catch (error) {
-      await files.remove(temporary).catch(() => undefined);
-      throw error;
-    }
-    return temporary;
+  async function recordNow(file: string, content: () => string): Promise<void> {
+    const text = content();
+    countRecording(file, 1);
+    const logged = log.append({ path: nameOf(file), content: text }, () => {
+      unplaced.set(file, text);
+      soon.add(file);
+    });
+    const applied = await logged.finally(() => countRecording(file, -1));
+    applied();
   }
 
-  async function place(temporary: string, file: string): Promise<void> {
-    try {
-      await files.rename(temporary, file);
-      testPoint('store.written');
-    } catch (error) {
-      await files.remove(temporary).catch(() => undefined);
-      throw error;
-    }
+  function countRecording(file: string, change: 1 | -1): void {
+    recordingCount += change;
+    const count = (recording.get(file) ?? 0) + change;
+    if (count === 0) recording.delete(file);
+    else recording.set(file, count);
   }
 
-  /** The folder may have been removed under us, or something else put where the file should be. */
-  async function placeOrAgain(temporary: string, file: string, content: string): Promise<void> {
-    try {
-      await place(temporary, file);
-    } catch (error) {
-      const code = errorCode(error) ?? '';
-      if (IN_THE_WAY.has(code)) await setAside.move(file, `a file should be here (${code})`, undefined);
-      else if (code !== 'ENOENT') throw error;
-      await place(await writeTemporary(file, content, false), file);
-    }
+  /** What was recorded is moved into its place, unless it is there already, or gone. */
+  async function placeRecord(file: string): Promise<void> {
+    if (!unplaced.has(file)) return;
+    if (!order.isBusy(file)) placing.add(file);
+    await order
+      .enqueue(file, async () => {
+        await removedTrees.clear(file);
+        const content = unplaced.get(file);
+        if (content === undefined) return;
+        await placeOrAgain(await writeTemporary(file, content, false), file, content);
+        // It may have been recorded anew meanwhile.
+        if (unplaced.get(file) === content) unplaced.delete(file);
+      })
+      .catch((error: unknown) => warnUnplaced(file, error))
+      .finally(() => placing.delete(file));
+  }
+
+  function warnUnplaced(file: string, error: unknown): void {
+    logger.warn(
+      { file, reason: errorMessage(error) },
+      'a file is in the log, and could not be put in its place; it is tried again',
+    );
   }
 
   /** In the log first: one that cannot be logged is not done, and one that is done does not come back. */
   async function removeNow(file: string): Promise<void> {
-    const applied = await log.append({ path: nameOf(file), removed: 'file' });
-    await files.remove(file).finally(applied);
-    unplaced.delete(file);
+    let content: string | undefined;
+    const applied = await log.append({ path: nameOf(file), removed: 'file' }, () => {
+      content = unplaced.get(file);
+      unplaced.delete(file);
+    });
+    try {
+      await files.remove(file);
+    } catch (error) {
+      // It is not done: an older content that is still there must not be what is left.
+      if (content !== undefined && !unplaced.has(file)) unplaced.set(file, content);
+      throw error;
+    } finally {
+      applied();
+    }
   }
 
   async function removeTreeNow(directory: string): Promise<void> {
-    const applied = await log.append({ path: nameOf(directory), removed: 'tree' });
-    for (const file of [...unplaced.keys(), ...unsynced]) {
-      if (!file.startsWith(directory + path.sep)) continue;
-      unplaced.delete(file);
-      unsynced.delete(file);
-    }
+    const applied = await log.append({ path: nameOf(directory), removed: 'tree' }, () => {
+      for (const file of [...unplaced.keys(), ...unsynced]) {
+        if (!file.startsWith(directory + path.sep)) continue;
+        unplaced.delete(file);
+        unsynced.delete(file);
+      }
+    });
     await removedTrees.remove(directory);
     applied();
   }
@@ -234,8 +262,21 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
       return next.done;
     },
 
+    record(file, content) {
+      // The log keeps its entries in their order: only what is not yet in the log has to be waited for.
+      if (recordingCount >= MAX_PATHS)
+        return Promise.reject(new Error(`more than ${MAX_PATHS} records wait to be written`));
+      const isFree = !order.isBusy(file) || placing.has(file);
+      if (isFree && !order.removesTrees && deps.hasRoom()) return recordNow(file, content);
+      return order.enqueue(file, async () => {
+        await room();
+        await recordNow(file, content);
+      });
+    },
+
     remove(file) {
       waiting.delete(file); // what is written from now on comes after the removal
+      placing.delete(file);
       return order.enqueue(file, () => removeNow(file));
     },
 
@@ -246,17 +287,19 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
 
     async settle(file) {
       if (removedTrees.has(file)) return removedTrees.clear(file);
+      if (placing.has(file)) await order.enqueue(file, () => Promise.resolve());
       if (!unplaced.has(file) && !unsynced.has(file) && (await isSettled(file))) return;
       // A write that is under way may itself wait for room in the log: it is not waited for.
-      if (order.isBusy(file)) throw new Error(`${file} is being written`);
+      if (order.isBusy(file) || recording.has(file)) throw new Error(`${file} is being written`);
       await order.enqueue(file, () => rewrite(file));
     },
 
-    idle: order.idle,
+    async idle() {
+      await order.idle();
+      await soon.flush();
+    },
   };
 }
 
-/** A directory stands where the file should be. */
-const IN_THE_WAY = new Set(['EISDIR', 'ENOTEMPTY', 'EEXIST']);
 /** The file was removed, or somebody put something else in its place: nothing of ours is there to be synced. */
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EACCES', 'EPERM', 'EINVAL']);

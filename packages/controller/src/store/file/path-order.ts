@@ -7,6 +7,8 @@ export interface PathOrder {
   /** Runs the operation after all that was enqueued for paths in the directory; later ones for them wait for it. */
   enqueueTree(directory: string, operation: () => Promise<void>): Promise<void>;
   isBusy(file: string): boolean;
+  /** Is a directory being removed, or does a removal wait? */
+  readonly removesTrees: boolean;
   /** Paths that are busy. */
   readonly size: number;
   /** Resolves when nothing is left to do. */
@@ -48,6 +50,9 @@ export function createPathOrder(): PathOrder {
       return run(directory, before, operation);
     },
     isBusy: (file) => active.has(file),
+    get removesTrees() {
+      return trees.size > 0;
+    },
     get size() {
       return active.size;
     },

@@ -9,7 +9,7 @@ import {
   type EntryKind,
   type FileOperations,
 } from './file-operations.js';
-import { TEMPORARY_SUFFIX } from './file-writer.js';
+import { TEMPORARY_SUFFIX } from './placing.js';
 import type { SetAside } from './set-aside.js';
 import { readable } from './unreadable.js';
 

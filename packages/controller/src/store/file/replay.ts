@@ -13,7 +13,7 @@ import pLimit from 'p-limit';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { errorCode, EXHAUSTED, type FileOperations } from './file-operations.js';
-import { TEMPORARY_SUFFIX } from './file-writer.js';
+import { TEMPORARY_SUFFIX } from './placing.js';
 import { forEach } from './for-each.js';
 import { parseLine, type LogEntry } from './log-entry.js';
 import {

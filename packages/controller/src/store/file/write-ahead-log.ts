@@ -28,8 +28,10 @@ export interface WriteAheadLog {
   /**
    * Resolves when the entry survives a power cut, with a function to call once its file is as the entry says.
    * Rejects with the system's error when it could not be written; the next one is tried anew.
+   *
+   * @param onLogged called when it survives, in the order of the log: what resolves is heard of in no order that is promised
    */
-  append(entry: LogEntry): Promise<() => void>;
+  append(entry: LogEntry, onLogged?: () => void): Promise<() => void>;
   /** Is the path in the segment that is being written? */
   names(path: string): boolean;
   /** Ends the segment. Resolves when it is handed over; at once if there is none. */
@@ -55,6 +57,7 @@ export interface WriteAheadLogOptions {
 interface WaitingEntry {
   readonly path: string;
   readonly line: string;
+  readonly onLogged: (() => void) | undefined;
   readonly resolve: (applied: () => void) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -76,6 +79,17 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
   let open: OpenSegment | undefined;
   let nextNumber = options.firstNumber;
   let running = false;
+  let starting = false;
+
+  /** In a moment: what many streams bring in one turn of the event loop shares one sync. */
+  function start(): void {
+    if (running || starting) return;
+    starting = true;
+    setImmediate(() => {
+      starting = false;
+      void run();
+    });
+  }
 
   /** One thing at a time, until nothing is left to do. */
   async function run(): Promise<void> {
@@ -111,7 +125,11 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
       for (const entry of batch) entry.reject(error);
       return;
     }
-    for (const entry of batch) entry.resolve(noteEntry(segment, entry.path));
+    for (const entry of batch) {
+      const applied = noteEntry(segment, entry.path);
+      entry.onLogged?.();
+      entry.resolve(applied);
+    }
   }
 
   /** @returns the segment that has it, durably */
@@ -181,15 +199,15 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
   function seal(): Promise<void> {
     return new Promise((resolve, reject) => {
       sealWanted.push({ resolve, reject });
-      void run();
+      start();
     });
   }
 
   return {
-    append: (entry) =>
+    append: (entry, onLogged) =>
       new Promise((resolve, reject) => {
-        waiting.push({ path: entry.path, line: toLine(entry), resolve, reject });
-        void run();
+        waiting.push({ path: entry.path, line: toLine(entry), onLogged, resolve, reject });
+        start();
       }),
     names: (name) => open?.segment.paths.has(name) ?? false,
     seal,

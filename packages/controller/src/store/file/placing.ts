@@ -1,0 +1,73 @@
+/** Puts whole files in their places: written beside it, then moved, so that a reader sees the old content or the new. */
+import path from 'node:path';
+import pLimit from 'p-limit';
+import { testPoint } from '@mig/common/test-points';
+import { errorCode, type FileOperations } from './file-operations.js';
+import type { SetAside } from './set-aside.js';
+
+/** Temporary files open at a time. Twice Node's thread pool of 4 keeps it busy; more only costs descriptors. */
+const MAX_OPEN_FILES = 16;
+
+export const TEMPORARY_SUFFIX = '.tmp';
+
+export interface Placing {
+  /** Writes the content beside its place; directories are made as needed. Rejects with the system's error, and leaves nothing. */
+  writeTemporary(file: string, content: string, sync: boolean): Promise<string>;
+  /** Moves it into its place. Rejects with the system's error; then the file is as it was. */
+  place(temporary: string, file: string): Promise<void>;
+  /** As `place`; what stands in the way is set aside, and what is gone from under us is made anew. */
+  placeOrAgain(temporary: string, file: string, content: string): Promise<void>;
+}
+
+export function createPlacing(files: FileOperations, setAside: Pick<SetAside, 'move'>): Placing {
+  const openFiles = pLimit(MAX_OPEN_FILES);
+  let counter = 0;
+
+  async function writeTemporary(file: string, content: string, sync: boolean): Promise<string> {
+    counter += 1;
+    const directory = path.dirname(file);
+    const temporary = path.join(directory, `.${path.basename(file)}.${counter}${TEMPORARY_SUFFIX}`);
+    const write = () => openFiles(() => files.writeText(temporary, content, sync));
+    try {
+      await write().catch(async (error: unknown) => {
+        if (errorCode(error) !== 'ENOENT') throw error;
+        await files.makeDirectory(directory);
+        return write();
+      });
+    } catch (error) {
+      await files.remove(temporary).catch(() => undefined);
+      throw error;
+    }
+    return temporary;
+  }
+
+  async function place(temporary: string, file: string): Promise<void> {
+    try {
+      await files.rename(temporary, file);
+      testPoint('store.written');
+    } catch (error) {
+      await files.remove(temporary).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  return {
+    writeTemporary,
+    place,
+
+    /** The folder may have been removed under us, or something else put where the file should be. */
+    async placeOrAgain(temporary, file, content) {
+      try {
+        await place(temporary, file);
+      } catch (error) {
+        const code = errorCode(error) ?? '';
+        if (IN_THE_WAY.has(code)) await setAside.move(file, `a file should be here (${code})`, undefined);
+        else if (code !== 'ENOENT') throw error;
+        await place(await writeTemporary(file, content, false), file);
+      }
+    },
+  };
+}
+
+/** A directory stands where the file should be. */
+const IN_THE_WAY = new Set(['EISDIR', 'ENOTEMPTY', 'EEXIST']);
