@@ -14,6 +14,7 @@ export interface CreditOptions {
 }
 
 export interface Credit {
+  has(address: string): boolean;
   /** Takes so much, if there is as much. False: nothing was taken. */
   take(address: string, cost?: number): boolean;
   /** Takes so much, also if there is less: down to as much below nothing as a full credit is above it. */
@@ -45,6 +46,7 @@ export function createCredit(clock: Clock, { perSecond, burst }: CreditOptions):
   }
 
   return {
+    has: (address) => accountOf(address).left >= 1,
     take(address, cost = 1) {
       const account = accountOf(address);
       if (account.left < cost) return false;

@@ -12,6 +12,7 @@ import type { Server, Socket } from 'node:net';
 import type { Clock } from '@mig/common/clock';
 import { peerOf } from '../auth/peer-address.js';
 import { createCredit } from './credit.js';
+import { LOOK_MS, createPace } from './pace.js';
 
 export interface Door {
   /** Every connection to this server comes through the door from now on. */
@@ -53,9 +54,6 @@ export interface DoorOptions {
 /** So many seconds' worth of connections, and of calls, at once. */
 const CONNECTIONS_BURST_S = 0.5;
 const CALLS_BURST_S = 3;
-const LOOK_MS = 10;
-/** Connections that enter between two looks, from whichever addresses: a new one costs about a millisecond, and streams that are open go on meanwhile. */
-const AT_ONCE = 5;
 /** So many strangers of an address may stay as long as they like: probes, and people who look. */
 const QUIET_STRANGERS = 64;
 const STRANGER_MS = 20_000;
@@ -98,11 +96,10 @@ export function createDoor(
   const guests = new Map<string, Guest>();
   const strangers = new Map<string, number>();
   const queues = new Map<string, Waiting[]>();
+  const pace = createPace(clock);
   const counts = { connections_delayed: 0, connections_refused: 0, strangers: 0, cut: 0 };
   let timer: unknown;
   let isClosed = false;
-  let enteringSinceMs = 0;
-  let entered = 0;
   let sweptMs = clock.monotonicMs();
 
   function countStranger(address: string, change: 1 | -1): void {
@@ -160,21 +157,11 @@ export function createDoor(
     });
   }
 
-  function mayEnter(address: string): boolean {
-    const nowMs = clock.monotonicMs();
-    if (nowMs - enteringSinceMs >= LOOK_MS) {
-      enteringSinceMs = nowMs;
-      entered = 0;
-    }
-    if (
-      entered >= AT_ONCE ||
-      (strangers.get(address) ?? 0) >= options.maxStrangers ||
-      !connections.take(address)
-    )
-      return false;
-    entered += 1;
-    return true;
-  }
+  const mayEnter = (address: string): boolean =>
+    (strangers.get(address) ?? 0) < options.maxStrangers &&
+    connections.has(address) &&
+    pace.take() &&
+    connections.take(address);
 
   function wait(address: string, waiting: Waiting): void {
     const queue = queues.get(address) ?? [];
@@ -185,16 +172,22 @@ export function createDoor(
       const [unlucky] = queue.splice(Math.floor(random() * queue.length), 1);
       unlucky?.socket.destroy();
     }
-    timer ??= clock.setTimer(look, LOOK_MS);
+    if (timer === undefined) lookLater();
+  }
+
+  function lookLater(): void {
+    pace.wait();
+    timer = clock.setTimer(look, LOOK_MS);
   }
 
   function look(): void {
     timer = undefined;
+    pace.look();
     for (const [address, queue] of queues) {
       letIn(address, queue);
       if (queue.length === 0) queues.delete(address);
     }
-    if (queues.size > 0) timer = clock.setTimer(look, LOOK_MS);
+    if (queues.size > 0) lookLater();
   }
 
   function letIn(address: string, queue: Waiting[]): void {
