@@ -23,8 +23,8 @@ import type { ClientTrust } from './tls/client-trust.js';
 import { bodyOf } from './body-of.js';
 import { peerAddress, peerOf } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right } from './route-rights.js';
-import type { SessionVerdict } from './session-tokens.js';
-import { isJwt, type HttpCaller, type IssuedSession } from './vm-gate.js';
+import { isJwt, type SessionVerdict } from './session-tokens.js';
+import type { HttpCaller, IssuedSession } from './vm-gate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -35,7 +35,7 @@ export interface SessionClaims {
 
 /** The reason is for the audit log alone. */
 export type SessionVerdict =
-  | { readonly kind: 'ok'; readonly claims: SessionClaims }
+  | { readonly kind: 'ok'; readonly claims: SessionClaims; readonly expiresAtMs: number }
   | { readonly kind: 'refused'; readonly reason: string };
 
 export interface SessionTokens {
@@ -45,6 +45,9 @@ export interface SessionTokens {
   /** Of a token that was made or verified here lately, at once; undefined = it takes `verify`. */
   recall(token: string): SessionClaims | undefined;
 }
+
+/** What looks like a session is one that is not taken, never a join token. */
+export const isJwt = (token: string): boolean => token.split('.').length === 3;
 
 export interface IssuedToken {
   readonly token: string;
@@ -108,16 +111,16 @@ export async function openSessionTokens(
   const { key, publicKey } = toKeys(file, jwk);
   const header = encode({ alg: 'EdDSA', typ: TYPE, kid: jwk.kid });
   /** By the hash of the token, which is a tenth of its length. */
-  const known = new Map<string, { readonly claims: SessionClaims; readonly untilMs: number }>();
+  const known = new Map<string, { readonly claims: SessionClaims; readonly expiresAtMs: number }>();
 
-  function recall(token: string): SessionClaims | undefined {
+  function find(token: string): { readonly claims: SessionClaims; readonly expiresAtMs: number } | undefined {
     const hash = hashOf(token);
     const found = known.get(hash);
     if (found === undefined) return undefined;
     known.delete(hash);
-    if (clock.now() >= found.untilMs) return undefined;
+    if (clock.now() >= found.expiresAtMs + TOLERANCE_S * 1_000) return undefined;
     known.set(hash, found);
-    return found.claims;
+    return found;
   }
 
   /** Is it one of ours, beyond doubt? What is not is looked at with more care, to say what is wrong. */
@@ -161,14 +164,14 @@ export async function openSessionTokens(
   }
 
   function remember(token: string, claims: SessionClaims, expiresAtS: number): void {
-    known.set(hashOf(token), { claims, untilMs: (expiresAtS + TOLERANCE_S) * 1_000 });
+    known.set(hashOf(token), { claims, expiresAtMs: expiresAtS * 1_000 });
     if (known.size <= MAX_KNOWN) return;
     const [oldest] = known.keys();
     if (oldest !== undefined) known.delete(oldest);
   }
 
   return {
-    recall,
+    recall: (token) => find(token)?.claims,
     async issue(claims, sessionId = randomUUID()) {
       const nowS = Math.floor(clock.now() / 1_000);
       const expiresAtS = nowS + Math.ceil(options.lifetimeMs / 1_000);
@@ -194,8 +197,10 @@ export async function openSessionTokens(
       return { token, sessionId, expiresInMs: options.lifetimeMs };
     },
     async verify(token) {
-      const recalled = recall(token);
-      if (recalled !== undefined) return { kind: 'ok', claims: recalled };
+      // Most of what VMs that join bring: nothing is to be said of what is wrong with it.
+      if (!isJwt(token)) return { kind: 'refused', reason: 'session token: ERR_JWS_INVALID' };
+      const found = find(token);
+      if (found !== undefined) return { kind: 'ok', ...found };
       try {
         const payload = payloadOf(token) ?? (await carefulPayloadOf(token));
         const { sub, pool, boot, sid, addr, epoch, by, exp } = payload;
@@ -209,7 +214,7 @@ export async function openSessionTokens(
           joinTokenId: by,
         };
         remember(token, claims, exp);
-        return { kind: 'ok', claims };
+        return { kind: 'ok', claims, expiresAtMs: exp * 1_000 };
       } catch (error) {
         const reason = error instanceof joseErrors.JOSEError ? error.code : 'not a session token';
         return { kind: 'refused', reason: `session token: ${reason}` };

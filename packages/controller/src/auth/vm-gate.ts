@@ -14,7 +14,7 @@ import { createOpenSessions, type OpenSessions } from './open-sessions.js';
 import { peerAddress } from './peer-address.js';
 import { vmActor, type VmPrincipal } from './principal.js';
 import { hashSecret } from './secret.js';
-import type { IssuedToken, SessionClaims, SessionTokens } from './session-tokens.js';
+import { isJwt, type IssuedToken, type SessionClaims, type SessionTokens } from './session-tokens.js';
 
 export interface IssuedSession extends IssuedToken {
   readonly claims: SessionClaims;
@@ -52,6 +52,8 @@ export type Admitted = VmPrincipal & {
   readonly session?: IssuedSession;
   /** It came with this session. */
   readonly claims?: SessionClaims;
+  /** When the token ends that it came with. */
+  readonly expiresAtMs?: number;
 };
 
 export interface VmGate extends OpenSessions {
@@ -116,7 +118,7 @@ export function createVmGate(
     bearer: string,
     vmId: string,
     address: string,
-  ): Promise<{ readonly claims: SessionClaims } | { readonly reason: string }> {
+  ): Promise<{ readonly claims: SessionClaims; readonly expiresAtMs: number } | { readonly reason: string }> {
     const verdict = await sessions.verify(bearer);
     if (verdict.kind === 'refused') return { reason: verdict.reason };
     const session = verdict.claims;
@@ -127,7 +129,7 @@ export function createVmGate(
     const reason = reasonAgainst(session);
     if (reason !== undefined) return { reason };
     claims.heard(session, address);
-    return { claims: session };
+    return { claims: session, expiresAtMs: verdict.expiresAtMs };
   }
 
   function assertSame(session: SessionClaims, poolId: string, bootId: string): void {
@@ -299,7 +301,7 @@ export function createVmGate(
         if (bootId !== known.claims.bootId)
           throw new ForbiddenError(`this session of VM ${vmId} is of another boot`, vmActor(vmId));
         assertSame(known.claims, poolId, bootId);
-        return { kind: 'vm', vmId, poolId, bootId, via: 'session', claims: known.claims };
+        return { kind: 'vm', vmId, poolId, bootId, via: 'session', ...known };
       }
       if (!options.required) return admitAnonymous(vmId, poolId, bootId, known.reason);
       if (isJwt(bearer)) throw new UnauthenticatedError(known.reason);
@@ -336,6 +338,3 @@ export function createVmGate(
 }
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
-
-/** What looks like a session is one that is not taken, never a join token. */
-export const isJwt = (token: string): boolean => token.split('.').length === 3;

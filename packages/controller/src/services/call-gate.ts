@@ -7,7 +7,7 @@ import { Status } from 'nice-grpc';
 import { TooMuchError, type Limits } from '../auth/limits/limits.js';
 import { bearerOf } from '../auth/operator-auth.js';
 import type { SessionTokens, SessionVerdict } from '../auth/session-tokens.js';
-import { isJwt } from '../auth/vm-gate.js';
+import { isJwt } from '../auth/session-tokens.js';
 import type { Door } from '../door/door.js';
 import type { Call, CallListener, OpenCall } from '../grpc/call.js';
 import type { CallGate } from '../grpc/http2-server.js';

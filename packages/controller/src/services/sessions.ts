@@ -25,6 +25,9 @@ interface Kept {
   readonly dueMs: number;
 }
 
+/** A token that has so much of its life before it is renewed when its turn comes, as one that was just issued; others at once. */
+const FRESH = 0.9;
+
 export function createSessions(
   {
     gate,
@@ -84,8 +87,10 @@ export function createSessions(
         gate.watch(claims, (message) => link.close({ kind: 'released', message })),
       );
       if (link.legacy) return;
-      // The token that it came with may be near its end.
-      if (admitted.session === undefined) return void renew(link, claims);
+      if (admitted.session === undefined) {
+        const leftMs = (admitted.expiresAtMs ?? 0) - clock.now();
+        return leftMs < lifetimeMs * FRESH ? void renew(link, claims) : wait(link, claims);
+      }
       const { token, expiresInMs } = admitted.session;
       link.send({ kind: 'sessionToken', token, expiresInMs });
       wait(link, claims);

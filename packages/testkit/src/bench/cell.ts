@@ -74,6 +74,7 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
       figures.announce = connected.announceMs / 1_000;
       figures.streams = connected.streamsMs / 1_000;
       figures.connect = figures.announce + figures.streams;
+      figures.connectCpu = connected.use.serverCpuMs / vms;
       note('connect', connected.use);
     }
 
@@ -110,6 +111,7 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
     if (wants('drain')) {
       const { allMs, use } = await load.ask('drain', {});
       figures.drain = allMs / 1_000;
+      figures.drainCpu = use.serverCpuMs / vms;
       note('drain', use);
     }
 

@@ -29,6 +29,7 @@ export const FIGURES = {
   ),
   announce: figure('connect', '  of it announcing', 's', 'each on a TCP connection of its own'),
   streams: figure('connect', '  of it opening streams', 's', 'TCP, HTTP/2, ConnectRequest, ConnectAck'),
+  connectCpu: figure('connect', '  CPU for each VM', 'ms', 'of all threads of the server, for both'),
   rssIdle: figure(
     'memory',
     'RSS per idle VM',
@@ -104,6 +105,7 @@ export const FIGURES = {
     's',
     'HTTP request -> all pushed -> all acknowledged -> all results recorded',
   ),
+  drainCpu: figure('drain', '  CPU for each VM', 'ms', 'of all threads of the server'),
   restart: figure(
     'restart',
     'restart, all back',

@@ -119,7 +119,7 @@ const SCRIPT: readonly Action[] = [
   { kind: 'turns', count: 6 },
   { kind: 'saveCommand', vmId: 'vm-1', commandId: 'cmd-1' },
   { kind: 'saveVm', vmId: 'vm-2' },
-  { kind: 'time', durationMs: 10_000 },
+  { kind: 'time', durationMs: 60_000 },
   { kind: 'appendEvent', vmId: 'vm-1' },
   { kind: 'settle' },
   { kind: 'deleteCommand', vmId: 'vm-1', commandId: 'cmd-1' },

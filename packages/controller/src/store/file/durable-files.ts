@@ -16,7 +16,10 @@ import { replayLog } from './replay.js';
 import type { SetAside } from './set-aside.js';
 import { createWriteAheadLog } from './write-ahead-log.js';
 
-export interface DurableFiles extends Pick<FileWriter, 'write' | 'record' | 'remove' | 'removeTree'> {
+export interface DurableFiles extends Pick<
+  FileWriter,
+  'write' | 'record' | 'placeAll' | 'remove' | 'removeTree'
+> {
   /** Writes as a write does, and leaves nothing behind. Rejects with the system's error while nothing can be written. */
   probe(): Promise<void>;
   /** Resolves when all is written and synced, and the log is empty; what cannot be synced stays in the log. */
@@ -67,6 +70,7 @@ export async function openDurableFiles(
   return {
     write: writer.write,
     record: writer.record,
+    placeAll: writer.placeAll,
     remove: writer.remove,
     removeTree: writer.removeTree,
 

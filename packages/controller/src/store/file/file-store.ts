@@ -106,7 +106,7 @@ export async function openStoreOn(
     path.join(directory, WORKFLOW_JOB_FOLDER, `${workflowJobKey(job)}.json`);
 
   const save = (what: string, file: string, content: () => string): Promise<void> =>
-    guard.run(what, () => durable.record(file, content));
+    guard.run(what, () => durable.record(file, content, 'later'));
 
   async function close(): Promise<void> {
     guard.close();

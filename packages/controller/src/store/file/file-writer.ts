@@ -22,6 +22,7 @@ import { createPlacing } from './placing.js';
 import { createRemovedTrees } from './removed-trees.js';
 import type { SetAside } from './set-aside.js';
 import { createSoon } from './soon.js';
+import { createUnplaced } from './unplaced.js';
 import type { WriteAheadLog } from './write-ahead-log.js';
 
 /** Writes that have begun; more wait, and can still take newer content. */
@@ -31,6 +32,8 @@ const MAX_PATHS = 100_000;
 /** A record that is in the log is moved into its place after this: what follows it until then is written with it. */
 const PLACE_AFTER_MS = 500;
 const PLACE_PARALLEL = 2;
+/** When a whole fleet connects or is drained, its files come after its answers. */
+const PLACE_PER_SECOND = 500;
 
 /** A write that has not begun: it can still take newer content. */
 interface PendingWrite {
@@ -52,8 +55,11 @@ export interface FileWriter {
    * moment only the newest gets there. Rejects with the system's error: then the file is as it was.
    *
    * @param content called once
+   * @param place `now`: no more will follow, so that there is nothing to wait for
    */
-  record(file: string, content: () => string): Promise<void>;
+  record(file: string, content: () => string, place: 'now' | 'later'): Promise<void>;
+  /** Moves what was recorded in this folder right below the root into its place, as far as that can be done. */
+  placeAll(directory: string): Promise<void>;
   /** Removes the file after what is being written to it. A file that is not there is no error. */
   remove(file: string): Promise<void>;
   /** Removes a directory right below the root after what is being written there; what is written later comes after it. */
@@ -85,7 +91,7 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
   const removedTrees = createRemovedTrees(files, logger, root);
   const waiting = new Map<string, PendingWrite>();
   /** What the log has, and its file has not. */
-  const unplaced = new Map<string, string>();
+  const unplaced = createUnplaced(root);
   /** Files whose sync has failed: the next may succeed, and have synced nothing. */
   const unsynced = new Set<string>();
   /** Files with records on their way into the log, and how many. */
@@ -93,7 +99,11 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
   let recordingCount = 0;
   /** Files that are being moved into their places by `placeRecord`: what is recorded meanwhile need not wait for it. */
   const placing = new Set<string>();
-  const soon = createSoon(deps.clock, placeRecord, { afterMs: PLACE_AFTER_MS, parallel: PLACE_PARALLEL });
+  const soon = createSoon(deps.clock, placeRecord, {
+    afterMs: PLACE_AFTER_MS,
+    parallel: PLACE_PARALLEL,
+    perSecond: PLACE_PER_SECOND,
+  });
 
   const nameOf = (file: string): string => path.relative(root, file).replaceAll(path.sep, '/');
 
@@ -121,12 +131,12 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
     applied();
   }
 
-  async function recordNow(file: string, content: () => string): Promise<void> {
+  async function recordNow(file: string, content: () => string, when: 'now' | 'later'): Promise<void> {
     const text = content();
     countRecording(file, 1);
     const logged = log.append({ path: nameOf(file), content: text }, () => {
       unplaced.set(file, text);
-      soon.add(file);
+      soon.add(file, when);
     });
     const applied = await logged.finally(() => countRecording(file, -1));
     applied();
@@ -183,11 +193,8 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
 
   async function removeTreeNow(directory: string): Promise<void> {
     const applied = await log.append({ path: nameOf(directory), removed: 'tree' }, () => {
-      for (const file of [...unplaced.keys(), ...unsynced]) {
-        if (!file.startsWith(directory + path.sep)) continue;
-        unplaced.delete(file);
-        unsynced.delete(file);
-      }
+      for (const file of [...unplaced.within(directory)]) unplaced.delete(file);
+      for (const file of unsynced) if (file.startsWith(directory + path.sep)) unsynced.delete(file);
     });
     await removedTrees.remove(directory);
     applied();
@@ -262,16 +269,20 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
       return next.done;
     },
 
-    record(file, content) {
+    record(file, content, when) {
       // The log keeps its entries in their order: only what is not yet in the log has to be waited for.
       if (recordingCount >= MAX_PATHS)
         return Promise.reject(new Error(`more than ${MAX_PATHS} records wait to be written`));
       const isFree = !order.isBusy(file) || placing.has(file);
-      if (isFree && !order.removesTrees && deps.hasRoom()) return recordNow(file, content);
+      if (isFree && !order.removesTrees && deps.hasRoom()) return recordNow(file, content, when);
       return order.enqueue(file, async () => {
         await room();
-        await recordNow(file, content);
+        await recordNow(file, content, when);
       });
+    },
+
+    async placeAll(directory) {
+      await Promise.all([...unplaced.within(directory)].map(placeRecord));
     },
 
     remove(file) {

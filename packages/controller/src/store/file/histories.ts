@@ -56,7 +56,7 @@ export interface Histories extends Pick<Store, 'events' | 'eventPosition' | 'kee
 
 export interface HistoriesDeps {
   readonly files: FileOperations;
-  readonly durable: Pick<DurableFiles, 'write'>;
+  readonly durable: Pick<DurableFiles, 'write' | 'record' | 'placeAll'>;
   readonly reader: RecordReader;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -200,7 +200,7 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
       const folder = folderOf(event.vmId);
       const stored: StoredEvent = { ...event, id: folder.nextStamp(), receivedAt: clock.now(), via };
       const file = path.join(folder.path, eventFileName(via, event.type, stored.id));
-      await durable.write(file, () => toJson(toEventResource(stored)), true);
+      await durable.record(file, () => toJson(toEventResource(stored)), 'now');
       const { bootId, sequence } = event.sequence > 0 ? event : folder.position;
       folder.position = { lastEventId: stored.id, bootId, sequence };
       folder.eventCount += 1;
@@ -213,6 +213,7 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
       if (folder === undefined) return [];
       const { lastEventId } = folder.position;
       if (after !== undefined && (lastEventId === undefined || lastEventId <= after)) return [];
+      await durable.placeAll(folder.path);
       const history = (await listHistory(folder)).filter((file) => file.kind === 'event');
       return after === undefined
         ? (await readPage(folder, history.slice(-limit).reverse())).reverse()

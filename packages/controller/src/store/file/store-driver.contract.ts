@@ -58,7 +58,7 @@ export const actionArbitrary: fc.Arbitrary<Action> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       kind: fc.constant('time' as const),
-      durationMs: fc.constantFrom(1_000, 2_000, 10_000),
+      durationMs: fc.constantFrom(1_000, 2_000, 60_000),
     }),
   },
   {

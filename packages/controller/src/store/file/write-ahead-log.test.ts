@@ -149,10 +149,10 @@ describe('a segment of the log', () => {
     await write('a');
     faults = { sync: ['EIO'], truncate: ['EIO'] };
     await write('b').catch(() => undefined);
-    clock.advance(10_000);
+    clock.advance(60_000);
     await until('it was tried', () => count('truncate') === 1);
     await until('it is to be tried again', () => clock.timerCount === 1);
-    clock.advance(10_000);
+    clock.advance(60_000);
     await until('it has ended', () => sealed.length === 1);
     expect(clock.timerCount).toBe(0);
     expect(log.names('a')).toBe(false);

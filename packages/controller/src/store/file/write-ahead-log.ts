@@ -19,8 +19,11 @@ import { createSegment, LOG_FOLDER, noteEntry, segmentName, type Segment } from 
 
 /** It bounds what must be read after a crash. */
 const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
-/** A segment is ended at this age, so that an idle controller has nothing to make good. */
-const SEGMENT_AGE_MS = 10_000;
+/**
+ * A segment is ended at this age, so that an idle controller has nothing to make good. Not sooner: what is written again within it is
+ * synced once.
+ */
+const SEGMENT_AGE_MS = 60_000;
 /** One write takes as many entries as fit in 8 Mi characters; the rest waits for the next. */
 const BATCH_CHARACTERS = 8 * 1024 * 1024;
 
