@@ -1,4 +1,5 @@
 /** The composition root: opens the store, makes the parts, opens the ports, and ends everything in its order. */
+import { neverBusy, type IsBusy } from '@mig/common/event-loop-load';
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
@@ -25,6 +26,8 @@ export interface ControllerDeps {
   readonly logger: Logger;
   readonly random: () => number;
   readonly version: string;
+  /** Default: never. While it is, what is not urgent is done less often, and more of it at once. */
+  readonly isBusy?: IsBusy | undefined;
   /** How GitHub is reached; default: directly. */
   readonly fetch?: Fetch | undefined;
 }
@@ -45,7 +48,7 @@ const FORGET_MS = 10 * 60_000;
 
 /** @throws DirectoryInUseError, DataDirectoryUnreadableError, ControllerIdUnreadableError, or the system's error if a port or the data directory cannot be had */
 export async function startController(deps: ControllerDeps): Promise<Controller> {
-  const { config, clock, logger } = deps;
+  const { config, clock, logger, isBusy = neverBusy } = deps;
   const store = await openFileStore({
     directory: config.data_dir,
     retention: {
@@ -54,6 +57,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
       maxHeartbeats: config.retention.heartbeats,
     },
     clock,
+    isBusy,
     logger: logger.child({ part: 'store' }),
   });
   const identity = { configured: config.controller_id, directory: config.data_dir };
@@ -71,12 +75,13 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     clock,
     logger,
     random: deps.random,
+    isBusy,
     fleetPoolOf: (vmId) => fleet.get(vmId)?.record.poolId,
   }).catch(async (error: unknown) => {
     await store.close();
     throw error;
   });
-  const gates = await openGates({ config, parts, work, clock, logger, random: deps.random }).catch(
+  const gates = await openGates({ config, parts, work, clock, logger, random: deps.random, isBusy }).catch(
     async (error: unknown) => {
       await work.stop();
       await work.close();

@@ -1,4 +1,5 @@
 /** What the controller has for tasks and jobs: their store, their parts, and what serves them. Joined to the rest in controller.ts. */
+import type { IsBusy } from '@mig/common/event-loop-load';
 import type { Clock } from '@mig/common/clock';
 import { fromJobRecordResource, jobRecordSchema, toJobRecordResource } from '@mig/common/api/job-resource';
 import {
@@ -33,6 +34,7 @@ export interface WorkDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
+  readonly isBusy: IsBusy;
   /** The pool of a VM of the fleet; undefined = there is no such VM. */
   readonly fleetPoolOf: (vmId: string) => string | undefined;
 }
@@ -40,7 +42,11 @@ export interface WorkDeps {
 /** @throws DataDirectoryUnreadableError, or the system's error */
 export async function openWork(deps: WorkDeps): Promise<Work> {
   const { config, clock, logger, random, fleetPoolOf } = deps;
-  const store = await openWorkStore(config.data_dir, { clock, logger: logger.child({ part: 'work-store' }) });
+  const store = await openWorkStore(config.data_dir, {
+    clock,
+    logger: logger.child({ part: 'work-store' }),
+    isBusy: deps.isBusy,
+  });
   const outputs = createOutputStore(store.outputFolder, config.tasks.output_bytes, logger);
   const tasks = await openTasksPart({
     settings: config.tasks,

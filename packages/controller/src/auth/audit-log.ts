@@ -3,7 +3,8 @@
  *
  *   {directory}/audit-{first seq, 16 digits}.jsonl
  *
- * What is recorded is written at once and synced; facts that come together share one write. A file that has grown large is
+ * What is recorded is written at once and synced; facts that come together share one write, and while the process is busy
+ * those wait a moment for each other that nobody waits for. A file that has grown large is
  * closed and the next begun; the oldest go when there are too many. Its key and its newest entry are noted apart from it
  * (audit-seal). Before each write, and once a second, its files are looked at: one that was removed or cut is told by
  * `faults` and by an entry `audit.broken`, and the log goes on in a new file, without giving a number twice. A log that
@@ -11,9 +12,11 @@
  */
 import { mkdir, open, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { toRfc3339, type Clock } from '@mig/common/clock';
 import { headOfLine, sealEntry, verifyChain, type AuditFact, type AuditHead } from '@mig/common/domain/audit';
 import { errorMessage, printable } from '@mig/common/errors';
+import type { IsBusy } from '@mig/common/event-loop-load';
 import type { Logger } from '@mig/common/logger';
 import { auditFile, listAuditFiles, readAuditLines, type AuditFile } from './audit-files.js';
 import { ofLog, recoverAuditLog } from './audit-recovery.js';
@@ -66,6 +69,8 @@ export interface AuditLogOptions {
   readonly maxFiles?: number;
 }
 
+/** So long facts wait for others while the process is busy. */
+const GATHER_MS = 20;
 /** Facts that wait to be written (I12). Beyond it they are counted, and the count is an entry. */
 const MAX_WAITING = 10_000;
 /** Characters of one value of an entry … */
@@ -83,7 +88,7 @@ interface Waiting {
 /** @throws the file system's error */
 export async function openAuditLog(
   options: AuditLogOptions,
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  { clock, logger, isBusy }: { readonly clock: Clock; readonly logger: Logger; readonly isBusy: IsBusy },
 ): Promise<AuditLog> {
   const { directory, sealDirectory, maxFileBytes = 16 * 2 ** 20, maxFiles = 64 } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -216,6 +221,8 @@ export async function openAuditLog(
 
   async function writeAll(): Promise<void> {
     while (waiting.length > 0 || lostCount > 0 || mustLook) {
+      if (!mustLook && !waiting.some(({ settle }) => settle !== undefined) && isBusy())
+        await pause(GATHER_MS);
       const canWrite = await lookAtFiles().then(
         () => true,
         (error: unknown) => {

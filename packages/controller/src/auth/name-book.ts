@@ -7,8 +7,10 @@
  * what still counts, when it is opened, when most of it is of the past, and after a failure to append to it.
  */
 import { open } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import * as z from 'zod';
 import { MigError, errorMessage } from '@mig/common/errors';
+import type { IsBusy } from '@mig/common/event-loop-load';
 import type { Logger } from '@mig/common/logger';
 import { StoreUnavailableError } from '../store/store.js';
 import { readPrivateFile, writePrivateFile } from './private-file.js';
@@ -83,6 +85,8 @@ const lineSchema = z.union([
 ]);
 type Line = { join: Joined } | { release: Released } | { gone: string; of: 'join' | 'release' };
 
+/** So long those who joined wait for others while the process is busy. */
+const GATHER_MS = 20;
 /** Names that are kept of each kind (I12): more than a fleet has. Of joins the oldest go; their VMs' records still count. */
 const MAX_NAMES = 100_000;
 /** Lines beyond those that count, after which the file is written anew. */
@@ -93,7 +97,7 @@ const MAX_WAITING = 10_000;
 /** @throws NameFileError, or the file system's error */
 export async function openNameBook(
   file: string,
-  { logger }: { readonly logger: Logger },
+  { logger, isBusy }: { readonly logger: Logger; readonly isBusy: IsBusy },
   options: { readonly maxNames?: number } = {},
 ): Promise<NameBook> {
   const maxNames = options.maxNames ?? MAX_NAMES;
@@ -154,7 +158,10 @@ export async function openNameBook(
   function flush(): Promise<void> {
     writing ??= (async () => {
       try {
-        while (waiting.length > 0 || rewrite) await writeOnce();
+        while (waiting.length > 0 || rewrite) {
+          if (!waiting.some((line) => 'release' in line) && isBusy()) await pause(GATHER_MS);
+          await writeOnce();
+        }
       } catch (error) {
         // Half a line may be there: the next write makes the file anew.
         rewrite = true;

@@ -5,6 +5,7 @@
  *                                     ^                                                        |
  *                          replay.ts -+-- at opening: what the log has and the files have not -+
  */
+import type { IsBusy } from '@mig/common/event-loop-load';
 import path from 'node:path';
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
@@ -31,6 +32,7 @@ export interface DurableFilesDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly setAside: SetAside;
+  readonly isBusy: IsBusy;
 }
 
 export interface DurableFilesOptions {
@@ -54,7 +56,7 @@ export async function openDurableFiles(
   const { files, clock, logger } = deps;
   const { segments, nextNumber } = await replayLog(deps, root);
   const log = createWriteAheadLog(
-    { files, clock, onSealed: (segment) => checkpoint.add(segment) },
+    { files, clock, isBusy: deps.isBusy, onSealed: (segment) => checkpoint.add(segment) },
     { root, firstNumber: nextNumber, segmentBytes },
   );
   const writer = createFileWriter(

@@ -15,6 +15,7 @@
  */
 import path from 'node:path';
 import type { Clock } from '@mig/common/clock';
+import { neverBusy, type IsBusy } from '@mig/common/event-loop-load';
 import { lockDirectory } from '@mig/common/directory-lock';
 import type { Logger } from '@mig/common/logger';
 import { toCommandRecordResource } from '@mig/common/api/command-resource';
@@ -41,6 +42,8 @@ export interface FileStoreOptions {
   readonly retention: Retention;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Default: never. While it is, more is written at once, and files that are in the log come later. */
+  readonly isBusy?: IsBusy | undefined;
   /** A segment of the log is ended at this size; default 16 MiB. */
   readonly logSegmentBytes?: number | undefined;
 }
@@ -83,7 +86,7 @@ export async function openStoreOn(
   const { directory, retention, clock, logger } = options;
   const setAside = createSetAside(files, logger);
   const durable = await openDurableFiles(
-    { files, clock, logger, setAside },
+    { files, clock, logger, setAside, isBusy: options.isBusy ?? neverBusy },
     { root: directory, segmentBytes: options.logSegmentBytes },
   );
   const reader = createRecordReader(files, setAside);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { neverBusy } from '@mig/common/event-loop-load';
 import { mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -25,7 +26,13 @@ describe('writing whole files', () => {
     directory = await mkdtemp(path.join(os.tmpdir(), 'mig-writer-'));
     const { logger } = createTestLog();
     writer = await openDurableFiles(
-      { files: nodeFiles, clock: systemClock, logger, setAside: createSetAside(nodeFiles, logger) },
+      {
+        files: nodeFiles,
+        clock: systemClock,
+        logger,
+        setAside: createSetAside(nodeFiles, logger),
+        isBusy: neverBusy,
+      },
       { root: directory },
     );
   });
@@ -159,6 +166,7 @@ describe('what is in the log, and could not be put in its place', () => {
         room: async () => undefined,
         hasRoom: () => true,
         clock,
+        isBusy: neverBusy,
         setAside: createSetAside(disk.files, log.logger),
         logger: log.logger,
       },
@@ -332,6 +340,7 @@ describe('what is in the log, and could not be put in its place', () => {
         room: async () => undefined,
         hasRoom: () => true,
         clock,
+        isBusy: neverBusy,
         setAside: createSetAside(disk.files, log.logger),
         logger: log.logger,
       },

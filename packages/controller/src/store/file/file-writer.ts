@@ -14,6 +14,7 @@
 import path from 'node:path';
 import pLimit from 'p-limit';
 import type { Clock } from '@mig/common/clock';
+import type { IsBusy } from '@mig/common/event-loop-load';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { errorCode, EXHAUSTED, type FileOperations } from './file-operations.js';
@@ -32,8 +33,8 @@ const MAX_PATHS = 100_000;
 /** A record that is in the log is moved into its place after this: what follows it until then is written with it. */
 const PLACE_AFTER_MS = 500;
 const PLACE_PARALLEL = 2;
-/** When a whole fleet connects or is drained, its files come after its answers. */
-const PLACE_PER_SECOND = 500;
+/** When a whole fleet connects or is drained, most of its files come after its answers. */
+const PLACE_PER_SECOND = 100;
 
 /** A write that has not begun: it can still take newer content. */
 interface PendingWrite {
@@ -78,6 +79,7 @@ export interface FileWriterDeps {
   /** May it grow now? */
   readonly hasRoom: () => boolean;
   readonly clock: Clock;
+  readonly isBusy: IsBusy;
   readonly setAside: Pick<SetAside, 'move'>;
   readonly logger: Logger;
 }
@@ -102,7 +104,8 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
   const soon = createSoon(deps.clock, placeRecord, {
     afterMs: PLACE_AFTER_MS,
     parallel: PLACE_PARALLEL,
-    perSecond: PLACE_PER_SECOND,
+    perSecondIfBusy: PLACE_PER_SECOND,
+    isBusy: deps.isBusy,
   });
 
   const nameOf = (file: string): string => path.relative(root, file).replaceAll(path.sep, '/');

@@ -1,8 +1,9 @@
 /**
  * Does something for each of many names, at once or a while after it was asked to: what was asked for twice meanwhile is done once.
- * A few at a time and so many in a second: others need the threads of the process, and its core, more.
+ * A few at a time, and few in a second while the process is busy: others need its threads and its core more.
  */
 import type { Clock } from '@mig/common/clock';
+import type { IsBusy } from '@mig/common/event-loop-load';
 
 export interface Soon {
   /** @param when `now`: as soon as its turn comes; `later`: `afterMs` later at the earliest */
@@ -15,8 +16,9 @@ export interface SoonOptions {
   readonly afterMs: number;
   /** So many at a time. */
   readonly parallel: number;
-  /** So many in a second, and as many at once after a second without any. More wait for their turn. */
-  readonly perSecond: number;
+  readonly isBusy: IsBusy;
+  /** While it is, so many in a second, and as many at once after a second without any. More wait for their turn. */
+  readonly perSecondIfBusy: number;
 }
 
 /** Whose turn is next is looked at again after this, when there were too many. */
@@ -26,13 +28,13 @@ const TURN_MS = 20;
 export function createSoon(
   clock: Clock,
   task: (name: string) => Promise<void>,
-  { afterMs, parallel, perSecond }: SoonOptions,
+  { afterMs, parallel, isBusy, perSecondIfBusy }: SoonOptions,
 ): Soon {
   /** When each is due; in that order. */
   const waiting = new Map<string, number>();
   const due = new Set<string>();
   const running = new Set<Promise<void>>();
-  let left = perSecond;
+  let left = perSecondIfBusy;
   let leftAtMs = clock.monotonicMs();
   let timer: unknown;
   let timerAtMs = Infinity;
@@ -49,7 +51,7 @@ export function createSoon(
   /** Starts what may be started, and sets the timer for the rest. */
   function go(): void {
     const nowMs = clock.monotonicMs();
-    left = Math.min(perSecond, left + ((nowMs - leftAtMs) / 1_000) * perSecond);
+    left = Math.min(perSecondIfBusy, left + ((nowMs - leftAtMs) / 1_000) * perSecondIfBusy);
     leftAtMs = nowMs;
     for (const [name, dueMs] of waiting) {
       if (dueMs > nowMs) {
@@ -61,8 +63,10 @@ export function createSoon(
     }
     for (const name of due) {
       if (running.size >= parallel) return;
-      if (left < 1) return arm(nowMs + TURN_MS);
-      left -= 1;
+      if (isBusy()) {
+        if (left < 1) return arm(nowMs + TURN_MS);
+        left -= 1;
+      }
       take(name);
     }
   }

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { neverBusy } from '@mig/common/event-loop-load';
 import { until } from '@mig/testkit/github/until';
 import { createManualClock, type ManualClock } from '../../../../common/src/manual-clock.contract.js';
 import { parseLine, toLine } from './log-entry.js';
@@ -28,7 +29,7 @@ beforeEach(async () => {
     return faults[operation]?.shift();
   });
   log = createWriteAheadLog(
-    { files: disk.files, clock, onSealed: (segment) => handedOver.push(segment) },
+    { files: disk.files, clock, isBusy: neverBusy, onSealed: (segment) => handedOver.push(segment) },
     { root: '/data', firstNumber: 7, segmentBytes: 10_000 },
   );
 });

@@ -11,7 +11,9 @@
  * refused is never followed by one that was not, so what was said to have failed does not come back beside its repetition.
  */
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '@mig/common/clock';
+import type { IsBusy } from '@mig/common/event-loop-load';
 import { testPoint } from '@mig/common/test-points';
 import type { FileOperations, LogFile } from './file-operations.js';
 import { toLine, type LogEntry } from './log-entry.js';
@@ -24,6 +26,8 @@ const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
  * synced once.
  */
 const SEGMENT_AGE_MS = 60_000;
+/** While the process is busy, a batch begins so much later: what comes until then shares its write and its sync. */
+const GATHER_MS = 2;
 /** One write takes as many entries as fit in 8 Mi characters; the rest waits for the next. */
 const BATCH_CHARACTERS = 8 * 1024 * 1024;
 
@@ -44,6 +48,7 @@ export interface WriteAheadLog {
 export interface WriteAheadLogDeps {
   readonly files: FileOperations;
   readonly clock: Clock;
+  readonly isBusy: IsBusy;
   /** Called with every segment that has ended, in their order. */
   readonly onSealed: (segment: Segment) => void;
 }
@@ -99,6 +104,7 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
     if (running) return;
     running = true;
     while (waiting.length > 0 || sealWanted.length > 0) {
+      if (deps.isBusy()) await pause(GATHER_MS);
       if (waiting.length > 0) await commitBatch(takeBatch());
       if (sealWanted.length > 0 || (open !== undefined && open.segment.bytes >= segmentBytes)) {
         const asked = sealWanted;

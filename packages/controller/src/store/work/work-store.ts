@@ -10,6 +10,7 @@
  */
 import path from 'node:path';
 import type { Clock } from '@mig/common/clock';
+import type { IsBusy } from '@mig/common/event-loop-load';
 import type { Logger } from '@mig/common/logger';
 import type * as z from 'zod';
 import { openDurableFiles } from '../file/durable-files.js';
@@ -59,14 +60,14 @@ const FOLDER = '.work';
 /** @param dataDirectory exists, and is locked by this process */
 export async function openWorkStore(
   dataDirectory: string,
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  { clock, logger, isBusy }: { readonly clock: Clock; readonly logger: Logger; readonly isBusy: IsBusy },
 ): Promise<WorkStore> {
   const root = path.join(dataDirectory, FOLDER);
   const files = nodeFiles;
   await files.makeDirectory(root);
   await files.syncDirectory(dataDirectory).catch(() => undefined);
   const setAside = createSetAside(files, logger);
-  const durable = await openDurableFiles({ files, clock, logger, setAside }, { root });
+  const durable = await openDurableFiles({ files, clock, logger, setAside, isBusy }, { root });
   const reader = createRecordReader(files, setAside);
   const guard = createWriteGuard({ probe: durable.probe, clock, logger });
   return {
