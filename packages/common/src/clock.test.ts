@@ -23,6 +23,15 @@ describe('a time as text', () => {
       { seed: 16 },
     );
   });
+
+  it('is what the platform says, whatever was said before it', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 200_000 }), { minLength: 2 }), (times) => {
+        for (const epochMs of times) expect(toRfc3339(epochMs)).toBe(new Date(epochMs).toISOString());
+      }),
+      { seed: 17 },
+    );
+  });
 });
 
 describe('the clock of the system', () => {

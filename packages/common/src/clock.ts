@@ -27,9 +27,21 @@ export const systemClock: Clock = {
 /** The last millisecond of the year 9999: RFC 3339 has no later one. */
 const MAX_TIME_MS = 253_402_300_799_999;
 
+const SECONDS = new Array<{ readonly second: number; readonly text: string } | undefined>(64).fill(undefined);
+
 /**
  * RFC 3339 in UTC with milliseconds, the one form of a time on the operator API and in files. A time that it cannot say
  * (a VM may report any number) becomes the nearest that it can, from 1970 to 9999.
  */
-export const toRfc3339 = (epochMs: number): string =>
-  new Date(Number.isNaN(epochMs) ? 0 : Math.min(Math.max(epochMs, 0), MAX_TIME_MS)).toISOString();
+export function toRfc3339(epochMs: number): string {
+  const timeMs = Number.isNaN(epochMs) ? 0 : Math.min(Math.max(Math.trunc(epochMs), 0), MAX_TIME_MS);
+  const second = Math.floor(timeMs / 1_000);
+  // What is stored at a time is mostly of the same few seconds.
+  const slot = second % SECONDS.length;
+  let known = SECONDS[slot];
+  if (known?.second !== second) {
+    known = { second, text: new Date(second * 1_000).toISOString().slice(0, -4) };
+    SECONDS[slot] = known;
+  }
+  return `${known.text}${String(timeMs - second * 1_000).padStart(3, '0')}Z`;
+}

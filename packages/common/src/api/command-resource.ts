@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { COMMAND_STATES } from '../domain/command-state.js';
 import { COMMAND_TYPES, MAX_DEADLINE_MS } from '../domain/command-types.js';
 import type { CommandRecord } from '../domain/command.js';
-import { fromOptionalTime, fromTime, timeSchema, toOptionalTime, toTime } from './time.js';
+import { fromOptionalTime, fromTime, timeSchema, toTime } from './time.js';
 import { idSchema } from './vm-resource.js';
 
 export const parametersSchema = z.record(
@@ -56,14 +56,7 @@ export type CommandRecordResource = z.infer<typeof commandRecordSchema>;
 export type SubmitCommandBody = z.infer<typeof submitCommandSchema>;
 
 export function toCommandResource(command: CommandRecord): CommandResource {
-  const optional = {
-    sent_at: toOptionalTime(command.sentAt),
-    received_at: toOptionalTime(command.receivedAt),
-    finished_at: toOptionalTime(command.finishedAt),
-    superseded_by: command.supersededBy,
-    message: command.message,
-    result: command.result,
-  };
+  const { sentAt, receivedAt, finishedAt, supersededBy, message, result } = command;
   return {
     id: command.id,
     vm_id: command.vmId,
@@ -76,7 +69,12 @@ export function toCommandResource(command: CommandRecord): CommandResource {
     ...(command.forBoot === undefined ? {} : { boot_id: command.forBoot }),
     delivery_deadline_at: toTime(command.deliveryDeadlineAt),
     execution_deadline_at: toTime(command.executionDeadlineAt),
-    ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
+    ...(sentAt === undefined ? {} : { sent_at: toTime(sentAt) }),
+    ...(receivedAt === undefined ? {} : { received_at: toTime(receivedAt) }),
+    ...(finishedAt === undefined ? {} : { finished_at: toTime(finishedAt) }),
+    ...(supersededBy === undefined ? {} : { superseded_by: supersededBy }),
+    ...(message === undefined ? {} : { message }),
+    ...(result === undefined ? {} : { result }),
   };
 }
 

@@ -47,8 +47,16 @@ export interface CommandBook {
    * @throws StoreUnavailableError
    */
   enter(record: CommandRecord): Promise<void>;
-  /** Changes a record in memory and on disk, and tells the feed. Resolves when it is durable; a failure is logged as well. */
-  change(record: CommandRecord, fields: Partial<CommandRecord>): Promise<void>;
+  /**
+   * Changes a record in memory and on disk, and tells the feed. Resolves when it is durable; a failure is logged as well.
+   *
+   * @param options as of `Store.saveCommand`
+   */
+  change(
+    record: CommandRecord,
+    fields: Partial<CommandRecord>,
+    options?: { readonly isLazy: boolean },
+  ): Promise<void>;
   /** Resolves when the record is on disk as it is here; what could not be written before is written again. */
   ensureSaved(commandId: string): Promise<void>;
   isSaved(commandId: string): boolean;
@@ -103,9 +111,13 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
   const openRecords = (vmId: string): CommandRecord[] => [...(openByVm.get(vmId) ?? [])].map(required);
 
   /** @param before as it was until now */
-  function save(record: CommandRecord, before: CommandRecord): Promise<void> {
+  function save(
+    record: CommandRecord,
+    before: CommandRecord,
+    options?: { readonly isLazy: boolean },
+  ): Promise<void> {
     if (!unsaved.has(record.id)) onDisk.set(record.id, before);
-    const saved = store.saveCommand(record);
+    const saved = store.saveCommand(record, options);
     unsaved.set(record.id, saved);
     saved.then(
       () => {
@@ -177,7 +189,7 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
       }
     },
 
-    change(record, fields) {
+    change(record, fields, options) {
       const next = { ...record, ...fields };
       assertCommandTransition(record.id, record.state, next.state); // I6
       remember(next);
@@ -186,7 +198,7 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
         steady.forget(next.id);
       }
       feed.publish({ kind: 'command', command: next });
-      return save(next, record);
+      return save(next, record, options);
     },
 
     async ensureSaved(commandId) {

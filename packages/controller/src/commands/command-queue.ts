@@ -292,13 +292,14 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       if (record.state === 'received') return;
       const wasForetold = isForetold(record, bootId);
       try {
-        await change(record, {
+        const fields = {
           state: 'sent',
           attempts: record.attempts + 1,
           sentAt: clock.now(),
           sentToBoot: bootId,
           message: undefined,
-        });
+        } as const;
+        await change(record, fields, { isLazy: wasForetold });
       } catch (error) {
         const now = book.get(commandId);
         if (now?.state === 'sent' && !wasForetold) change(now, { state: 'queued' }).catch(() => undefined);

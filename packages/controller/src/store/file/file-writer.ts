@@ -22,6 +22,7 @@ import { createPathOrder } from './path-order.js';
 import { createPlacing } from './placing.js';
 import { createRemovedTrees } from './removed-trees.js';
 import type { SetAside } from './set-aside.js';
+import { createRecording, type RecordOptions } from './recording.js';
 import { createSoon } from './soon.js';
 import { createUnplaced } from './unplaced.js';
 import type { WriteAheadLog } from './write-ahead-log.js';
@@ -55,10 +56,9 @@ export interface FileWriter {
    * Resolves when the content survives a power cut: it is in the log, and in its place a moment later. Of what follows within that
    * moment only the newest gets there. Rejects with the system's error: then the file is as it was.
    *
-   * @param content called once
-   * @param place `now`: no more will follow, so that there is nothing to wait for
+   * @param content called once at most: not if newer content comes before it is written
    */
-  record(file: string, content: () => string, place: 'now' | 'later'): Promise<void>;
+  record(file: string, content: () => string, options: RecordOptions): Promise<void>;
   /** Moves what was recorded in this folder right below the root into its place, as far as that can be done. */
   placeAll(directory: string): Promise<void>;
   /** Removes the file after what is being written to it. A file that is not there is no error. */
@@ -96,9 +96,6 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
   const unplaced = createUnplaced(root);
   /** Files whose sync has failed: the next may succeed, and have synced nothing. */
   const unsynced = new Set<string>();
-  /** Files with records on their way into the log, and how many. */
-  const recording = new Map<string, number>();
-  let recordingCount = 0;
   /** Files that are being moved into their places by `placeRecord`: what is recorded meanwhile need not wait for it. */
   const placing = new Set<string>();
   const soon = createSoon(deps.clock, placeRecord, {
@@ -110,6 +107,16 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
 
   const nameOf = (file: string): string => path.relative(root, file).replaceAll(path.sep, '/');
 
+  const recording = createRecording({
+    log,
+    clock: deps.clock,
+    nameOf,
+    onLogged(file, content, when) {
+      unplaced.set(file, content);
+      soon.add(file, when);
+    },
+  });
+
   async function writeNow(file: string, content: string, durable: boolean): Promise<void> {
     if (durable) await room();
     // What the log has removed must be out of the way, or this would be removed with it.
@@ -118,7 +125,7 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
     if (!durable) return place(temporary, file);
     let applied: () => void;
     try {
-      applied = await log.append({ path: nameOf(file), content });
+      applied = await log.append(() => ({ path: nameOf(file), content }));
     } catch (error) {
       await files.remove(temporary).catch(() => undefined);
       throw error;
@@ -132,24 +139,6 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
       warnUnplaced(file, error);
     }
     applied();
-  }
-
-  async function recordNow(file: string, content: () => string, when: 'now' | 'later'): Promise<void> {
-    const text = content();
-    countRecording(file, 1);
-    const logged = log.append({ path: nameOf(file), content: text }, () => {
-      unplaced.set(file, text);
-      soon.add(file, when);
-    });
-    const applied = await logged.finally(() => countRecording(file, -1));
-    applied();
-  }
-
-  function countRecording(file: string, change: 1 | -1): void {
-    recordingCount += change;
-    const count = (recording.get(file) ?? 0) + change;
-    if (count === 0) recording.delete(file);
-    else recording.set(file, count);
   }
 
   /** What was recorded is moved into its place, unless it is there already, or gone. */
@@ -179,10 +168,13 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
   /** In the log first: one that cannot be logged is not done, and one that is done does not come back. */
   async function removeNow(file: string): Promise<void> {
     let content: string | undefined;
-    const applied = await log.append({ path: nameOf(file), removed: 'file' }, () => {
-      content = unplaced.get(file);
-      unplaced.delete(file);
-    });
+    const applied = await log.append(
+      () => ({ path: nameOf(file), removed: 'file' }),
+      () => {
+        content = unplaced.get(file);
+        unplaced.delete(file);
+      },
+    );
     try {
       await files.remove(file);
     } catch (error) {
@@ -195,10 +187,13 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
   }
 
   async function removeTreeNow(directory: string): Promise<void> {
-    const applied = await log.append({ path: nameOf(directory), removed: 'tree' }, () => {
-      for (const file of [...unplaced.within(directory)]) unplaced.delete(file);
-      for (const file of unsynced) if (file.startsWith(directory + path.sep)) unsynced.delete(file);
-    });
+    const applied = await log.append(
+      () => ({ path: nameOf(directory), removed: 'tree' }),
+      () => {
+        for (const file of [...unplaced.within(directory)]) unplaced.delete(file);
+        for (const file of unsynced) if (file.startsWith(directory + path.sep)) unsynced.delete(file);
+      },
+    );
     await removedTrees.remove(directory);
     applied();
   }
@@ -231,7 +226,7 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
       unsynced.delete(file);
     } catch (error) {
       unplaced.set(file, content);
-      const applied = await log.append({ path: nameOf(file), content });
+      const applied = await log.append(() => ({ path: nameOf(file), content }));
       applied();
       logger.warn(
         { file, reason: errorMessage(error) },
@@ -272,15 +267,15 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
       return next.done;
     },
 
-    record(file, content, when) {
+    record(file, content, options) {
       // The log keeps its entries in their order: only what is not yet in the log has to be waited for.
-      if (recordingCount >= MAX_PATHS)
+      if (recording.size >= MAX_PATHS)
         return Promise.reject(new Error(`more than ${MAX_PATHS} records wait to be written`));
       const isFree = !order.isBusy(file) || placing.has(file);
-      if (isFree && !order.removesTrees && deps.hasRoom()) return recordNow(file, content, when);
+      if (isFree && !order.removesTrees && deps.hasRoom()) return recording.add(file, content, options);
       return order.enqueue(file, async () => {
         await room();
-        await recordNow(file, content, when);
+        await recording.add(file, content, { place: options.place });
       });
     },
 
@@ -291,11 +286,13 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
     remove(file) {
       waiting.delete(file); // what is written from now on comes after the removal
       placing.delete(file);
+      recording.hurry(file);
       return order.enqueue(file, () => removeNow(file));
     },
 
     removeTree(directory) {
       for (const file of waiting.keys()) if (file.startsWith(directory + path.sep)) waiting.delete(file);
+      recording.hurryAll(directory + path.sep);
       return order.enqueueTree(directory, () => removeTreeNow(directory));
     },
 
@@ -309,6 +306,7 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
     },
 
     async idle() {
+      await recording.idle();
       await order.idle();
       await soon.flush();
     },

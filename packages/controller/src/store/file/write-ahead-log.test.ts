@@ -34,7 +34,7 @@ beforeEach(async () => {
   );
 });
 
-const write = (name: string, content = name) => log.append({ path: name, content });
+const write = (name: string, content = name) => log.append(() => ({ path: name, content }));
 const count = (operation: string) => operations.filter((done) => done === operation).length;
 /** The names that a log file speaks of after a power cut. */
 const durable = (number = '0000000007') =>

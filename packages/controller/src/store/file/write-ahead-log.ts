@@ -26,8 +26,11 @@ const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
  * synced once.
  */
 const SEGMENT_AGE_MS = 60_000;
-/** While the process is busy, a batch begins so much later: what comes until then shares its write and its sync. */
-const GATHER_MS = 2;
+/**
+ * While the process is busy and several write at the same time, a batch begins so much later: what comes until then shares its write
+ * and its sync. One alone never waits.
+ */
+const GATHER_MS = 4;
 /** One write takes as many entries as fit in 8 Mi characters; the rest waits for the next. */
 const BATCH_CHARACTERS = 8 * 1024 * 1024;
 
@@ -36,9 +39,10 @@ export interface WriteAheadLog {
    * Resolves when the entry survives a power cut, with a function to call once its file is as the entry says.
    * Rejects with the system's error when it could not be written; the next one is tried anew.
    *
+   * @param entry made when its batch is written
    * @param onLogged called when it survives, in the order of the log: what resolves is heard of in no order that is promised
    */
-  append(entry: LogEntry, onLogged?: () => void): Promise<() => void>;
+  append(entry: () => LogEntry, onLogged?: () => void): Promise<() => void>;
   /** Is the path in the segment that is being written? */
   names(path: string): boolean;
   /** Ends the segment. Resolves when it is handed over; at once if there is none. */
@@ -63,11 +67,17 @@ export interface WriteAheadLogOptions {
 }
 
 interface WaitingEntry {
-  readonly path: string;
-  readonly line: string;
+  readonly entry: () => LogEntry;
+  /** Made, and too long for the batch that it was made for. */
+  made?: { readonly path: string; readonly line: string };
   readonly onLogged: (() => void) | undefined;
   readonly resolve: (applied: () => void) => void;
   readonly reject: (error: unknown) => void;
+}
+
+interface Batch {
+  readonly text: string;
+  readonly entries: readonly { readonly waiting: WaitingEntry; readonly path: string }[];
 }
 
 interface OpenSegment {
@@ -86,6 +96,7 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
   let sealWanted: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
   let open: OpenSegment | undefined;
   let nextNumber = options.firstNumber;
+  let lastCount = 0;
   let running = false;
   let starting = false;
 
@@ -104,8 +115,12 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
     if (running) return;
     running = true;
     while (waiting.length > 0 || sealWanted.length > 0) {
-      if (deps.isBusy()) await pause(GATHER_MS);
-      if (waiting.length > 0) await commitBatch(takeBatch());
+      if (lastCount > 1 && deps.isBusy()) await pause(GATHER_MS);
+      if (waiting.length > 0) {
+        const batch = takeBatch();
+        lastCount = batch.entries.length;
+        await commitBatch(batch);
+      }
       if (sealWanted.length > 0 || (open !== undefined && open.segment.bytes >= segmentBytes)) {
         const asked = sealWanted;
         sealWanted = [];
@@ -118,24 +133,38 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
     running = false;
   }
 
-  function takeBatch(): WaitingEntry[] {
-    let size = 0;
-    const end = waiting.findIndex((entry) => (size += entry.line.length) > BATCH_CHARACTERS);
-    const batch = end < 0 ? waiting : waiting.slice(0, Math.max(1, end));
-    waiting = waiting.slice(batch.length);
-    return batch;
+  function takeBatch(): Batch {
+    const entries: { readonly waiting: WaitingEntry; readonly path: string }[] = [];
+    let text = '';
+    let taken = 0;
+    for (const next of waiting) {
+      try {
+        next.made ??= make(next.entry());
+      } catch (error) {
+        taken += 1;
+        next.reject(error);
+        continue;
+      }
+      if (text !== '' && text.length + next.made.line.length > BATCH_CHARACTERS) break;
+      taken += 1;
+      text += next.made.line;
+      entries.push({ waiting: next, path: next.made.path });
+    }
+    waiting = waiting.slice(taken);
+    return { text, entries };
   }
 
-  async function commitBatch(batch: readonly WaitingEntry[]): Promise<void> {
+  async function commitBatch({ text, entries }: Batch): Promise<void> {
+    if (entries.length === 0) return;
     let segment: Segment;
     try {
-      segment = await write(Buffer.from(batch.map((entry) => entry.line).join('')));
+      segment = await write(Buffer.from(text));
     } catch (error) {
-      for (const entry of batch) entry.reject(error);
+      for (const entry of entries) entry.waiting.reject(error);
       return;
     }
-    for (const entry of batch) {
-      const applied = noteEntry(segment, entry.path);
+    for (const { waiting: entry, path: name } of entries) {
+      const applied = noteEntry(segment, name);
       entry.onLogged?.();
       entry.resolve(applied);
     }
@@ -215,10 +244,12 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
   return {
     append: (entry, onLogged) =>
       new Promise((resolve, reject) => {
-        waiting.push({ path: entry.path, line: toLine(entry), onLogged, resolve, reject });
+        waiting.push({ entry, onLogged, resolve, reject });
         start();
       }),
     names: (name) => open?.segment.paths.has(name) ?? false,
     seal,
   };
 }
+
+const make = (entry: LogEntry) => ({ path: entry.path, line: toLine(entry) });
