@@ -27,10 +27,11 @@ const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
  */
 const SEGMENT_AGE_MS = 60_000;
 /**
- * While the process is busy and several write at the same time, a batch begins so much later: what comes until then shares its write
- * and its sync. One alone never waits.
+ * While the process is busy a batch begins so much later: what comes until then shares its write and its sync. Less while there is
+ * only one who writes.
  */
 const GATHER_MS = 4;
+const GATHER_FIRST_MS = 1;
 /** One write takes as many entries as fit in 8 Mi characters; the rest waits for the next. */
 const BATCH_CHARACTERS = 8 * 1024 * 1024;
 
@@ -115,7 +116,7 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
     if (running) return;
     running = true;
     while (waiting.length > 0 || sealWanted.length > 0) {
-      if (lastCount > 1 && deps.isBusy()) await pause(GATHER_MS);
+      if (deps.isBusy()) await pause(lastCount > 1 ? GATHER_MS : GATHER_FIRST_MS);
       if (waiting.length > 0) {
         const batch = takeBatch();
         lastCount = batch.entries.length;
