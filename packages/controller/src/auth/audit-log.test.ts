@@ -11,7 +11,6 @@ import {
   type AuditEntry,
   type AuditFact,
 } from '@mig/common/domain/audit';
-import { neverBusy } from '@mig/common/event-loop-load';
 import { silentLogger } from '@mig/common/logger';
 import { createManualClock } from '../../../common/src/manual-clock.contract.js';
 import { openAuditLog, type AuditLog, type DurableAudit } from './audit-log.js';
@@ -22,7 +21,7 @@ let sealDirectory: string;
 let log: AuditLog;
 const clock = createManualClock();
 const open = (options: { maxFileBytes?: number; maxFiles?: number } = {}) =>
-  openAuditLog({ directory, sealDirectory, ...options }, { clock, logger: silentLogger, isBusy: neverBusy });
+  openAuditLog({ directory, sealDirectory, ...options }, { clock, logger: silentLogger });
 const fact = (target: string, outcome: AuditFact['outcome'] = 'done'): AuditFact => ({
   actor: 'operator:ann',
   action: 'vm.cordon',

@@ -3,8 +3,7 @@
  *
  *   {directory}/audit-{first seq, 16 digits}.jsonl
  *
- * What is recorded is written at once and synced; facts that come together share one write, and while the process is busy
- * those wait a moment for each other that nobody waits for. A file that has grown large is
+ * What is recorded is written and synced: at once if somebody waits for it, and otherwise with what else comes in a moment. A file that has grown large is
  * closed and the next begun; the oldest go when there are too many. Its key and its newest entry are noted apart from it
  * (audit-seal). Before each write, and once a second, its files are looked at: one that was removed or cut is told by
  * `faults` and by an entry `audit.broken`, and the log goes on in a new file, without giving a number twice. A log that
@@ -12,11 +11,9 @@
  */
 import { mkdir, open, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { toRfc3339, type Clock } from '@mig/common/clock';
 import { headOfLine, sealEntry, verifyChain, type AuditFact, type AuditHead } from '@mig/common/domain/audit';
 import { errorMessage, printable } from '@mig/common/errors';
-import type { IsBusy } from '@mig/common/event-loop-load';
 import type { Logger } from '@mig/common/logger';
 import { auditFile, listAuditFiles, readAuditLines, type AuditFile } from './audit-files.js';
 import { ofLog, recoverAuditLog } from './audit-recovery.js';
@@ -69,7 +66,7 @@ export interface AuditLogOptions {
   readonly maxFiles?: number;
 }
 
-/** So long facts wait for others while the process is busy. */
+/** So long facts that nobody waits for wait for others. */
 const GATHER_MS = 20;
 /** Facts that wait to be written (I12). Beyond it they are counted, and the count is an entry. */
 const MAX_WAITING = 10_000;
@@ -88,7 +85,7 @@ interface Waiting {
 /** @throws the file system's error */
 export async function openAuditLog(
   options: AuditLogOptions,
-  { clock, logger, isBusy }: { readonly clock: Clock; readonly logger: Logger; readonly isBusy: IsBusy },
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
 ): Promise<AuditLog> {
   const { directory, sealDirectory, maxFileBytes = 16 * 2 ** 20, maxFiles = 64 } = options;
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -109,6 +106,8 @@ export async function openAuditLog(
   let failure: string | undefined;
   let writing: Promise<void> | undefined;
   let mustLook = false;
+  /** Ends the waiting of facts for each other. */
+  let hurry: (() => void) | undefined;
   const faults: string[] = [];
   /** Paths of files that were found missing. */
   const missing = new Set<string>();
@@ -219,10 +218,20 @@ export async function openAuditLog(
     );
   }
 
+  const isAwaited = (): boolean => mustLook || waiting.some(({ settle }) => settle !== undefined);
+
+  async function gather(): Promise<void> {
+    if (isAwaited()) return;
+    await new Promise<void>((resolve) => {
+      hurry = resolve;
+      setTimeout(resolve, GATHER_MS);
+    });
+    hurry = undefined;
+  }
+
   async function writeAll(): Promise<void> {
     while (waiting.length > 0 || lostCount > 0 || mustLook) {
-      if (!mustLook && !waiting.some(({ settle }) => settle !== undefined) && isBusy())
-        await pause(GATHER_MS);
+      await gather();
       const canWrite = await lookAtFiles().then(
         () => true,
         (error: unknown) => {
@@ -249,6 +258,7 @@ export async function openAuditLog(
   }
 
   function kick(): void {
+    if (hurry !== undefined && isAwaited()) hurry();
     writing ??= writeAll().finally(() => {
       writing = undefined;
       if (waiting.length > 0 || mustLook) kick();
@@ -311,6 +321,7 @@ export async function openAuditLog(
       while (writing !== undefined) await writing;
     },
     async close() {
+      hurry?.();
       while (writing !== undefined) await writing;
       await current?.handle.close();
       current = undefined;

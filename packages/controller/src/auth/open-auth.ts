@@ -95,7 +95,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
   await ensurePrivate(path.join(dataDirectory, '.auth'), logger);
   const auditLog = await openAuditLog(
     { directory: path.join(dataDirectory, '.audit'), sealDirectory: path.join(dataDirectory, '.auth') },
-    { clock, logger, isBusy: deps.isBusy },
+    { clock, logger },
   );
   const audit = throttleRefusals(auditLog, clock);
   const book = await openTokenBook(file('tokens.json'), clock);

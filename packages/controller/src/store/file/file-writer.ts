@@ -34,8 +34,10 @@ const MAX_PATHS = 100_000;
 /** A record that is in the log is moved into its place after this: what follows it until then is written with it. */
 const PLACE_AFTER_MS = 500;
 const PLACE_PARALLEL = 2;
-/** When a whole fleet connects or is drained, most of its files come after its answers. */
+/** While records go into the log, or the process is busy otherwise, few of their files are written: answers come first. */
 const PLACE_PER_SECOND = 100;
+/** So long after a record there is time. */
+const QUIET_MS = 20;
 
 /** A write that has not begun: it can still take newer content. */
 interface PendingWrite {
@@ -98,11 +100,13 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
   const unsynced = new Set<string>();
   /** Files that are being moved into their places by `placeRecord`: what is recorded meanwhile need not wait for it. */
   const placing = new Set<string>();
+  /** When a record went into the log last. */
+  let loggedMs = -QUIET_MS;
   const soon = createSoon(deps.clock, placeRecord, {
     afterMs: PLACE_AFTER_MS,
     parallel: PLACE_PARALLEL,
     perSecondIfBusy: PLACE_PER_SECOND,
-    isBusy: deps.isBusy,
+    isBusy: () => deps.isBusy() || deps.clock.monotonicMs() - loggedMs < QUIET_MS,
   });
 
   const nameOf = (file: string): string => path.relative(root, file).replaceAll(path.sep, '/');
@@ -112,6 +116,7 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
     clock: deps.clock,
     nameOf,
     onLogged(file, content, when) {
+      loggedMs = deps.clock.monotonicMs();
       unplaced.set(file, content);
       soon.add(file, when);
     },

@@ -15,7 +15,8 @@ import { lstat, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { errorCode, type DirectoryEntry, type EntryKind, type FileOperations } from './file-operations.js';
 
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
+const { O_CREAT, O_DIRECTORY, O_DSYNC, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } =
+  constants;
 const openFile = promisify(open) as (path: string, flags: number, mode?: number) => Promise<number>;
 const closeFile = promisify(close);
 const renameFile = promisify(rename);
@@ -60,11 +61,19 @@ export const nodeFiles: FileOperations = {
   syncFile: (file) => withOpen(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, syncData),
   syncDirectory: (directory) => withOpen(directory, O_RDONLY | O_DIRECTORY, syncAll),
   async createLogFile(file) {
-    const fd = await openFile(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, FILE_MODE);
+    // A write that resolves is synced: one way to the disk instead of two.
+    const fd = await openFile(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_DSYNC, FILE_MODE);
+    let isTruncated = false;
     return {
       write: (data, position) => writeAll(fd, data, position),
-      sync: () => syncData(fd),
-      truncate: (size) => truncateOpen(fd, size),
+      async sync() {
+        if (isTruncated) await syncData(fd);
+        isTruncated = false;
+      },
+      truncate(size) {
+        isTruncated = true;
+        return truncateOpen(fd, size);
+      },
       isLinked: async () => (await statOpen(fd)).nlink > 0,
       close: () => closeFile(fd),
     };

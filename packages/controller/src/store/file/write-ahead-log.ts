@@ -27,11 +27,10 @@ const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024;
  */
 const SEGMENT_AGE_MS = 60_000;
 /**
- * While the process is busy a batch begins so much later: what comes until then shares its write and its sync. Less while there is
- * only one who writes.
+ * While the process is busy and several write at the same time, a batch begins so much later: what comes until then shares its write.
+ * One alone never waits.
  */
 const GATHER_MS = 4;
-const GATHER_FIRST_MS = 1;
 /** One write takes as many entries as fit in 8 Mi characters; the rest waits for the next. */
 const BATCH_CHARACTERS = 8 * 1024 * 1024;
 
@@ -116,7 +115,7 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
     if (running) return;
     running = true;
     while (waiting.length > 0 || sealWanted.length > 0) {
-      if (deps.isBusy()) await pause(lastCount > 1 ? GATHER_MS : GATHER_FIRST_MS);
+      if (lastCount > 1 && deps.isBusy()) await pause(GATHER_MS);
       if (waiting.length > 0) {
         const batch = takeBatch();
         lastCount = batch.entries.length;
@@ -188,8 +187,8 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
   async function writeTo(target: OpenSegment, data: Buffer): Promise<boolean> {
     if (target.tail) await target.file.truncate(target.segment.bytes);
     target.tail = true;
-    await target.file.write(data, target.segment.bytes);
-    const [linked] = await Promise.all([target.file.isLinked(), target.file.sync()]);
+    const writing = target.file.write(data, target.segment.bytes).then(() => target.file.sync());
+    const [linked] = await Promise.all([target.file.isLinked(), writing]);
     testPoint('store.logged');
     target.segment.bytes += data.length;
     target.tail = false;
