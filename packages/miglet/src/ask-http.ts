@@ -19,6 +19,8 @@ export interface HttpQuestion {
   readonly body?: string;
   /** Ends it, whatever it waits for. */
   readonly signal: AbortSignal;
+  /** A host that has not taken the connection by then; default 10 s. */
+  readonly connectWithinMs?: number;
   /** Of the URL's protocol; default: a connection for this question alone. */
   readonly agent?: Agent | undefined;
 }
@@ -30,7 +32,6 @@ export interface HttpAnswer {
   readonly text: string;
 }
 
-/** A host that does not take the connection. */
 const CONNECT_MS = 10_000;
 /** A longer answer is given up: 1 MiB. */
 export const MAX_ANSWER_BYTES = 2 ** 20;
@@ -64,27 +65,26 @@ export async function askHttp(url: string, question: HttpQuestion): Promise<Http
   }
 }
 
-function send(url: URL, { method = 'GET', headers, body, signal, agent }: HttpQuestion) {
-  return new Promise<IncomingMessage>((resolve, reject) => {
+function send(url: URL, question: HttpQuestion): Promise<IncomingMessage> {
+  const { method = 'GET', headers, body, signal, agent, connectWithinMs = CONNECT_MS } = question;
+  return new Promise((resolve, reject) => {
     const request = url.protocol === 'https:' ? requestSecure : requestPlain;
     const sent = request(
       { ...urlToHttpOptions(url), auth: null, method, headers, signal, agent: agent ?? false },
       resolve,
     );
-    limitConnecting(sent, url);
+    limitConnecting(sent, url, connectWithinMs);
     sent.on('error', reject).end(body);
   });
 }
 
-function limitConnecting(sent: ClientRequest, { host }: URL): void {
+function limitConnecting(sent: ClientRequest, { host }: URL, withinMs: number): void {
   sent.once('socket', (socket) => {
     if (!socket.connecting) return;
     const timer = setTimeout(
       () =>
-        sent.destroy(
-          new Error(`Connect Timeout Error (attempted address: ${host}, timeout: ${CONNECT_MS}ms)`),
-        ),
-      CONNECT_MS,
+        sent.destroy(new Error(`Connect Timeout Error (attempted address: ${host}, timeout: ${withinMs}ms)`)),
+      withinMs,
     );
     const connected = (): void => clearTimeout(timer);
     socket.once('connect', connected).once('close', connected);

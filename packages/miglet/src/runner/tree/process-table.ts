@@ -1,5 +1,5 @@
 /** Every process of this machine, as /proc says (proc(5)); nothing where there is no /proc. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, readdirSync } from 'node:fs';
 import type { ProcessIdentity } from '@mig/common/process-identity';
 
 export interface ProcessEntry extends ProcessIdentity {
@@ -7,6 +7,11 @@ export interface ProcessEntry extends ProcessIdentity {
   readonly groupId: number;
   /** A person may sit there. */
   readonly hasTerminal: boolean;
+  /**
+   * Where its memory holds the environment it was started with: another program in its place has it elsewhere. Empty = it may not
+   * be read, or there is none. Undefined = the kernel does not say (Linux before 3.5).
+   */
+  readonly environmentAt: string | undefined;
 }
 
 /** By number. Processes that have ended and are not collected yet are not in it: nothing of them runs. */
@@ -14,8 +19,9 @@ export type ProcessTable = ReadonlyMap<number, ProcessEntry>;
 
 export function readProcessTable(): ProcessTable {
   const table = new Map<number, ProcessEntry>();
+  const buffer = Buffer.allocUnsafe(STAT_BYTES);
   for (const pid of processNumbers()) {
-    const entry = readEntry(pid);
+    const entry = readEntry(pid, buffer);
     if (entry !== undefined) table.set(pid, entry);
   }
   return table;
@@ -47,9 +53,12 @@ function processNumbers(): number[] {
   }
 }
 
-function readEntry(pid: number): ProcessEntry | undefined {
+/** More than the 52 fields can take. */
+const STAT_BYTES = 2_048;
+
+function readEntry(pid: number, buffer: Buffer): ProcessEntry | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const text = readOnce(`/proc/${pid}/stat`, buffer);
     // The name in parentheses may hold anything: the fields that follow are counted from its last parenthesis.
     const [state = '', parentPid, groupId, , terminal, ...rest] = text
       .slice(text.lastIndexOf(')') + 2)
@@ -61,8 +70,25 @@ function readEntry(pid: number): ProcessEntry | undefined {
       groupId: Number(groupId),
       hasTerminal: terminal !== '0',
       startedAt: rest[14] ?? '',
+      environmentAt: placeOf(rest[42], rest[43]),
     };
   } catch {
     return undefined;
+  }
+}
+
+/** `env_start` and `env_end` of proc(5): 0 for who may not read the environment either, and for what has none. */
+function placeOf(start: string | undefined, end: string | undefined): string | undefined {
+  if (start === undefined || end === undefined) return undefined;
+  return end === '0' ? '' : `${start} ${end}`;
+}
+
+/** What the kernel makes up at once: readFileSync would ask for its size, and whether there is more. */
+function readOnce(file: string, buffer: Buffer): string {
+  const descriptor = openSync(file, 'r');
+  try {
+    return buffer.toString('latin1', 0, readSync(descriptor, buffer, 0, buffer.length, 0));
+  } finally {
+    closeSync(descriptor);
   }
 }
