@@ -1,6 +1,7 @@
 /** Every process of this machine, as /proc says (proc(5)); nothing where there is no /proc. */
-import { closeSync, openSync, readFileSync, readSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import type { ProcessIdentity } from '@mig/common/process-identity';
+import { readProcFile } from '../../host/proc-file.js';
 
 export interface ProcessEntry extends ProcessIdentity {
   readonly parentPid: number;
@@ -19,9 +20,8 @@ export type ProcessTable = ReadonlyMap<number, ProcessEntry>;
 
 export function readProcessTable(): ProcessTable {
   const table = new Map<number, ProcessEntry>();
-  const buffer = Buffer.allocUnsafe(STAT_BYTES);
   for (const pid of processNumbers()) {
-    const entry = readEntry(pid, buffer);
+    const entry = readEntry(pid);
     if (entry !== undefined) table.set(pid, entry);
   }
   return table;
@@ -37,7 +37,7 @@ export function variableOf(pid: number, name: string): string | undefined {
 
 function environmentOf(pid: number): string[] {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+    return readProcFile(`/proc/${pid}/environ`).split('\0');
   } catch {
     return [];
   }
@@ -53,12 +53,9 @@ function processNumbers(): number[] {
   }
 }
 
-/** More than the 52 fields can take. */
-const STAT_BYTES = 2_048;
-
-function readEntry(pid: number, buffer: Buffer): ProcessEntry | undefined {
+function readEntry(pid: number): ProcessEntry | undefined {
   try {
-    const text = readOnce(`/proc/${pid}/stat`, buffer);
+    const text = readProcFile(`/proc/${pid}/stat`);
     // The name in parentheses may hold anything: the fields that follow are counted from its last parenthesis.
     const [state = '', parentPid, groupId, , terminal, ...rest] = text
       .slice(text.lastIndexOf(')') + 2)
@@ -81,14 +78,4 @@ function readEntry(pid: number, buffer: Buffer): ProcessEntry | undefined {
 function placeOf(start: string | undefined, end: string | undefined): string | undefined {
   if (start === undefined || end === undefined) return undefined;
   return end === '0' ? '' : `${start} ${end}`;
-}
-
-/** What the kernel makes up at once: readFileSync would ask for its size, and whether there is more. */
-function readOnce(file: string, buffer: Buffer): string {
-  const descriptor = openSync(file, 'r');
-  try {
-    return buffer.toString('latin1', 0, readSync(descriptor, buffer, 0, buffer.length, 0));
-  } finally {
-    closeSync(descriptor);
-  }
 }
