@@ -59,6 +59,17 @@ module.exports = {
       to: { path: SOURCE('controller') + '(services|http|github|store/file)/' },
     },
     {
+      // Each takes MB of a VM's memory, and most starts need none of them: docs/performance.md.
+      name: 'the-miglet-loads-large-libraries-late',
+      severity: 'error',
+      from: { path: SOURCE('miglet'), pathNot: TESTS },
+      to: {
+        path: 'node_modules/(undici|tar|systeminformation)/',
+        dynamic: false,
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    {
       name: 'the-machine-knows-no-adapter',
       severity: 'error',
       from: { path: SOURCE('miglet') + 'machine/', pathNot: TESTS },

@@ -30,7 +30,8 @@ for (const name of ['miglet', 'controller']) {
     build({
       ...common,
       outfile: production,
-      // Names stay as they are. Kept while they are made shorter, each function would be given its name anew wherever it is made.
+      // Names stay as they are: logs call errors by the names of their classes. Kept while they are made shorter, each function would
+      // be given its name anew wherever it is made, which cost the controller time and the MIGlet 8 MB.
       minifyWhitespace: true,
       minifySyntax: true,
       sourcemap: 'external',

@@ -14,7 +14,7 @@ import type { ControllerAccess } from './controller-link/access.js';
 import { announce, announceEarlierBoots } from './controller-link/announcer.js';
 import { createCommandIntake } from './controller-link/command-intake.js';
 import { createControllerLink } from './controller-link/controller-link.js';
-import { createLinkDispatcher, readLinkTls, type LinkTls } from './controller-link/link-tls.js';
+import { createLinkAgent, readLinkTls, type LinkTls } from './controller-link/link-tls.js';
 import { createCredentials } from './controller-link/credentials.js';
 import type { BootFile } from './host/boot-file.js';
 import type { ReadJoinProof } from './host/join-proof.js';
@@ -107,9 +107,9 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
     (id, type, parameters) => executeCommand(id, type, parameters, commandEffects),
     logger,
   );
-  const dispatcher = createLinkDispatcher(config.controller.tls);
+  const agent = createLinkAgent(config.controller);
   const credentials = createCredentials({
-    dispatcher,
+    agent,
     identity,
     bootId: boot.bootId,
     endpoint: config.controller.endpoint,
@@ -193,7 +193,7 @@ export function startMiglet({ config, host, clock, logger, random }: MigletDeps)
           link.emitEvent('vm_started', { version: VERSION, miglet_state: status().state, ...thisPlatform() });
         if (!host.events.retry())
           return retryable('the announcement cannot be journaled: free space in the state folder');
-        const to = { identity, endpoint: config.controller.endpoint, credentials, dispatcher };
+        const to = { identity, endpoint: config.controller.endpoint, credentials, agent };
         const told = await announceEarlierBoots(earlierBoots, to, logger, signal);
         const outcome =
           told.kind === 'ok'

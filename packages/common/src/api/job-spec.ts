@@ -11,6 +11,7 @@ import {
   type JobTask,
 } from '../domain/job.js';
 import { ID_PATTERN } from '../domain/ids.js';
+import { parseList } from './listed-text.js';
 
 const name = z
   .string('expected a text')
@@ -248,15 +249,4 @@ function toTask(task: JobTask): z.input<typeof jobSpecSchema>['tasks'][number] {
       ...(volumes === undefined ? {} : { volumes: parseList(volumes) ?? [] }),
     },
   };
-}
-
-/** The list that the text is, as JSON; undefined if it is none. */
-export function parseList(value: string): string[] | undefined {
-  if (!value.startsWith('[')) return undefined;
-  try {
-    const list: unknown = JSON.parse(value);
-    return Array.isArray(list) && list.every((item) => typeof item === 'string') ? list : undefined;
-  } catch {
-    return undefined;
-  }
 }

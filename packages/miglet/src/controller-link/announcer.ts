@@ -1,10 +1,11 @@
 /** `vm_started` over HTTP: how a MIGlet says that it exists. */
-import { request, type Dispatcher } from 'undici';
+import type { Agent } from 'node:http';
 import * as z from 'zod';
 import { errorMessage } from '@mig/common/errors';
 import { fatal, ok, retryable, type Outcome } from '@mig/common/outcome';
 import type { VmIdentity } from '@mig/common/domain/vm';
 import type { Logger } from '@mig/common/logger';
+import { askHttp } from '../ask-http.js';
 import type { Credentials } from './credentials.js';
 import type { EarlierBoot, EventJournal, JournaledEvent } from '../journal/journal.js';
 
@@ -14,7 +15,8 @@ export interface AnnouncerOptions {
   /** `http://controller:8080`. */
   readonly endpoint: string;
   readonly journal: EventJournal;
-  readonly dispatcher?: Dispatcher | undefined;
+  /** Default: a connection for each request. */
+  readonly agent?: Agent | undefined;
   /** By what it speaks; default: nothing. */
   readonly credentials?: Pick<Credentials, 'authorize' | 'refuse'> | undefined;
   /** The events are of a boot that has ended, told by the one after it. */
@@ -92,7 +94,7 @@ async function post(
   const token = authorized.value;
   const url = `${endpoint.replace(/\/$/, '')}/api/v1/vms/${identity.vmId}/events`;
   try {
-    const { statusCode, body } = await request(url, {
+    const { statusCode, text } = await askHttp(url, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
@@ -111,9 +113,8 @@ async function post(
         ...(options.earlierBoot === undefined ? {} : { earlier_boot: true }),
       }),
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-      ...(options.dispatcher === undefined ? {} : { dispatcher: options.dispatcher }),
+      agent: options.agent,
     });
-    const text = await body.text();
     if (statusCode === 200) return ok(parseAnswer(text));
     if (statusCode === 401) credentials?.refuse(token);
     const reason = `the controller at ${endpoint} answered ${statusCode}: ${text.slice(0, 300)}`;

@@ -2,13 +2,14 @@
  * By what this VM speaks to its controller: it joins once, and gets a session token; the controller sends the next one over
  * the stream before it expires. A token that the controller does not take is dropped, and the VM joins again.
  */
-import { request, type Dispatcher } from 'undici';
+import type { Agent } from 'node:http';
 import * as z from 'zod';
 import type { Clock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { ok, retryable, type Outcome } from '@mig/common/outcome';
 import type { VmIdentity } from '@mig/common/domain/vm';
+import { askHttp } from '../ask-http.js';
 import type { ReadJoinProof } from '../host/join-proof.js';
 import type { SessionFile } from '../host/session-file.js';
 
@@ -32,7 +33,8 @@ export interface CredentialsDeps {
   readonly file: SessionFile | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly dispatcher?: Dispatcher | undefined;
+  /** Default: a connection for each request. */
+  readonly agent?: Agent | undefined;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -71,7 +73,7 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
     const where = `the controller at ${deps.endpoint}`;
     try {
       const url = `${deps.endpoint.replace(/\/$/, '')}/api/v1/vms/${identity.vmId}/join`;
-      const { statusCode, body } = await request(url, {
+      const { statusCode, text } = await askHttp(url, {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
@@ -79,9 +81,8 @@ export function createCredentials(deps: CredentialsDeps): Credentials {
         },
         body: JSON.stringify({ pool_id: identity.poolId, boot_id: bootId, join: proof.value }),
         signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-        ...(deps.dispatcher === undefined ? {} : { dispatcher: deps.dispatcher }),
+        agent: deps.agent,
       });
-      const text = await body.text();
       // A controller without this route is a legacy one, or an older one of ours.
       if (statusCode === 404) {
         needsNone = true;

@@ -6,11 +6,12 @@ import os from 'node:os';
 import path from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { request } from 'undici';
+import { askHttp } from '../ask-http.js';
 import { TEST_CA, TEST_CERTIFICATE, TEST_KEY } from '../runner/install/tls.contract.js';
-import { createLinkDispatcher, readLinkTls } from './link-tls.js';
+import { createLinkAgent, readLinkTls } from './link-tls.js';
 import { openSession } from './session.js';
 
+const { signal } = new AbortController();
 let folder: string;
 let server: Server;
 let url: string;
@@ -46,14 +47,8 @@ describe('HTTP to the controller', () => {
   it('uses the authorities, the certificate and the key that the files hold when it connects', async () => {
     // As before a change of the authority that this VM has not heard of.
     const config = { ...none, ca_file: file('ca.pem', TEST_CERTIFICATE) };
-    const dispatcher = createLinkDispatcher(config);
-    const get = async (): Promise<number> => {
-      const { statusCode, body } = await request(url, {
-        ...(dispatcher === undefined ? {} : { dispatcher }),
-      });
-      await body.text();
-      return statusCode;
-    };
+    const agent = createLinkAgent({ endpoint: url, tls: config });
+    const get = async (): Promise<number> => (await askHttp(url, { signal, agent })).statusCode;
     await expect(get()).rejects.toThrow(/certificate/);
     file('ca.pem', TEST_CERTIFICATE.trimEnd() + TEST_CA);
     expect(await get()).toBe(200);
@@ -61,7 +56,7 @@ describe('HTTP to the controller', () => {
     expect(await get()).toBe(200);
     file('ca.pem', TEST_CERTIFICATE);
     await expect(get()).rejects.toThrow(/certificate/);
-    await dispatcher?.destroy();
+    agent.destroy();
   });
 
   it('shows a certificate that was put there since', async () => {
@@ -70,16 +65,16 @@ describe('HTTP to the controller', () => {
       cert_file: file('vm.pem'),
       key_file: file('vm.key'),
     };
-    const dispatcher = createLinkDispatcher(config);
-    const get = () => request(url, { ...(dispatcher === undefined ? {} : { dispatcher }) });
+    const agent = createLinkAgent({ endpoint: url, tls: config });
+    const get = () => askHttp(url, { signal, agent });
     await expect(get()).rejects.toThrow(
       /controller\.tls\.cert_file \S*vm\.pem: .*ENOENT.*migctl certs issue --vm/,
     );
     file('vm.pem', TEST_CERTIFICATE);
     file('vm.key', TEST_KEY);
-    await (await get()).body.text();
+    await get();
     expect(shown).toEqual(['CN=localhost']);
-    await dispatcher?.destroy();
+    agent.destroy();
   });
 });
 

@@ -5,8 +5,9 @@
  */
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
+import { Agent } from 'node:http';
+import { Agent as SecureAgent } from 'node:https';
 import { ChannelCredentials } from 'nice-grpc';
-import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { MigError, errorMessage } from '@mig/common/errors';
 import { parseCertificates } from '@mig/common/pem';
 import type { MigletConfig } from '../config.js';
@@ -31,6 +32,8 @@ export class LinkTlsError extends MigError {
     super('bad-tls-file', `controller.tls.${key} ${file}: ${reason}: ${REMEDY[key]}`);
   }
 }
+
+const KEPT_MS = 4_000;
 
 const REMEDY: Readonly<Record<keyof TlsConfig, string>> = {
   ca_file:
@@ -104,21 +107,31 @@ export function channelTarget(endpoint: string, tls: LinkTls | undefined): [stri
   ];
 }
 
-/** For HTTP; undefined = nothing of its own is configured. */
-export function createLinkDispatcher(config: TlsConfig): Dispatcher | undefined {
-  if (config.ca_file === '' && config.cert_file === '') return undefined;
-  return new Agent({
-    connect(options, callback) {
-      let connect: ReturnType<typeof buildConnector>;
-      try {
-        connect = buildConnector({ ...given(readLinkTls(config)), maxCachedSessions: 0 });
-      } catch (error) {
-        callback(error as Error, null);
-        return;
-      }
-      connect(options, callback);
-    },
-  });
+/**
+ * For HTTP. A connection is kept for the next request for 4 s: a server that closes it after 5 s, as Node's does, is not raced.
+ *
+ * @param endpoint says whether it is TLS
+ */
+export function createLinkAgent({
+  endpoint,
+  tls,
+}: Pick<MigletConfig['controller'], 'endpoint' | 'tls'>): Agent {
+  const kept = { keepAlive: true, timeout: KEPT_MS };
+  if (!endpoint.startsWith('https:')) return new Agent(kept);
+  // A session that is resumed would not look at the files.
+  const agent = new SecureAgent({ ...kept, maxCachedSessions: 0 });
+  const connect = agent.createConnection.bind(agent);
+  agent.createConnection = (options, callback) => {
+    let files: LinkTls;
+    try {
+      files = readLinkTls(tls);
+    } catch (error) {
+      callback?.(error as Error, undefined as never);
+      return undefined;
+    }
+    return connect({ ...options, ...given(files) });
+  };
+  return agent;
 }
 
 const given = ({ ca, cert, key }: LinkTls) => ({

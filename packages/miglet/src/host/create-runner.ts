@@ -5,7 +5,7 @@ import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import { createRunnerActor } from '../actors/runner.actor.js';
 import type { MigletConfig } from '../config.js';
-import { createLinkDispatcher } from '../controller-link/link-tls.js';
+import { createLinkAgent } from '../controller-link/link-tls.js';
 import type { EventJournal } from '../journal/journal.js';
 import type { MigletHost } from '../miglet.js';
 import { configureRunner } from '../runner/configure.js';
@@ -95,7 +95,7 @@ export function createHostRunner(deps: HostRunnerDeps): HostRunner {
           directory: directory.path,
           release: {
             endpoint: config.controller.endpoint,
-            dispatcher: createLinkDispatcher(config.controller.tls),
+            agent: createLinkAgent(config.controller),
             version: settings.version,
             downloadUrl: settings.download_url,
             sha256: settings.sha256,

@@ -15,7 +15,7 @@ import { startTasks } from '../tasks/tasks.js';
 import { openBootFile, readKernelBootId } from './boot-file.js';
 import { createHostRunner } from './create-runner.js';
 import { eventFile, openEarlierBoots } from './earlier-boots.js';
-import { sampleHealth } from './health.js';
+import { createHealthSampler } from './health.js';
 import { createJoinProof } from './join-proof.js';
 import { powerOff } from './power.js';
 import { openSessionFile } from './session-file.js';
@@ -75,7 +75,7 @@ function openHost(
     joinProof: createJoinProof(config.controller.join),
     session: openSessionFile(stateDirectory, boot.boot.bootId),
     ...runner,
-    sampleHealth: () => sampleHealth(directory),
+    sampleHealth: createHealthSampler(directory),
     powerOff,
     startTasks: config.tasks.enabled ? (context) => startTasks({ ...context, config, env }) : undefined,
     startJobs: config.jobs.enabled ? (context) => startJobs({ ...context, config, env }) : undefined,

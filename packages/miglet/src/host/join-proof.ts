@@ -1,8 +1,8 @@
 /** What this VM shows to prove that it belongs to its pool: read anew each time it joins, and kept nowhere. */
 import { readFile } from 'node:fs/promises';
-import { request, type Dispatcher } from 'undici';
 import { errorMessage } from '@mig/common/errors';
 import { ok, retryable, type Outcome } from '@mig/common/outcome';
+import { askHttp } from '../ask-http.js';
 import type { MigletConfig } from '../config.js';
 
 /** As `POST /api/v1/vms/{vm_id}/join` takes it. Holds secrets (I8). */
@@ -20,10 +20,7 @@ const METADATA_TIMEOUT_MS = 5_000;
 const AWS_TOKEN_LIFE_S = 60;
 
 /** Undefined = this VM joins by nothing: its pool must allow that. */
-export function createJoinProof(
-  join: MigletConfig['controller']['join'],
-  dispatcher?: Dispatcher,
-): ReadJoinProof | undefined {
+export function createJoinProof(join: MigletConfig['controller']['join']): ReadJoinProof | undefined {
   const method = join.method === 'auto' ? (join.token_file === '' ? 'none' : 'token') : join.method;
   if (method === 'none') return undefined;
   return async (signal) => {
@@ -79,13 +76,11 @@ export function createJoinProof(
     headers: Record<string, string>,
     signal: AbortSignal,
   ): Promise<string> {
-    const { statusCode, body } = await request(url, {
+    const { statusCode, text } = await askHttp(url, {
       method,
       headers,
       signal: AbortSignal.any([signal, AbortSignal.timeout(METADATA_TIMEOUT_MS)]),
-      ...(dispatcher === undefined ? {} : { dispatcher }),
     });
-    const text = await body.text();
     if (statusCode !== 200) throw new Error(`the metadata server answered ${statusCode}`);
     return text;
   }

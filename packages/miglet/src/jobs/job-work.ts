@@ -1,7 +1,7 @@
 /** A task of a job as work for the executors. */
 import type { TaskWork } from '@mig/common/domain/task';
 import type { OfferedTask } from '@mig/common/domain/node-messages';
-import { parseList } from '@mig/common/api/job-spec';
+import { parseList } from '@mig/common/api/listed-text';
 
 /** Undefined for a driver that this version does not know. */
 export function toWork({ driver, config, env }: OfferedTask): TaskWork | undefined {

@@ -80,7 +80,7 @@ describe('structure', () => {
     expect(none.map(({ id }) => id).sort()).toEqual([
       'miglet', // the runner's actor lives as long as the machine
       'miglet.lifecycle.shutdown.poweringOff', // the machine that it waits for is going down
-      'miglet.link.announcing.asking', // undici's own timeouts end it
+      'miglet.link.announcing.asking', // its requests' own timeouts end it
       'miglet.link.open', // its `connecting` has one; a stream that is up has keepalive
     ]);
   });

@@ -19,7 +19,8 @@ import { NEW_WATCH } from './job-watch.js';
 import { endLeftTrees } from './left-trees.js';
 import { findProcess } from './processes.js';
 import { headOf, readNote, removeNote, type FoundNote, type RunnerNote } from './runner-note.js';
-import { createRunnerTree, reopenRunnerTree, TREE_MARK } from './tree/runner-tree.js';
+import { TREE_MARK } from './tree/marked.js';
+import { createRunnerTree, reopenRunnerTree } from './tree/runner-tree.js';
 import {
   nameOf,
   outputFile,

@@ -2,8 +2,9 @@
  * The second witness of a job: the worker's process, `Runner.Worker`, which the listener starts for each job and which ends with
  * it (actions/runner, JobDispatcher.cs). While it lives the runner is not idle, whatever its output says (I5).
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { identify, isAlive, type ProcessIdentity } from '@mig/common/process-identity';
+import { readProcFile } from '../host/proc-file.js';
 
 export type WorkerSighting =
   | { readonly kind: 'works'; readonly worker: ProcessIdentity }
@@ -62,7 +63,7 @@ function childrenOf(pid: number): readonly number[] | 'unknown' {
   const children: number[] = [];
   for (const thread of threads) {
     try {
-      const text = readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8');
+      const text = readProcFile(`/proc/${pid}/task/${thread}/children`);
       children.push(...text.split(' ').filter(Boolean).map(Number));
     } catch (error) {
       // A thread that has ended meanwhile has its children with another one.
@@ -81,7 +82,7 @@ const scanForChildren = (pid: number): readonly number[] =>
 
 function hasProc(): boolean {
   try {
-    readFileSync('/proc/self/stat');
+    readProcFile('/proc/self/stat');
     return true;
   } catch {
     return false;
@@ -90,7 +91,7 @@ function hasProc(): boolean {
 
 function parentOf(pid: number): number | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const text = readProcFile(`/proc/${pid}/stat`);
     // The name in parentheses may hold anything: the fields that follow are counted from its last parenthesis.
     return Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1]);
   } catch {
@@ -100,7 +101,7 @@ function parentOf(pid: number): number | undefined {
 
 function commandOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+    return readProcFile(`/proc/${pid}/comm`).trim();
   } catch {
     return '';
   }

@@ -9,7 +9,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { EnvHttpProxyAgent, request, type Dispatcher } from 'undici';
+import type { Dispatcher, request } from 'undici';
 import { errorMessage } from '@mig/common/errors';
 import { fatal, ok, retryable, type Outcome } from '@mig/common/outcome';
 import { isSystemError } from '../../host/system-error.js';
@@ -56,11 +56,11 @@ export async function download(
   options: DownloadOptions,
   signal: AbortSignal,
 ): Promise<DownloadOutcome> {
-  const dispatcher = createDispatcher(options);
+  const http = await openHttp(options);
   let file: FileHandle | undefined;
   try {
     file = await open(wanted.file, 'w', 0o600);
-    return await transfer(wanted, file, dispatcher, options, signal);
+    return await transfer(wanted, file, http, options, signal);
   } catch (error) {
     if (signal.aborted)
       return retryable('the download was given up: it took too long, or was not wanted any more');
@@ -68,13 +68,21 @@ export async function download(
     throw error;
   } finally {
     await file?.close();
-    await dispatcher.destroy();
+    await http.dispatcher.destroy();
   }
 }
 
-function createDispatcher({ env, ca, silenceMs = SILENCE_MS }: DownloadOptions): Dispatcher {
+/** undici, and its connections: for one download. */
+interface Http {
+  readonly request: typeof request;
+  readonly dispatcher: Dispatcher;
+}
+
+async function openHttp({ env, ca, silenceMs = SILENCE_MS }: DownloadOptions): Promise<Http> {
+  // Loaded here: most starts find their runner there, and download nothing.
+  const { EnvHttpProxyAgent, request } = await import('undici');
   const tls = ca === undefined ? {} : { ca };
-  return new EnvHttpProxyAgent({
+  const dispatcher = new EnvHttpProxyAgent({
     httpProxy: env['http_proxy'] ?? env['HTTP_PROXY'] ?? '',
     httpsProxy: env['https_proxy'] ?? env['HTTPS_PROXY'] ?? '',
     noProxy: env['no_proxy'] ?? env['NO_PROXY'] ?? '',
@@ -84,6 +92,7 @@ function createDispatcher({ env, ca, silenceMs = SILENCE_MS }: DownloadOptions):
     headersTimeout: silenceMs,
     bodyTimeout: silenceMs,
   });
+  return { request, dispatcher };
 }
 
 /** What has come so far. */
@@ -98,7 +107,7 @@ interface Received {
 async function transfer(
   wanted: DownloadRequest,
   file: FileHandle,
-  dispatcher: Dispatcher,
+  http: Http,
   options: DownloadOptions,
   signal: AbortSignal,
 ): Promise<DownloadOutcome> {
@@ -106,7 +115,7 @@ async function transfer(
   let vainBreaks = 0;
   for (let breaks = 1; ; breaks += 1) {
     const before = received.bytes;
-    const outcome = await receive(wanted.url, file, received, dispatcher, options, signal);
+    const outcome = await receive(wanted.url, file, received, http, options, signal);
     if (outcome.kind === 'ok') return check(wanted, received);
     if (outcome.kind === 'fatal') return outcome;
     vainBreaks = received.bytes > before ? 0 : vainBreaks + 1;
@@ -131,12 +140,12 @@ async function receive(
   url: string,
   file: FileHandle,
   received: Received,
-  dispatcher: Dispatcher,
+  http: Http,
   options: DownloadOptions,
   signal: AbortSignal,
 ): Promise<Outcome<void>> {
   const maxBytes = options.maxBytes ?? MAX_BYTES;
-  const answer = await ask(url, received, dispatcher, signal);
+  const answer = await ask(url, received, http, signal);
   if (answer.kind !== 'ok') return answer;
   const { statusCode, headers, body } = answer.value;
   try {
@@ -184,7 +193,7 @@ type Headers = Dispatcher.ResponseData['headers'];
 async function ask(
   url: string,
   received: Received,
-  dispatcher: Dispatcher,
+  http: Http,
   signal: AbortSignal,
 ): Promise<Outcome<Dispatcher.ResponseData>> {
   const headers: Record<string, string> = { accept: 'application/octet-stream', 'user-agent': 'miglet' };
@@ -200,7 +209,7 @@ async function ask(
       );
     let answer: Dispatcher.ResponseData;
     try {
-      answer = await request(at, { dispatcher, headers, signal });
+      answer = await http.request(at, { dispatcher: http.dispatcher, headers, signal });
     } catch (error) {
       if (signal.aborted) throw error;
       return retryable(`${withoutQuery(at)} was not reached (${errorMessage(error)})`);

@@ -1,9 +1,10 @@
 /** Which runner is to be installed: what the configuration says, and what it leaves open by the word of the controller. */
-import { request, type Dispatcher } from 'undici';
+import type { Agent } from 'node:http';
 import * as z from 'zod';
 import type { VmPlatform } from '@mig/common/domain/vm';
 import { errorMessage, printable } from '@mig/common/errors';
 import { fatal, ok, retryable, type Outcome } from '@mig/common/outcome';
+import { askHttp } from '../../ask-http.js';
 
 export interface RunnerRelease {
   /** `2.336.0`. */
@@ -23,7 +24,8 @@ export interface ReleaseOptions {
   readonly sha256: string;
   /** This machine; undefined = GitHub has no runner for it. */
   readonly platform: VmPlatform | undefined;
-  readonly dispatcher?: Dispatcher | undefined;
+  /** Default: a connection for each request. */
+  readonly agent?: Agent | undefined;
 }
 
 const TIMEOUT_MS = 20_000;
@@ -52,7 +54,7 @@ export async function findRelease(
   const url = downloadUrl || downloadOf(version, platform);
   if (version !== '' && sha256 !== '') return ok({ version, url, sha256 });
 
-  const asked = await askController(options.endpoint, platform, options.dispatcher, signal);
+  const asked = await askController(options.endpoint, platform, options.agent, signal);
   if (asked.kind !== 'ok') return { ...asked, reason: `which runner to install: ${asked.reason}` };
   const offered = asked.value;
   if (version === '') return ok(offered);
@@ -71,17 +73,16 @@ const downloadOf = (version: string, { os, architecture }: VmPlatform): string =
 async function askController(
   endpoint: string,
   { os, architecture }: VmPlatform,
-  dispatcher: Dispatcher | undefined,
+  agent: Agent | undefined,
   signal: AbortSignal,
 ): Promise<Outcome<RunnerRelease>> {
   const url = `${endpoint.replace(/\/$/, '')}/api/v1/runner-downloads?os=${os}&architecture=${architecture}`;
   try {
-    const { statusCode, headers, body } = await request(url, {
+    const { statusCode, headers, text } = await askHttp(url, {
       headers: { accept: 'application/json' },
       signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-      ...(dispatcher === undefined ? {} : { dispatcher }),
+      agent,
     });
-    const text = await body.text();
     if (statusCode === 200) return parseAnswer(text, url);
     const reason = `the controller answered ${statusCode}: ${detailOf(text) ?? `${printable(text)}; ${REMEDY}`}`;
     // 404: GitHub offers none for this machine, or the controller knows of no such thing; asking again will not change it.

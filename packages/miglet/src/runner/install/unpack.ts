@@ -1,7 +1,7 @@
 /** Unpacks an archive into a new folder: nothing of it can come to lie, or point, outside of that folder. */
 import { readdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { extract, type ReadEntry } from 'tar';
+import type { ReadEntry } from 'tar';
 import { errorMessage, printable } from '@mig/common/errors';
 import { fatal, ok, retryable, type Outcome } from '@mig/common/outcome';
 import { isSystemError } from '../../host/system-error.js';
@@ -19,6 +19,8 @@ export async function unpack(
   directory: string,
   signal: AbortSignal,
 ): Promise<Outcome<void>> {
+  // Loaded here: most starts find their runner there, and unpack nothing.
+  const { extract } = await import('tar');
   let fault: string | undefined;
   let bytes = 0;
   let entries = 0;

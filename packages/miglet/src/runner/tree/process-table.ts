@@ -1,12 +1,18 @@
 /** Every process of this machine, as /proc says (proc(5)); nothing where there is no /proc. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import type { ProcessIdentity } from '@mig/common/process-identity';
+import { readProcFile } from '../../host/proc-file.js';
 
 export interface ProcessEntry extends ProcessIdentity {
   readonly parentPid: number;
   readonly groupId: number;
   /** A person may sit there. */
   readonly hasTerminal: boolean;
+  /**
+   * Where its memory holds the environment it was started with: another program in its place has it elsewhere. Empty = it may not
+   * be read, or there is none. Undefined = the kernel does not say (Linux before 3.5).
+   */
+  readonly environmentAt: string | undefined;
 }
 
 /** By number. Processes that have ended and are not collected yet are not in it: nothing of them runs. */
@@ -31,7 +37,7 @@ export function variableOf(pid: number, name: string): string | undefined {
 
 function environmentOf(pid: number): string[] {
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+    return readProcFile(`/proc/${pid}/environ`).split('\0');
   } catch {
     return [];
   }
@@ -49,7 +55,7 @@ function processNumbers(): number[] {
 
 function readEntry(pid: number): ProcessEntry | undefined {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const text = readProcFile(`/proc/${pid}/stat`);
     // The name in parentheses may hold anything: the fields that follow are counted from its last parenthesis.
     const [state = '', parentPid, groupId, , terminal, ...rest] = text
       .slice(text.lastIndexOf(')') + 2)
@@ -61,8 +67,15 @@ function readEntry(pid: number): ProcessEntry | undefined {
       groupId: Number(groupId),
       hasTerminal: terminal !== '0',
       startedAt: rest[14] ?? '',
+      environmentAt: placeOf(rest[42], rest[43]),
     };
   } catch {
     return undefined;
   }
+}
+
+/** `env_start` and `env_end` of proc(5): 0 for who may not read the environment either, and for what has none. */
+function placeOf(start: string | undefined, end: string | undefined): string | undefined {
+  if (start === undefined || end === undefined) return undefined;
+  return end === '0' ? '' : `${start} ${end}`;
 }

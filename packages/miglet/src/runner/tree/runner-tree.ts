@@ -24,6 +24,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { identify, isAlive, type ProcessIdentity } from '@mig/common/process-identity';
 import { killGroup } from '../processes.js';
 import { cgroupOf, createCgroup, openCgroup, type RunnerCgroup } from './cgroup.js';
+import { TREE_MARK, createMarked } from './marked.js';
 import { isAt, placesOf, type Places } from './process-places.js';
 import { readProcessTable, variableOf, type ProcessTable } from './process-table.js';
 
@@ -63,8 +64,6 @@ export interface RunnerTree {
   release(): void;
 }
 
-/** The variable that every process of the tree inherits. Its value is the id of the tree. */
-export const TREE_MARK = 'MIG_RUNNER_TREE';
 const END_MS = 10_000;
 const FIRST_PAUSE_MS = 10;
 const MAX_PAUSE_MS = 200;
@@ -116,6 +115,7 @@ function treeOf(
   if (cgroup === undefined && leader !== undefined) places ??= placesOf(leader);
   /** Also of a listener that has ended. */
   let startedAt = earlier?.leader.startedAt;
+  const marked = createMarked(id);
   let seen = seenBefore;
   let timer: NodeJS.Timeout | undefined;
   let ending: Promise<TreeEnd> | undefined;
@@ -124,7 +124,7 @@ function treeOf(
     const table = readProcessTable();
     const found = new Set<number>(cgroup?.pids());
     for (const one of seen) if (table.get(one.pid)?.startedAt === one.startedAt) found.add(one.pid);
-    for (const { pid } of table.values()) if (id !== '' && variableOf(pid, TREE_MARK) === id) found.add(pid);
+    if (id !== '') marked.addTo(found, table);
     if (leader !== undefined) addGroup(leader, table, found);
     if (places !== undefined) addNeighbours(places, Number(startedAt), table, found);
     addDescendants(table, found);

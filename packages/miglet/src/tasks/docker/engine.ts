@@ -1,5 +1,5 @@
 /** The Docker engine, over its unix socket (Engine API): requests, and what their failures mean. */
-import { Agent, request, type Dispatcher } from 'undici';
+import type { Dispatcher, request } from 'undici';
 import { errorMessage } from '@mig/common/errors';
 
 /** The engine refused, or there is none. The message is for a person. */
@@ -43,12 +43,7 @@ const MAX_BODY_BYTES = 16 * 2 ** 20;
 
 /** Nothing is opened until the first request. */
 export function createEngine(socketPath: string): Engine {
-  const dispatcher = new Agent({
-    connect: { socketPath, timeout: CONNECT_MS },
-    // Logs that are followed may be silent for days; the task's own time ends them.
-    bodyTimeout: 0,
-    connections: null,
-  });
+  let http: Promise<Http> | undefined;
   let prefix: Promise<string> | undefined;
 
   /** Each engine takes requests of its own version, whatever older ones it still takes. */
@@ -64,6 +59,8 @@ export function createEngine(socketPath: string): Engine {
     for (const [key, value] of Object.entries(call.query ?? {}))
       if (value !== undefined) query.set(key, String(value));
     try {
+      http ??= openHttp(socketPath);
+      const { request, dispatcher } = await http;
       return await request(`http://docker${path}${query.size === 0 ? '' : `?${query.toString()}`}`, {
         dispatcher,
         method: call.method,
@@ -103,8 +100,26 @@ export function createEngine(socketPath: string): Engine {
       return (text.trim() === '' ? undefined : JSON.parse(text)) as T;
     },
     open: async (call) => (await answer(call)).body as AsyncIterable<Uint8Array>,
-    close: () => dispatcher.destroy(),
+    close: async () => (await http)?.dispatcher.destroy(),
   };
+}
+
+/** undici, and its connections to the engine. */
+interface Http {
+  readonly request: typeof request;
+  readonly dispatcher: Dispatcher;
+}
+
+async function openHttp(socketPath: string): Promise<Http> {
+  // Loaded here: most VMs have no task of Docker.
+  const { Agent, request } = await import('undici');
+  const dispatcher = new Agent({
+    connect: { socketPath, timeout: CONNECT_MS },
+    // Logs that are followed may be silent for days; the task's own time ends them.
+    bodyTimeout: 0,
+    connections: null,
+  });
+  return { request, dispatcher };
 }
 
 /** @throws the signal's reason as soon as it is aborted */
