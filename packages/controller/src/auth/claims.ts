@@ -80,6 +80,8 @@ export interface Claims {
   epochOf(vmId: string): string;
   /** No session that was issued before is taken again, and no boot that was there; the next that joins owns the name. Durable when it resolves. @throws StoreUnavailableError, TooManyReleasesError */
   release(vmId: string): Promise<void>;
+  /** Rises with every name that goes to another boot or is released. */
+  readonly changeCount: number;
   /** Forgets what counts no more. */
   sweep(): void;
 }
@@ -113,6 +115,7 @@ export function createClaims({ clock, known, names }: ClaimsDeps, options: Claim
     { readonly bootId: string; readonly poolId: string; readonly atMs: number }
   >();
   let sweptMs = clock.monotonicMs();
+  let changeCount = 0;
 
   /** What joined just now, and has not announced itself yet. */
   function pendingOf(vmId: string): { readonly bootId: string; readonly poolId: string } | undefined {
@@ -175,6 +178,7 @@ export function createClaims({ clock, known, names }: ClaimsDeps, options: Claim
       const fault = faultOf(claim);
       if (fault !== undefined) return fault;
       const { vmId, bootId, poolId } = claim;
+      changeCount += 1;
       pending.delete(vmId);
       pending.set(vmId, { bootId, poolId, atMs: clock.monotonicMs() });
       for (const oldest of pending.size > MAX_NAMES ? pending.keys() : []) {
@@ -209,12 +213,17 @@ export function createClaims({ clock, known, names }: ClaimsDeps, options: Claim
         (old) => !lives.some(({ bootId, poolId }) => bootId === old.bootId && poolId === old.poolId),
       );
       pending.delete(vmId);
+      changeCount += 1;
       await names.release({
         vmId,
         epoch: randomUUID(),
         at: clock.now(),
         lives: [...before, ...lives].slice(-MAX_LIVES),
       });
+    },
+
+    get changeCount() {
+      return changeCount;
     },
 
     sweep() {

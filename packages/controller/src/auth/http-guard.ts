@@ -23,7 +23,7 @@ import type { ClientTrust } from './tls/client-trust.js';
 import { bodyOf } from './body-of.js';
 import { peerAddress, peerOf } from './peer-address.js';
 import { ROUTE_RIGHTS, type Right } from './route-rights.js';
-import { isJwt, type SessionVerdict } from './session-tokens.js';
+import { isJwt, type SessionTokens } from './session-tokens.js';
 import type { HttpCaller, IssuedSession } from './vm-gate.js';
 
 declare module 'fastify' {
@@ -55,7 +55,7 @@ export interface HttpGuardDeps extends CallReachDeps {
     admitHttp(caller: HttpCaller): Promise<VmPrincipal & { readonly session?: IssuedSession }>;
   };
   readonly limits: Pick<Limits, 'request' | 'message' | 'bytes' | 'assertTaken'>;
-  readonly sessions: { verify(token: string): Promise<SessionVerdict> };
+  readonly sessions: Pick<SessionTokens, 'verify' | 'recall'>;
   readonly door: Pick<Door, 'charge' | 'vouch' | 'refuse'>;
   readonly audit: DurableAudit;
 }
@@ -166,14 +166,19 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
   /** @throws TooMuchError, BodyTooLargeError */
   async function countVm(request: FastifyRequest): Promise<void> {
     const bearer = bearerOf(request.headers.authorization);
-    const verdict = bearer !== undefined && isJwt(bearer) ? await deps.sessions.verify(bearer) : undefined;
     const bytes = Number(request.headers['content-length'] ?? 0);
-    if (verdict?.kind !== 'ok') {
+    let claims = bearer === undefined ? undefined : deps.sessions.recall(bearer);
+    if (claims === undefined) {
+      // Before it is looked at: that takes the processor. Who is let in gets it back.
       chargeStranger(request, request.headers['transfer-encoding'] === undefined ? 1 : UNKNOWN_LENGTH_COST);
-      if (bytes > MAX_STRANGER_BODY) throw new BodyTooLargeError();
-      return;
+      const verdict = bearer !== undefined && isJwt(bearer) ? await deps.sessions.verify(bearer) : undefined;
+      if (verdict?.kind !== 'ok') {
+        if (bytes > MAX_STRANGER_BODY) throw new BodyTooLargeError();
+        return;
+      }
+      ({ claims } = verdict);
     }
-    const { vmId } = verdict.claims;
+    const { vmId } = claims;
     request.countedFor = vmId;
     deps.limits.assertTaken(vmId);
     countMessage(request, vmId, bytes);

@@ -9,11 +9,18 @@ export interface OpenSessions {
   sweep(): void;
 }
 
+/** Where nothing has changed, every so manieth sweep looks at all: what a fleet of thousands takes is not taken each second. */
+const UNCHANGED_SWEEPS = 10;
+
 export function createOpenSessions(deps: {
   /** Why it is taken no more; undefined = it is. */
   readonly reasonAgainst: (session: SessionClaims) => string | undefined;
+  /** Rises whenever what `reasonAgainst` says may have become another, but for what comes with time alone. */
+  readonly changeCount: () => number;
   readonly audit: Audit;
 }): OpenSessions {
+  let sweptAtChange = -1;
+  let sweepCount = 0;
   const open = new Set<{ readonly session: SessionClaims; readonly end: (message: string) => void }>();
   return {
     watch(session, end) {
@@ -22,6 +29,10 @@ export function createOpenSessions(deps: {
       return () => void open.delete(entry);
     },
     sweep() {
+      sweepCount += 1;
+      const changes = deps.changeCount();
+      if (changes === sweptAtChange && sweepCount % UNCHANGED_SWEEPS !== 0) return;
+      sweptAtChange = changes;
       for (const entry of open) {
         const reason = deps.reasonAgainst(entry.session);
         if (reason === undefined) continue;

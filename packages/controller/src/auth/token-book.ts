@@ -69,6 +69,8 @@ export interface TokenBook {
   revoke(id: string, keepsSessions?: boolean): Promise<TokenRecord>;
   /** Has a session ended that began with this join token? Not when that has expired, or is not known any more. */
   endsSessions(id: string): boolean;
+  /** Rises with every token that is revoked. */
+  readonly revocationCount: number;
   /**
    * Counts a VM for a join token that has a limit.
    * @returns false if the limit is reached; a VM that was counted before is always taken
@@ -158,12 +160,17 @@ export async function openTokenBook(file: string, clock: Clock): Promise<TokenBo
     return record;
   }
 
+  let revocationCount = 0;
+
   function endsSessions(id: string): boolean {
     const record = byId.get(id);
     return record?.kind === 'join' && record.revokedAt !== undefined && record.keepsSessions !== true;
   }
 
   return {
+    get revocationCount() {
+      return revocationCount;
+    },
     list: () => [...byId.values()],
     get,
     endsSessions,
@@ -195,6 +202,7 @@ export async function openTokenBook(file: string, clock: Clock): Promise<TokenBo
       const record = get(id);
       const revokedAt = record.revokedAt ?? clock.now();
       // What has ended once does not begin again.
+      revocationCount += 1;
       const goOn = keepsSessions && (record.revokedAt === undefined || !endsSessions(id));
       keep(record.kind === 'join' ? { ...record, revokedAt, keepsSessions: goOn } : { ...record, revokedAt });
       await save(`the revocation of token ${id}`);

@@ -91,6 +91,8 @@ export interface VmGateDeps {
   readonly poolOfToken: (token: string) => string | undefined;
   /** Was this join token revoked, together with the sessions that began with it? */
   readonly endsSessions: (tokenId: string) => boolean;
+  /** Rises with every token that is revoked. */
+  readonly revocationCount: () => number;
   readonly pool: (poolId: string) => { readonly join: PoolJoin; readonly allowUnauthenticated: boolean };
   /** A second boot claimed the name; for the VM's history. */
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
@@ -333,7 +335,11 @@ export function createVmGate(
     },
 
     renew: nextOf,
-    ...createOpenSessions({ reasonAgainst, audit: deps.audit }),
+    ...createOpenSessions({
+      reasonAgainst,
+      changeCount: () => claims.changeCount + deps.revocationCount(),
+      audit: deps.audit,
+    }),
   };
 }
 

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { SignJWT, decodeJwt, importJWK, type JWK } from 'jose';
+import { SignJWT, decodeJwt, decodeProtectedHeader, importJWK, type JWK } from 'jose';
 import type { EventResource } from '@mig/common/api/history-resource';
 import { until } from '@mig/testkit/github/until';
 import { createManualClock } from '../../../common/src/manual-clock.contract.js';
@@ -64,7 +64,7 @@ async function forge(change: Record<string, unknown>, header: object = {}): Prom
   const jwk = JSON.parse(await readFile(file, 'utf8')) as JWK;
   const { exp, ...payload } = decodeJwt(session);
   return new SignJWT({ ...payload, exp: exp ?? 0, ...change })
-    .setProtectedHeader({ alg: 'EdDSA', typ: 'mig-session+jwt', ...header })
+    .setProtectedHeader({ alg: 'EdDSA', typ: 'mig-session+jwt', kid: jwk.kid ?? '', ...header })
     .sign(await importJWK(jwk, 'EdDSA'));
 }
 
@@ -85,6 +85,12 @@ async function forgeries(): Promise<[string, string][]> {
       'signed by a stranger',
       await new SignJWT(decodeJwt(session))
         .setProtectedHeader({ alg: 'EdDSA', typ: 'mig-session+jwt' })
+        .sign(stranger),
+    ],
+    [
+      'signed by a stranger under the name of our key',
+      await new SignJWT(decodeJwt(session))
+        .setProtectedHeader({ alg: 'EdDSA', ...decodeProtectedHeader(session) })
         .sign(stranger),
     ],
     ['that has expired', await forge({ exp: seconds - 60 })],

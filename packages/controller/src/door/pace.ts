@@ -10,8 +10,11 @@ import type { Clock } from '@mig/common/clock';
 export const LOOK_MS = 10;
 const LATE_MS = 4;
 const LEAST = 4;
-const MOST = 256;
+/** More of them at once would be a halt for everybody else, whatever was seen before. */
+const MOST = 32;
 const AT_FIRST = 8;
+/** After so long without a look it begins anew. */
+const CALM_MS = 100;
 
 export interface Pace {
   /** May one more come in before the next look? Then it counts as one. */
@@ -31,6 +34,7 @@ export function createPace(clock: Clock): Pace {
   return {
     take() {
       const nowMs = clock.monotonicMs();
+      if (nowMs - sinceMs >= CALM_MS) allowed = AT_FIRST;
       if (nowMs - sinceMs >= LOOK_MS) {
         sinceMs = nowMs;
         entered = 0;

@@ -5,7 +5,7 @@
 import type { IncomingMessage, RequestListener } from 'node:http';
 import type { Socket } from 'node:net';
 
-const MAX_WAITING = 16;
+const MAX_WAITING = 4;
 
 /** @param onCut a connection is about to be cut */
 export function boundPipelining(handler: RequestListener, onCut: (socket: Socket) => void): RequestListener {

@@ -1,5 +1,5 @@
 /** Bodies that are refused: each as a problem with a stable type, a status, and a text that names the fault. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startTestController, type CallOptions, type TestController } from '../test-controller.contract.js';
@@ -222,15 +222,15 @@ describe('a refusal', () => {
   });
 
   it('because nothing can be stored says so, and nothing was accepted (I1, I4)', async () => {
-    const folder = path.join(test.directory, 'data', 'vm-full');
-    await writeFile(folder, 'a file where a folder should be');
+    const folder = path.join(test.directory, 'data', '.wal');
+    await rm(folder, { recursive: true });
+    await writeFile(folder, 'a file where the folder of the log should be');
     const started = await test.call('POST', '/api/v1/vms/vm-full/events', { body: event() });
     expect(started.status).toBe(503);
     expect(started.headers['retry-after']).toBe('5');
     expect(started.json).toMatchObject({ type: 'urn:mig:problem:store-unavailable' });
     expect((await test.call('GET', '/api/v1/vms/vm-full')).status).toBe(404);
     await rm(folder);
-    await mkdir(folder);
     expect((await test.call('POST', '/api/v1/vms/vm-full/events', { body: event() })).status).toBe(200);
   });
 });

@@ -222,12 +222,13 @@ describe('a controller that cannot take webhooks', () => {
 
   it('when the job cannot be stored, then it is 503, and is taken when it comes again', async () => {
     const sent = webhook(payloadOf({ id: 7, status: 'completed' }), SECRET);
-    const data = path.join(test.directory, 'data');
+    const log = path.join(test.directory, 'data', '.wal');
     // Root may write anywhere: a file where the folder should be stops it too.
-    await writeFile(path.join(data, '.workflow-jobs'), 'a file');
+    await rm(log, { recursive: true, force: true });
+    await writeFile(log, 'a file');
     expect(await refused(sent)).toMatchObject({ status: 503, type: 'urn:mig:problem:store-unavailable' });
     expect(await listed()).toEqual([]);
-    await rm(path.join(data, '.workflow-jobs'));
+    await rm(log);
     expect((await post(sent)).json).toEqual({ result: 'taken' });
     await test.restart();
     expect(await listed()).toMatchObject([{ id: '7' }]);

@@ -24,22 +24,27 @@ export function createCallGate(
   { sessionTokens, limits, door }: CallGateDeps,
   isMessage: (path: string) => boolean,
 ): CallGate {
-  /** @param vmId undefined = there is no valid session. @throws TooMuchError */
-  function assertMayCall(vmId: string | undefined, path: string, peer: string): void {
-    if (vmId !== undefined) return isMessage(path) ? limits.assertTaken(vmId) : limits.call(vmId);
+  /** @throws TooMuchError */
+  function chargeStranger({ connection: { peer } }: Call): void {
     const waitMs = door.charge(peer);
     if (waitMs > 0) throw new TooMuchError('this address', 'it may without a valid credential', waitMs);
   }
 
-  function decide(call: Call, served: OpenCall, vmId: string | undefined): CallListener {
-    const { peer } = call.connection;
+  /** @throws TooMuchError */
+  function countCall({ path }: Call, vmId: string): void {
+    if (isMessage(path)) limits.assertTaken(vmId);
+    else limits.call(vmId);
+  }
+
+  /** @returns `served`, or who refuses the call if `check` throws TooMuchError */
+  function unlessTooMuch(call: Call, check: () => void, served: OpenCall): CallListener {
     try {
-      assertMayCall(vmId, call.path, peer);
+      check();
     } catch (error) {
       if (!(error instanceof TooMuchError)) throw error;
       call.end(Status.RESOURCE_EXHAUSTED, error.message, retryAfter(error));
       call.discard();
-      door.refuse(peer);
+      door.refuse(call.connection.peer);
       return NOBODY;
     }
     return served(call);
@@ -49,11 +54,20 @@ export function createCallGate(
     open(call, served) {
       // Agents of tasks show theirs in a header of their own.
       const bearer = bearerOf(call.header('authorization')) ?? call.header('agent_token');
-      if (bearer === undefined || !isJwt(bearer)) return decide(call, served, undefined);
-      const known = sessionTokens.recall(bearer);
-      if (known !== undefined) return decide(call, served, known.vmId);
-      return waiting(call, sessionTokens.verify(bearer), (verdict) =>
-        decide(call, served, verdict.kind === 'ok' ? verdict.claims.vmId : undefined),
+      const known = bearer === undefined ? undefined : sessionTokens.recall(bearer);
+      if (known !== undefined) return unlessTooMuch(call, () => countCall(call, known.vmId), served);
+      // Before it is looked at: that takes the processor. Who is let in gets it back.
+      return unlessTooMuch(
+        call,
+        () => chargeStranger(call),
+        () => {
+          if (bearer === undefined || !isJwt(bearer)) return served(call);
+          return waiting(call, sessionTokens.verify(bearer), (verdict) =>
+            verdict.kind === 'ok'
+              ? unlessTooMuch(call, () => countCall(call, verdict.claims.vmId), served)
+              : served(call),
+          );
+        },
       );
     },
     noCall(peer) {

@@ -73,6 +73,13 @@ describe('the files of the default store', () => {
     expect(await readdir(inVm('commands'))).toEqual(['cmd-1.json']);
   });
 
+  it('a file that stands where a folder of a VM should be is put aside, and what was told is there', async () => {
+    await writeFile(inVm(), 'somebody else was here');
+    await disk.store.appendEvent(vmEvent({ sequence: 1 }), 'grpc');
+    expect(await disk.store.events('vm-1', { limit: 10 })).toMatchObject([{ sequence: 1 }]);
+    expect(await readFile(`${inVm()}.bad`, 'utf8')).toBe('somebody else was here');
+  });
+
   it('a copy of them that was taken while they were written holds all that was there before (backup)', async () => {
     const writing = (async () => {
       for (let n = 1; n <= 300; n += 1) {

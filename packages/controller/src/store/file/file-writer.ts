@@ -90,7 +90,7 @@ export interface FileWriterDeps {
 export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter {
   const { files, log, room, setAside, logger } = deps;
   const underWay = pLimit(MAX_UNDER_WAY);
-  const { writeTemporary, place, placeOrAgain } = createPlacing(files, setAside);
+  const { writeTemporary, place, placeOrAgain, put } = createPlacing(files, setAside);
   const order = createPathOrder();
   const removedTrees = createRemovedTrees(files, logger, root);
   const waiting = new Map<string, PendingWrite>();
@@ -155,7 +155,7 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
         await removedTrees.clear(file);
         const content = unplaced.get(file);
         if (content === undefined) return;
-        await placeOrAgain(await writeTemporary(file, content, false), file, content);
+        await put(file, content);
         // It may have been recorded anew meanwhile.
         if (unplaced.get(file) === content) unplaced.delete(file);
       })

@@ -138,11 +138,12 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
   async function prune(folder: VmFolder): Promise<void> {
     if (folder.pruning || closed) return;
     folder.pruning = true;
+    let removed = 0;
     try {
       await pruneQueue(async () => {
         await durable.placeAll(folder.path);
         for (const file of selectExpired(await listHistory(folder), retention, clock.now())) {
-          await removeOld(folder, file);
+          if (await removeOld(folder, file)) removed += 1;
         }
       });
     } catch (error) {
@@ -150,19 +151,23 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
     } finally {
       folder.pruning = false;
     }
+    // More may have come meanwhile.
+    if (removed > 0) pruneIfLarge(folder);
   }
 
-  async function removeOld(folder: VmFolder, file: HistoryFile): Promise<void> {
+  async function removeOld(folder: VmFolder, file: HistoryFile): Promise<boolean> {
     try {
       // Without the log, which needs room: on a full disk this makes room. One that a replay brings back is pruned again.
       await files.remove(path.join(folder.path, file.name));
       if (file.kind === 'event') folder.eventCount -= 1;
       else folder.heartbeatCount -= 1;
+      return true;
     } catch (error) {
       logger.warn(
         { vmId: folder.vmId, file: file.name, reason: errorMessage(error) },
         'an old file could not be removed',
       );
+      return false;
     }
   }
 

@@ -17,6 +17,8 @@ export interface Placing {
   place(temporary: string, file: string): Promise<void>;
   /** As `place`; what stands in the way is set aside, and what is gone from under us is made anew. */
   placeOrAgain(temporary: string, file: string, content: string): Promise<void>;
+  /** Writes it into its place, as `placeOrAgain`; a file that stands where its folder should be is set aside. */
+  put(file: string, content: string): Promise<void>;
 }
 
 export function createPlacing(files: FileOperations, setAside: Pick<SetAside, 'move'>): Placing {
@@ -51,22 +53,43 @@ export function createPlacing(files: FileOperations, setAside: Pick<SetAside, 'm
     }
   }
 
+  /** What stands where the folder should be, or the one above it, is no folder, and not ours. */
+  async function clearFolder(directory: string): Promise<void> {
+    for (const above of [path.dirname(directory), directory]) {
+      const kind = await files.kindOf(above);
+      if (kind === undefined || kind === 'directory') continue;
+      await setAside.move(above, 'a folder should be here', undefined);
+      return;
+    }
+  }
+
   return {
     writeTemporary,
     place,
 
-    /** The folder may have been removed under us, or something else put where the file should be. */
-    async placeOrAgain(temporary, file, content) {
-      try {
-        await place(temporary, file);
-      } catch (error) {
-        const code = errorCode(error) ?? '';
-        if (IN_THE_WAY.has(code)) await setAside.move(file, `a file should be here (${code})`, undefined);
-        else if (code !== 'ENOENT') throw error;
-        await place(await writeTemporary(file, content, false), file);
-      }
+    async put(file, content) {
+      const temporary = await writeTemporary(file, content, false).catch(async (error: unknown) => {
+        if (errorCode(error) !== 'ENOTDIR') throw error;
+        await clearFolder(path.dirname(file));
+        return writeTemporary(file, content, false);
+      });
+      await placeOrAgain(temporary, file, content);
     },
+
+    placeOrAgain,
   };
+
+  /** The folder may have been removed under us, or something else put where the file should be. */
+  async function placeOrAgain(temporary: string, file: string, content: string): Promise<void> {
+    try {
+      await place(temporary, file);
+    } catch (error) {
+      const code = errorCode(error) ?? '';
+      if (IN_THE_WAY.has(code)) await setAside.move(file, `a file should be here (${code})`, undefined);
+      else if (code !== 'ENOENT') throw error;
+      await place(await writeTemporary(file, content, false), file);
+    }
+  }
 }
 
 /** A directory stands where the file should be. */
