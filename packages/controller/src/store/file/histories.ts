@@ -69,6 +69,8 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
   /** Folders that are being removed. */
   const going = new Map<string, VmFolder>();
   const pruneQueue = pLimit(1);
+  /** Those that are under way because there was too much. */
+  const prunes = new Set<Promise<void>>();
   let closed = false;
   /** The first heartbeat that cannot be kept is reported, not each: on a full disk there is one per VM and second. */
   let heartbeatsFail = false;
@@ -132,7 +134,9 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
     const over =
       folder.eventCount > retention.maxEvents * 1.1 + 10 ||
       folder.heartbeatCount > retention.maxHeartbeats * 1.1 + 10;
-    if (over) void prune(folder);
+    if (!over) return;
+    const done = prune(folder).finally(() => prunes.delete(done));
+    prunes.add(done);
   }
 
   async function prune(folder: VmFolder): Promise<void> {
@@ -252,6 +256,7 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
     async close() {
       clock.clearTimer(sweepTimer);
       samples.close();
+      while (prunes.size > 0) await Promise.all(prunes);
       closed = true;
       await pruneQueue(() => Promise.resolve());
     },
