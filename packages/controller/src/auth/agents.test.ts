@@ -31,7 +31,7 @@ beforeAll(async () => {
     required: true,
     pools: config.pools,
     limits: config.limits,
-    door: { charge: () => 0, vouch: () => undefined, refuse: () => undefined },
+    door: { charge: () => 0, turn: () => undefined, vouch: () => undefined, refuse: () => undefined },
     countVms: () => 0,
     isBusy: neverBusy,
     clock,

@@ -33,7 +33,7 @@ async function guardedApp() {
       bytes: () => undefined,
       assertTaken: () => undefined,
     },
-    door: { charge: () => 0, vouch: () => undefined, refuse: () => undefined },
+    door: { charge: () => 0, turn: () => undefined, vouch: () => undefined, refuse: () => undefined },
     reach: {
       vm: () => 'linux',
       command: () => undefined,

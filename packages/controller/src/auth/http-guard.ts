@@ -56,7 +56,7 @@ export interface HttpGuardDeps extends CallReachDeps {
   };
   readonly limits: Pick<Limits, 'request' | 'message' | 'bytes' | 'assertTaken'>;
   readonly sessions: Pick<SessionTokens, 'verify' | 'recall'>;
-  readonly door: Pick<Door, 'charge' | 'vouch' | 'refuse'>;
+  readonly door: Pick<Door, 'charge' | 'turn' | 'vouch' | 'refuse'>;
   readonly audit: DurableAudit;
 }
 
@@ -103,14 +103,15 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
   app.addHook('onRequest', async (request, reply) => {
     const right = rightOfRequest(request);
     if (right?.who === 'vm') await countVm(request);
-    if (right === undefined || right.who === 'anybody') chargeStranger(request, costOf(request, right?.cost));
+    if (right === undefined || right.who === 'anybody')
+      await chargeStranger(request, costOf(request, right?.cost));
     if (right?.who !== 'operator') return;
     const verdict = await deps.operators.identify({
       bearer: bearerOf(request.headers.authorization),
       certificate: deps.certificateOf(request.raw.socket),
     });
     if (verdict.kind === 'unknown') {
-      chargeStranger(request);
+      await chargeStranger(request);
       throw unauthenticated(request, reply, verdict.reason);
     }
     deps.door.vouch(peerOf(request.raw.socket));
@@ -157,10 +158,11 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
     done();
   });
 
-  /** @throws TooMuchError */
-  function chargeStranger(request: FastifyRequest, cost?: number): void {
+  /** Resolves when it is the request's turn. @throws TooMuchError */
+  async function chargeStranger(request: FastifyRequest, cost?: number): Promise<void> {
     const waitMs = deps.door.charge(peerOf(request.raw.socket), cost);
     if (waitMs > 0) throw new TooMuchError('this address', 'it may without a valid credential', waitMs);
+    await deps.door.turn();
   }
 
   /** @throws TooMuchError, BodyTooLargeError */
@@ -170,8 +172,11 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
     let claims = bearer === undefined ? undefined : deps.sessions.recall(bearer);
     if (claims === undefined) {
       // Before it is looked at: that takes the processor. Who is let in gets it back.
-      chargeStranger(request, request.headers['transfer-encoding'] === undefined ? 1 : UNKNOWN_LENGTH_COST);
-      const verdict = bearer !== undefined && isJwt(bearer) ? await deps.sessions.verify(bearer) : undefined;
+      await chargeStranger(
+        request,
+        request.headers['transfer-encoding'] === undefined ? 1 : UNKNOWN_LENGTH_COST,
+      );
+      const verdict = bearer !== undefined && isJwt(bearer) ? deps.sessions.verify(bearer) : undefined;
       if (verdict?.kind !== 'ok') {
         if (bytes > MAX_STRANGER_BODY) throw new BodyTooLargeError();
         return;

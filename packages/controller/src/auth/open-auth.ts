@@ -1,6 +1,4 @@
 /** Makes the parts of auth/ and joins them: what HTTP, the streams and the composition root need of it. */
-import { systemClock } from '@mig/common/clock';
-import { createTurns } from '../door/turns.js';
 import type { IsBusy } from '@mig/common/event-loop-load';
 import path from 'node:path';
 import type { JWTVerifyGetKey } from 'jose';
@@ -105,7 +103,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
   await ensureAdmin({ book, audit, logger }, { file: file('admin-token'), loginFlags: deps.loginFlags });
   const sessions = await openSessionTokens(
     file('session-key.json'),
-    { clock, turn: createTurns(systemClock) },
+    { clock },
     { lifetimeMs: config.session.lifetime },
   );
   const limits = createLimits({ clock, countVms: deps.countVms }, deps.limits);

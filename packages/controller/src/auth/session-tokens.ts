@@ -41,7 +41,7 @@ export type SessionVerdict =
 export interface SessionTokens {
   /** @param sessionId the session goes on; default: a new one begins */
   issue(claims: Omit<SessionClaims, 'sessionId'>, sessionId?: string): Promise<IssuedToken>;
-  verify(token: string): Promise<SessionVerdict>;
+  verify(token: string): SessionVerdict;
   /** Of a token that was made or verified here lately, at once; undefined = it takes `verify`. */
   recall(token: string): SessionClaims | undefined;
 }
@@ -104,14 +104,7 @@ const payloadSchema = z.object({
 /** @throws SessionKeyError, or the file system's error */
 export async function openSessionTokens(
   file: string,
-  {
-    clock,
-    turn = () => undefined,
-  }: {
-    readonly clock: Clock;
-    /** Resolves when one more signature may be looked at: many at once would hold up everybody else. */
-    readonly turn?: () => Promise<void> | undefined;
-  },
+  { clock }: { readonly clock: Clock },
   options: { readonly lifetimeMs: number },
 ): Promise<SessionTokens> {
   const jwk = await readOrMakeKey(file);
@@ -184,14 +177,13 @@ export async function openSessionTokens(
       remember(token, { ...claims, sessionId }, expiresAtS);
       return { token, sessionId, expiresInMs: options.lifetimeMs };
     },
-    async verify(token) {
+    verify(token) {
       // Most of what VMs that join bring: nothing is to be said of what is wrong with it.
       if (!isJwt(token)) return refused('ERR_JWS_INVALID');
       const found = find(token);
       if (found !== undefined) return { kind: 'ok', ...found };
       // Of another key, or of none: the header's own word for its algorithm counts for nothing.
       if (!token.startsWith(`${header}.`) || forged.has(hashOf(token))) return refusalOf(token);
-      await turn();
       if (!isSignedHere(token)) {
         forget(token);
         return refusalOf(token);

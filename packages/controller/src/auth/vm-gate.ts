@@ -116,12 +116,13 @@ export function createVmGate(
     claims.silencedBy(session) ??
     (deps.endsSessions(session.joinTokenId) ? `join token ${session.joinTokenId} is revoked` : undefined);
 
-  async function bySession(
+  /** @throws ForbiddenError */
+  function bySession(
     bearer: string,
     vmId: string,
     address: string,
-  ): Promise<{ readonly claims: SessionClaims; readonly expiresAtMs: number } | { readonly reason: string }> {
-    const verdict = await sessions.verify(bearer);
+  ): { readonly claims: SessionClaims; readonly expiresAtMs: number } | { readonly reason: string } {
+    const verdict = sessions.verify(bearer);
     if (verdict.kind === 'refused') return { reason: verdict.reason };
     const session = verdict.claims;
     if (session.vmId !== vmId)
@@ -148,9 +149,9 @@ export function createVmGate(
   }
 
   /** A boot that joins again shows the session that it has; from where it comes does not matter then. */
-  async function isOf({ bearer, vmId, bootId }: StreamCaller): Promise<boolean> {
+  function isOf({ bearer, vmId, bootId }: StreamCaller): boolean {
     if (bearer === undefined || !isJwt(bearer)) return false;
-    const verdict = await sessions.verify(bearer);
+    const verdict = sessions.verify(bearer);
     if (verdict.kind === 'refused') return false;
     const session = verdict.claims;
     return session.vmId === vmId && session.bootId === bootId && reasonAgainst(session) === undefined;
@@ -200,7 +201,7 @@ export function createVmGate(
       if (lockedMs > 0) throw new TooManyAttemptsError(lockedMs, true);
       throw new UnauthenticatedError(verdict.reason, true);
     }
-    const isProven = await isOf(caller);
+    const isProven = isOf(caller);
     if (!known) {
       deps.joins(vmId);
       if (deps.poolOf(vmId) === undefined) deps.newVm(poolId);
@@ -278,7 +279,7 @@ export function createVmGate(
         }
       }
       if (bearer === undefined) return admitAnonymous(vmId, poolId, bootId, 'no credential');
-      const known = await bySession(bearer, vmId, address);
+      const known = bySession(bearer, vmId, address);
       if ('claims' in known) {
         // A VM tells what an earlier boot of its own left untold, and says that it does.
         assertSame(known.claims, poolId, body['earlier_boot'] === true ? '' : bootId);
@@ -298,7 +299,7 @@ export function createVmGate(
     async admitStream({ vmId, poolId, bootId, bearer, address: rawAddress }) {
       const address = peerAddress(rawAddress);
       if (bearer === undefined) return admitAnonymous(vmId, poolId, bootId, 'no credential');
-      const known = await bySession(bearer, vmId, address);
+      const known = bySession(bearer, vmId, address);
       if ('claims' in known) {
         if (bootId !== known.claims.bootId)
           throw new ForbiddenError(`this session of VM ${vmId} is of another boot`, vmActor(vmId));
@@ -314,7 +315,7 @@ export function createVmGate(
       const address = peerAddress(rawAddress);
       const recorded = deps.poolOf(vmId) ?? '';
       if (token === undefined) return admitAnonymous(vmId, recorded, '', 'no credential');
-      const session = await bySession(token, vmId, address);
+      const session = bySession(token, vmId, address);
       if ('claims' in session) {
         const { poolId, bootId } = session.claims;
         return { kind: 'vm', vmId, poolId, bootId, via: 'session' };

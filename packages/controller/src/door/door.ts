@@ -13,6 +13,7 @@ import type { Clock } from '@mig/common/clock';
 import { peerOf } from '../auth/peer-address.js';
 import { createCredit } from './credit.js';
 import { LOOK_MS, createPace } from './pace.js';
+import { createTurns, type Turn } from './turns.js';
 
 export interface Door {
   /** Every connection to this server comes through the door from now on. */
@@ -23,6 +24,12 @@ export interface Door {
    * @returns 0, or, if its address has no credit left, how many milliseconds it takes until it has
    */
   charge(peer: string, cost?: number): number;
+  /**
+   * What such a call asks takes the processor: calls of strangers come one after the other, as many at once as the event loop can bear.
+   *
+   * @returns resolves when it is the turn of one more; undefined = it is now
+   */
+  turn: Turn;
   /** This VM, or an operator (undefined), was let in on this connection. */
   vouch(peer: string, vmId?: string): void;
   /**
@@ -269,11 +276,14 @@ export function createDoor(
       counts.strangers += 1;
       return Math.max(1, calls.waitMs(guest.address));
     },
+    turn: createTurns(clock),
     vouch,
     refuse(peer) {
       const guest = guests.get(peer);
       if (guest === undefined) return;
       guest.refusals += 1;
+      // Whoever is refused again and again comes back no faster than one who is not known.
+      if (guest.refusals === 1 && guest.isKnown) connections.fine(guest.address, 1);
       if (guest.refusals > 1) cut(peer);
       else clock.setTimer(() => cut(peer), FAREWELL_MS);
     },

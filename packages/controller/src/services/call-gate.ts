@@ -6,8 +6,7 @@
 import { Status } from 'nice-grpc';
 import { TooMuchError, type Limits } from '../auth/limits/limits.js';
 import { bearerOf } from '../auth/operator-auth.js';
-import type { SessionTokens, SessionVerdict } from '../auth/session-tokens.js';
-import { isJwt } from '../auth/session-tokens.js';
+import { isJwt, type SessionTokens } from '../auth/session-tokens.js';
 import type { Door } from '../door/door.js';
 import type { Call, CallListener, OpenCall } from '../grpc/call.js';
 import type { CallGate } from '../grpc/http2-server.js';
@@ -16,7 +15,7 @@ import { retryAfter } from './retry-after.js';
 export interface CallGateDeps {
   readonly sessionTokens: Pick<SessionTokens, 'verify' | 'recall'>;
   readonly limits: Pick<Limits, 'call' | 'assertTaken'>;
-  readonly door: Pick<Door, 'charge' | 'refuse'>;
+  readonly door: Pick<Door, 'charge' | 'turn' | 'refuse'>;
 }
 
 /** @param isMessage of a path: its calls are what a VM says, and are counted as messages where they are served */
@@ -60,14 +59,13 @@ export function createCallGate(
       return unlessTooMuch(
         call,
         () => chargeStranger(call),
-        () => {
-          if (bearer === undefined || !isJwt(bearer)) return served(call);
-          return waiting(call, sessionTokens.verify(bearer), (verdict) =>
-            verdict.kind === 'ok'
+        () =>
+          waiting(call, door.turn(), () => {
+            const verdict = bearer === undefined || !isJwt(bearer) ? undefined : sessionTokens.verify(bearer);
+            return verdict?.kind === 'ok'
               ? unlessTooMuch(call, () => countCall(call, verdict.claims.vmId), served)
-              : served(call),
-          );
-        },
+              : served(call);
+          }),
       );
     },
     noCall(peer) {
@@ -76,19 +74,16 @@ export function createCallGate(
   };
 }
 
-/** Nothing of the call is read until the verdict is there. */
-function waiting(
-  call: Call,
-  verdict: Promise<SessionVerdict>,
-  open: (verdict: SessionVerdict) => CallListener,
-): CallListener {
+/** Nothing of the call is read until it is its turn. */
+function waiting(call: Call, turn: Promise<void> | undefined, open: () => CallListener): CallListener {
+  if (turn === undefined) return open();
   let listener: CallListener | undefined;
   let hasHalfClosed = false;
   call.pause();
-  void verdict.then((known) => {
+  void turn.then(() => {
     // It went away, or its time is over.
     if (call.ended) return;
-    listener = open(known);
+    listener = open();
     call.resume();
     if (hasHalfClosed) listener.onHalfClose();
   });
