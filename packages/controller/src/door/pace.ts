@@ -8,7 +8,7 @@ import type { Clock } from '@mig/common/clock';
 
 /** Between two looks. */
 export const LOOK_MS = 10;
-const LATE_MS = 4;
+const LATE_MS = 6;
 const LEAST = 4;
 /** More of them at once would be a halt for everybody else, whatever was seen before. */
 const MOST = 32;
