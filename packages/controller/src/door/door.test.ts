@@ -47,6 +47,17 @@ afterEach(async () => {
 });
 
 describe('an address', () => {
+  it('that is let in and then refused comes back no faster than a stranger', async () => {
+    await open({ perSecond: 1 });
+    const first = await come();
+    await until('the first is in', () => inside.length === 1);
+    door.vouch(peer(first), 'vm-1');
+    door.refuse(peer(first));
+    await come();
+    await until('the next waits', () => door.counts().connections_delayed === 1);
+    expect(inside).toEqual([peer(first)]);
+  });
+
   it('that opens connections without end waits for the next; where one shows who it is, another comes in', async () => {
     await open({ perSecond: 2, maxStrangers: 1 });
     const first = await come();

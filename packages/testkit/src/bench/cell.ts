@@ -38,6 +38,9 @@ const MB = 1_024 * 1_024;
 const HOUR_MS = 3_600_000;
 /** The rate of a fleet under load, in all: what a controller takes as it is configured by default. */
 const LOAD_BEATS_PER_SECOND = 1_000;
+/** A server is quiet when it uses less of a second, and is waited for so long. */
+const QUIET_CPU_MS = 50;
+const QUIET_WITHIN_S = 60;
 
 export async function measureCell(options: CellOptions): Promise<Cell> {
   const { vms, timing, load, signal } = options;
@@ -132,7 +135,17 @@ export async function measureCell(options: CellOptions): Promise<Cell> {
   }
   return { figures, busy };
 
+  /** What the fleet's beginning has left to do, such as files that come after their answers, is no part of its steady life. */
+  async function untilQuiet(running: RunningServer): Promise<void> {
+    for (let seconds = 0; seconds < QUIET_WITHIN_S; seconds += 1) {
+      const before = cpuMs(running.pid) ?? 0;
+      await rest(1_000);
+      if ((cpuMs(running.pid) ?? 0) - before < QUIET_CPU_MS) return;
+    }
+  }
+
   async function steady(running: RunningServer, empty: { rss: number; heap: number }): Promise<Figures> {
+    await untilQuiet(running);
     await load.ask('beat', { intervalMs: timing.intervalMs });
     await rest(timing.settleMs);
     await running.probe('resetDelay');
