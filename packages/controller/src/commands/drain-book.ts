@@ -53,7 +53,8 @@ export interface DrainBook {
   all(): Iterable<LiveDrain>;
   /** Those with VMs that have not ended. */
   active(): LiveDrain[];
-  byKey(idempotencyKey: string): Promise<LiveDrain> | undefined;
+  /** Of whoever made it: the key of another operator is another key. */
+  byKey(createdBy: string, idempotencyKey: string): Promise<LiveDrain> | undefined;
   /** As it is now. */
   snapshot(drain: LiveDrain): DrainRecord;
   /**
@@ -101,7 +102,7 @@ export function createDrainBook({ store, clock, logger, retentionMs }: DrainBook
 
   function remember(drain: MutableDrain): void {
     drains.set(drain.record.id, drain);
-    const key = drain.record.idempotencyKey;
+    const key = keyOf(drain.record);
     if (key !== undefined) keyed.set(key, Promise.resolve(drain));
   }
 
@@ -139,7 +140,7 @@ export function createDrainBook({ store, clock, logger, retentionMs }: DrainBook
     get: (drainId) => drains.get(drainId),
     all: () => drains.values(),
     active,
-    byKey: (idempotencyKey) => keyed.get(idempotencyKey),
+    byKey: (createdBy, idempotencyKey) => keyed.get(keyOf({ createdBy, idempotencyKey })),
     snapshot,
 
     async enter(record) {
@@ -150,7 +151,7 @@ export function createDrainBook({ store, clock, logger, retentionMs }: DrainBook
         remember(drain);
         return drain;
       });
-      const key = record.idempotencyKey;
+      const key = keyOf(record);
       if (key !== undefined) {
         keyed.set(key, entered);
         entered.catch(() => keyed.delete(key));
@@ -188,7 +189,8 @@ export function createDrainBook({ store, clock, logger, retentionMs }: DrainBook
         if (!old && index >= surplus) return;
         clock.clearTimer(saveTimer);
         drains.delete(record.id);
-        if (record.idempotencyKey !== undefined) keyed.delete(record.idempotencyKey);
+        const key = keyOf(record);
+        if (key !== undefined) keyed.delete(key);
         store
           .deleteDrain(record.id)
           .catch((error: unknown) =>
@@ -206,4 +208,10 @@ export function createDrainBook({ store, clock, logger, retentionMs }: DrainBook
       );
     },
   };
+}
+
+function keyOf(record: { readonly createdBy: string; readonly idempotencyKey: string }): string;
+function keyOf(record: Pick<DrainRecord, 'createdBy' | 'idempotencyKey'>): string | undefined;
+function keyOf({ createdBy, idempotencyKey }: Pick<DrainRecord, 'createdBy' | 'idempotencyKey'>) {
+  return idempotencyKey === undefined ? undefined : JSON.stringify([createdBy, idempotencyKey]);
 }

@@ -91,7 +91,7 @@ export function createDrains(deps: DrainsDeps): Drains {
   return {
     async create(request) {
       const key = request.idempotencyKey;
-      const before = key === undefined ? undefined : book.byKey(key);
+      const before = key === undefined ? undefined : book.byKey(request.createdBy, key);
       if (before !== undefined) return book.snapshot(await before);
       const selected = selectVms(request.selector, fleet, deps.poolLabels);
       const now = clock.now();
