@@ -41,6 +41,9 @@ export interface DrainProgressDeps {
   readonly logger: Logger;
 }
 
+/** VMs that are looked at in one turn of the event loop. */
+const STEPS_AT_ONCE = 50;
+
 export function createDrainProgress(
   { queue, fleet, clock, logger }: DrainProgressDeps,
   book: DrainBook,
@@ -107,13 +110,23 @@ export function createDrainProgress(
     dirty.add(vmId);
     if (scheduled) return;
     scheduled = true;
-    setImmediate(() => {
-      scheduled = false;
+    setImmediate(stepSome);
+  }
+
+  /** Others have their turn in between: streams, and what was submitted is stored and sent. */
+  function stepSome(): void {
+    let count = 0;
+    for (const vmId of dirty) {
       if (stopped) return;
-      const vmIds = [...dirty];
-      dirty.clear();
-      for (const id of vmIds) step(id);
-    });
+      if (count === STEPS_AT_ONCE) {
+        setImmediate(stepSome);
+        return;
+      }
+      count += 1;
+      dirty.delete(vmId);
+      step(vmId);
+    }
+    scheduled = false;
   }
 
   function move(drain: LiveDrain, vm: DrainVm, fields: Partial<DrainVm>): void {

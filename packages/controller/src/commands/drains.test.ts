@@ -110,7 +110,9 @@ describe('making a drain', () => {
     expect(second.id).toBe(first.id);
     expect((await restart(parts).drains.create(request(key))).id).toBe(first.id);
     expect((await parts.drains.create(request({ idempotencyKey: 'other' }))).id).not.toBe(first.id);
-    expect((await parts.drains.create(request({ ...key, createdBy: 'somebody else' }))).id).not.toBe(first.id);
+    expect((await parts.drains.create(request({ ...key, createdBy: 'somebody else' }))).id).not.toBe(
+      first.id,
+    );
   });
 
   it('chooses by name, pool, labels or all; VMs that have ended are left out unless they are named', async () => {
