@@ -135,13 +135,12 @@ const toDrainVm = (vm: DrainVm) => ({
   vm_id: vm.vmId,
   boot_id: vm.bootId,
   state: vm.state,
-  ...defined({
-    command_id: vm.commandId,
-    shutdown_command_id: vm.shutdownCommandId,
-    started_at: toOptionalTime(vm.startedAt),
-    finished_at: toOptionalTime(vm.finishedAt),
-    message: vm.message,
-  }),
+  // By hand: a drain has thousands.
+  ...(vm.commandId === undefined ? {} : { command_id: vm.commandId }),
+  ...(vm.shutdownCommandId === undefined ? {} : { shutdown_command_id: vm.shutdownCommandId }),
+  ...(vm.startedAt === undefined ? {} : { started_at: toTime(vm.startedAt) }),
+  ...(vm.finishedAt === undefined ? {} : { finished_at: toTime(vm.finishedAt) }),
+  ...(vm.message === undefined ? {} : { message: vm.message }),
 });
 
 /** @param reasonOf why a VM is not done yet; undefined if it is, or if there is nothing to say */
@@ -157,7 +156,10 @@ export function toDrainResource(
   return {
     ...toShared(drain),
     counts,
-    vms: drain.vms.map((vm) => ({ ...toDrainVm(vm), ...defined({ reason: reasonOf(vm) }) })),
+    vms: drain.vms.map((vm) => {
+      const reason = reasonOf(vm);
+      return reason === undefined ? toDrainVm(vm) : { ...toDrainVm(vm), reason };
+    }),
   };
 }
 

@@ -396,7 +396,7 @@ describe('a drain over a restart of the controller', () => {
     const { id } = await parts.drains.create(request());
     await settled();
     parts.store.failNext(1);
-    parts.clock.advance(200);
+    parts.clock.advance(300);
     await settled();
     expect(parts.store.drains.get(id)?.vms[0]?.state).toBe('waiting');
     parts.clock.advance(5_000);
