@@ -50,12 +50,12 @@ export interface CommandBook {
   /**
    * Changes a record in memory and on disk, and tells the feed. Resolves when it is durable; a failure is logged as well.
    *
-   * @param options as of `Store.saveCommand`
+   * @param options.isStored what is on disk says as much after a crash: it is changed in memory alone
    */
   change(
     record: CommandRecord,
     fields: Partial<CommandRecord>,
-    options?: { readonly isLazy: boolean },
+    options?: { readonly isStored: boolean },
   ): Promise<void>;
   /** Resolves when the record is on disk as it is here; what could not be written before is written again. */
   ensureSaved(commandId: string): Promise<void>;
@@ -111,13 +111,9 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
   const openRecords = (vmId: string): CommandRecord[] => [...(openByVm.get(vmId) ?? [])].map(required);
 
   /** @param before as it was until now */
-  function save(
-    record: CommandRecord,
-    before: CommandRecord,
-    options?: { readonly isLazy: boolean },
-  ): Promise<void> {
+  function save(record: CommandRecord, before: CommandRecord): Promise<void> {
     if (!unsaved.has(record.id)) onDisk.set(record.id, before);
-    const saved = store.saveCommand(record, options);
+    const saved = store.saveCommand(record);
     unsaved.set(record.id, saved);
     saved.then(
       () => {
@@ -198,7 +194,7 @@ export function createCommandBook({ store, feed, clock, logger }: CommandBookDep
         steady.forget(next.id);
       }
       feed.publish({ kind: 'command', command: next });
-      return save(next, record, options);
+      return options?.isStored === true ? Promise.resolve() : save(next, record);
     },
 
     async ensureSaved(commandId) {

@@ -299,7 +299,7 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
           sentToBoot: bootId,
           message: undefined,
         } as const;
-        await change(record, fields, { isLazy: wasForetold });
+        await change(record, fields, { isStored: wasForetold });
       } catch (error) {
         const now = book.get(commandId);
         if (now?.state === 'sent' && !wasForetold) change(now, { state: 'queued' }).catch(() => undefined);

@@ -70,7 +70,9 @@ export function createMoves(before: {
     command(record) {
       const states = commandsOf(record.vmId);
       const known = states.get(record.id);
-      if (known !== undefined) assertCommandTransition(record.id, known, record.state);
+      // That it was sent was not stored by itself, where it was stored before that it would be.
+      const from = known === 'queued' && record.attempts > 0 ? 'sent' : known;
+      if (from !== undefined) assertCommandTransition(record.id, from, record.state);
       states.set(record.id, record.state);
       return () => {
         if (known === undefined && states.get(record.id) === record.state) states.delete(record.id);

@@ -66,12 +66,10 @@ export interface Store {
 
   /**
    * Durable when it resolves (I1).
-   *
-   * @param options.isLazy what is stored already says as much after a crash: it may wait a moment for what follows it
    * @throws IllegalTransitionError if the record cannot move so (I6)
    * @throws StoreUnavailableError
    */
-  saveCommand(record: CommandRecord, options?: { readonly isLazy?: boolean }): Promise<void>;
+  saveCommand(record: CommandRecord): Promise<void>;
   deleteCommand(record: CommandRecord): Promise<void>;
 
   /** Durable when it resolves (I1). @throws StoreUnavailableError */

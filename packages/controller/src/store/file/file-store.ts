@@ -108,8 +108,8 @@ export async function openStoreOn(
   const workflowJobFile = (job: WorkflowJobKey): string =>
     path.join(directory, WORKFLOW_JOB_FOLDER, `${workflowJobKey(job)}.json`);
 
-  const save = (what: string, file: string, content: () => string, isLazy = false): Promise<void> =>
-    guard.run(what, () => durable.record(file, content, { place: 'later', isLazy }));
+  const save = (what: string, file: string, content: () => string): Promise<void> =>
+    guard.run(what, () => durable.record(file, content, 'later'));
 
   async function close(): Promise<void> {
     guard.close();
@@ -140,14 +140,11 @@ export async function openStoreOn(
       await orElse(removed, takeBack);
     },
 
-    async saveCommand(record, options) {
+    async saveCommand(record) {
       const forget = moves.command(record); // I6
       histories.begin(record.vmId);
       const content = () => toJson(toCommandRecordResource(record));
-      await orElse(
-        save(`command ${record.id}`, commandFile(record.vmId, record.id), content, options?.isLazy),
-        forget,
-      );
+      await orElse(save(`command ${record.id}`, commandFile(record.vmId, record.id), content), forget);
     },
 
     async deleteCommand({ vmId, id }) {

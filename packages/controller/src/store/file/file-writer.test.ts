@@ -162,6 +162,12 @@ describe('what is in the log, and could not be put in its place', () => {
             onLogged?.();
             return () => undefined;
           },
+          enter({ entry, onLogged }) {
+            queueMicrotask(() => {
+              entries.push(entry());
+              onLogged(() => undefined);
+            });
+          },
         },
         room: async () => undefined,
         hasRoom: () => true,
@@ -268,11 +274,9 @@ describe('what is in the log, and could not be put in its place', () => {
   });
 
   it('a record is in the log at once, and in its place a moment later: the newest of what came until then', async () => {
-    const recorded = ['1', '2', '3'].map((content) =>
-      writer.record('/data/vm/a', always(content), { place: 'later' }),
-    );
+    const recorded = ['1', '2', '3'].map((content) => writer.record('/data/vm/a', always(content), 'later'));
     await Promise.all(recorded);
-    expect(entries).toEqual(['1', '2', '3'].map((content) => ({ path: 'vm/a', content })));
+    expect(entries).toEqual([{ path: 'vm/a', content: '3' }]);
     expect(contents()).toEqual({});
     clock.advance(500);
     await until('it is in its place', () => contents()['/data/vm/a'] === '3');
@@ -280,16 +284,13 @@ describe('what is in the log, and could not be put in its place', () => {
   });
 
   it('a record that is removed before it is in its place never gets there; one that comes after the removal does', async () => {
-    await writer.record('/data/a', always('1'), { place: 'later' });
-    await writer.record('/data/vm/b', always('1'), { place: 'later' });
+    await writer.record('/data/a', always('1'), 'later');
+    await writer.record('/data/vm/b', always('1'), 'later');
     await Promise.all([writer.remove('/data/a'), writer.removeTree('/data/vm')]);
-    await writer.record('/data/vm/c', always('1'), { place: 'later' });
+    await writer.record('/data/vm/c', always('1'), 'later');
     await writer.idle();
     expect(contents()).toEqual({ '/data/vm/c': '1' });
-    const removed = [
-      writer.remove('/data/vm/c'),
-      writer.record('/data/vm/c', always('2'), { place: 'later' }),
-    ];
+    const removed = [writer.remove('/data/vm/c'), writer.record('/data/vm/c', always('2'), 'later')];
     await Promise.all(removed);
     await writer.idle();
     expect(entries.slice(-2)).toEqual([
@@ -301,7 +302,7 @@ describe('what is in the log, and could not be put in its place', () => {
 
   it('a record that is made anew while it is moved into its place gets there too', async () => {
     for (let n = 1; n <= 20; n += 1) {
-      await writer.record('/data/a', always(`${n}`), { place: 'later' });
+      await writer.record('/data/a', always(`${n}`), 'later');
       clock.advance(500);
       for (let turn = 0; turn < n % 7; turn += 1) await new Promise((resolve) => setImmediate(resolve));
     }
@@ -311,13 +312,13 @@ describe('what is in the log, and could not be put in its place', () => {
 
   it('a record is not taken back by an older one that is being made good', async () => {
     for (let turns = 0; turns < 12; turns += 1) {
-      await writer.record('/data/a', always('old'), { place: 'later' });
+      await writer.record('/data/a', always('old'), 'later');
       faults = { rename: turns % 2 === 0 ? ['EIO'] : [] };
       const settling = writer
         .settle('/data/a')
         .catch((error: Error) => expect(error.message).toMatch(/written/));
       for (let turn = 0; turn < turns; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-      await writer.record('/data/a', always('new'), { place: 'later' });
+      await writer.record('/data/a', always('new'), 'later');
       await settling;
       expect(entries.at(-1)).toEqual({ path: 'a', content: 'new' });
       await writer.idle();
@@ -327,7 +328,7 @@ describe('what is in the log, and could not be put in its place', () => {
 
   it('a record that cannot be moved into its place is moved there, durably, when it is settled', async () => {
     faults = { rename: ['EIO'] };
-    await writer.record('/data/a', always('1'), { place: 'later' });
+    await writer.record('/data/a', always('1'), 'later');
     await writer.idle();
     expect(contents()).toEqual({});
     await writer.settle('/data/a');
@@ -341,7 +342,10 @@ describe('what is in the log, and could not be put in its place', () => {
     const failing = createFileWriter(
       {
         files: disk.files,
-        log: { append: () => Promise.reject(new Error('full')) },
+        log: {
+          append: () => Promise.reject(new Error('full')),
+          enter: ({ onRefused }) => queueMicrotask(() => onRefused(new Error('full'))),
+        },
         room: async () => undefined,
         hasRoom: () => true,
         clock,

@@ -22,7 +22,7 @@ import { createPathOrder } from './path-order.js';
 import { createPlacing } from './placing.js';
 import { createRemovedTrees } from './removed-trees.js';
 import type { SetAside } from './set-aside.js';
-import { createRecording, type RecordOptions } from './recording.js';
+import { createRecording, type Place } from './recording.js';
 import { createSoon } from './soon.js';
 import { createUnplaced } from './unplaced.js';
 import type { WriteAheadLog } from './write-ahead-log.js';
@@ -60,7 +60,7 @@ export interface FileWriter {
    *
    * @param content called once at most: not if newer content comes before it is written
    */
-  record(file: string, content: () => string, options: RecordOptions): Promise<void>;
+  record(file: string, content: () => string, place: Place): Promise<void>;
   /** Moves what was recorded in this folder right below the root into its place, as far as that can be done. */
   placeAll(directory: string): Promise<void>;
   /** Removes the file after what is being written to it. A file that is not there is no error. */
@@ -75,7 +75,7 @@ export interface FileWriter {
 
 export interface FileWriterDeps {
   readonly files: FileOperations;
-  readonly log: Pick<WriteAheadLog, 'append'>;
+  readonly log: Pick<WriteAheadLog, 'append' | 'enter'>;
   /** Resolves when the log may grow. */
   readonly room: () => Promise<void>;
   /** May it grow now? */
@@ -113,7 +113,6 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
 
   const recording = createRecording({
     log,
-    clock: deps.clock,
     nameOf,
     onLogged(file, content, when) {
       loggedMs = deps.clock.monotonicMs();
@@ -272,15 +271,15 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
       return next.done;
     },
 
-    record(file, content, options) {
+    record(file, content, when) {
       // The log keeps its entries in their order: only what is not yet in the log has to be waited for.
       if (recording.size >= MAX_PATHS)
         return Promise.reject(new Error(`more than ${MAX_PATHS} records wait to be written`));
       const isFree = !order.isBusy(file) || placing.has(file);
-      if (isFree && !order.removesTrees && deps.hasRoom()) return recording.add(file, content, options);
+      if (isFree && !order.removesTrees && deps.hasRoom()) return recording.add(file, content, when);
       return order.enqueue(file, async () => {
         await room();
-        await recording.add(file, content, { place: options.place });
+        await recording.add(file, content, when);
       });
     },
 
@@ -291,13 +290,11 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
     remove(file) {
       waiting.delete(file); // what is written from now on comes after the removal
       placing.delete(file);
-      recording.hurry(file);
       return order.enqueue(file, () => removeNow(file));
     },
 
     removeTree(directory) {
       for (const file of waiting.keys()) if (file.startsWith(directory + path.sep)) waiting.delete(file);
-      recording.hurryAll(directory + path.sep);
       return order.enqueueTree(directory, () => removeTreeNow(directory));
     },
 

@@ -1,40 +1,21 @@
 /** What gets into the log of several contents of one file, and when. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { createManualClock, type ManualClock } from '../../../../common/src/manual-clock.contract.js';
-import type { LogEntry } from './log-entry.js';
 import { createRecording, type Recording } from './recording.js';
+import type { LogRequest } from './write-ahead-log.js';
 
-let clock: ManualClock;
 /** What waits for the next batch of the log. */
-let waiting: {
-  entry: () => LogEntry;
-  onLogged: () => void;
-  resolve: () => void;
-  reject: (error: Error) => void;
-}[];
+let waiting: LogRequest[];
 /** What the log has. */
 let logged: string[];
 let told: string[];
 let recording: Recording;
 
 beforeEach(() => {
-  clock = createManualClock();
   waiting = [];
   logged = [];
   told = [];
   recording = createRecording({
-    log: {
-      append: (entry, onLogged) =>
-        new Promise((resolve, reject) =>
-          waiting.push({
-            entry,
-            onLogged: () => onLogged?.(),
-            resolve: () => resolve(() => undefined),
-            reject,
-          }),
-        ),
-    },
-    clock,
+    log: { enter: (request) => void waiting.push(request) },
     nameOf: (file) => file,
     onLogged: (file, content, place) => told.push(`${file}=${content} ${place}`),
   });
@@ -49,21 +30,16 @@ const take = () => {
   }
   return batch;
 };
-async function write(batch = take()): Promise<void> {
-  for (const each of batch) {
-    each.onLogged();
-    each.resolve();
-  }
-  await Promise.resolve();
+function write(batch = take()): void {
+  for (const { onLogged } of batch) onLogged(() => undefined);
 }
-const add = (file: string, content: string, isLazy = false) =>
-  recording.add(file, () => content, { place: 'later', isLazy });
+const add = (file: string, content: string) => recording.add(file, () => content, 'later');
 
 describe('a record', () => {
   it('that comes before the one ahead of it is written takes its place; both are told when it is there', async () => {
     const both = Promise.all([add('a', '1'), add('b', '1'), add('a', '2')]);
     expect(recording.size).toBe(2);
-    await write();
+    write();
     await both;
     expect(logged).toEqual(['a=2', 'b=1']);
     expect(told).toEqual(['a=2 later', 'b=1 later']);
@@ -74,52 +50,37 @@ describe('a record', () => {
     const first = add('a', '1');
     const batch = take();
     const second = add('a', '2');
-    await write(batch);
+    write(batch);
     await first;
     expect(recording.has('a')).toBe(true);
-    await write();
+    write();
     await second;
     expect(logged).toEqual(['a=1', 'a=2']);
   });
 
-  it('that can wait waits for the next of its file, a moment at most, or until something has to come after it', async () => {
-    void add('a', '1', true);
-    void add('b', '1', true);
-    void add('vm/c', '1', true);
-    expect(waiting).toHaveLength(0);
-    void add('a', '2');
-    await write();
-    expect(logged).toEqual(['a=2']);
-    recording.hurryAll('vm/');
-    await write();
-    expect(logged).toEqual(['a=2', 'vm/c=1']);
-    clock.advance(200);
-    await write();
-    expect(logged).toEqual(['a=2', 'vm/c=1', 'b=1']);
-    void add('d', '1', true);
-    recording.hurry('d');
-    await write();
-    expect(logged.at(-1)).toBe('d=1');
-  });
-
   it('that cannot be written is refused to all who wait for it, and the next is tried anew', async () => {
-    const both = [add('a', '1', true), add('a', '2')];
+    const both = [add('a', '1'), add('a', '2')];
     const batch = take();
-    for (const { reject } of batch) reject(new Error('full'));
+    for (const { onRefused } of batch) onRefused(new Error('full'));
     for (const each of both) await expect(each).rejects.toThrow('full');
     expect(recording.has('a')).toBe(false);
     const next = add('a', '3');
-    await write();
+    write();
     await next;
     expect(told).toEqual(['a=3 later']);
   });
 
-  it('that waits is written when all is to be idle', async () => {
-    void add('a', '1', true);
-    const idle = recording.idle();
-    await write();
+  it('is waited for until all are there', async () => {
+    void add('a', '1');
+    void add('b', '1');
+    let isIdle = false;
+    const idle = recording.idle().then(() => (isIdle = true));
+    const [first, ...rest] = take();
+    write(first === undefined ? [] : [first]);
+    await Promise.resolve();
+    expect(isIdle).toBe(false);
+    write(rest);
     await idle;
-    expect(logged).toEqual(['a=1']);
-    expect(clock.timerCount).toBe(0);
+    expect(recording.size).toBe(0);
   });
 });

@@ -34,7 +34,22 @@ const GATHER_MS = 4;
 /** One write takes as many entries as fit in 8 Mi characters; the rest waits for the next. */
 const BATCH_CHARACTERS = 8 * 1024 * 1024;
 
+export interface LogRequest {
+  /** Makes the entry, when its batch is written. */
+  entry(): LogEntry;
+  /**
+   * It survives a power cut. Called in the order of the log.
+   *
+   * @param applied to be called once its file is as the entry says
+   */
+  onLogged(applied: () => void): void;
+  /** It could not be written; the next one is tried anew. */
+  onRefused(error: Error): void;
+}
+
 export interface WriteAheadLog {
+  /** Exactly one of `onLogged` and `onRefused` is called, later. */
+  enter(request: LogRequest): void;
   /**
    * Resolves when the entry survives a power cut, with a function to call once its file is as the entry says.
    * Rejects with the system's error when it could not be written; the next one is tried anew.
@@ -67,12 +82,9 @@ export interface WriteAheadLogOptions {
 }
 
 interface WaitingEntry {
-  readonly entry: () => LogEntry;
+  readonly request: LogRequest;
   /** Made, and too long for the batch that it was made for. */
   made?: { readonly path: string; readonly line: string };
-  readonly onLogged: (() => void) | undefined;
-  readonly resolve: (applied: () => void) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 interface Batch {
@@ -139,10 +151,10 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
     let taken = 0;
     for (const next of waiting) {
       try {
-        next.made ??= make(next.entry());
+        next.made ??= make(next.request.entry());
       } catch (error) {
         taken += 1;
-        next.reject(error);
+        next.request.onRefused(toError(error));
         continue;
       }
       if (text !== '' && text.length + next.made.line.length > BATCH_CHARACTERS) break;
@@ -160,14 +172,10 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
     try {
       segment = await write(Buffer.from(text));
     } catch (error) {
-      for (const entry of entries) entry.waiting.reject(error);
+      for (const entry of entries) entry.waiting.request.onRefused(toError(error));
       return;
     }
-    for (const { waiting: entry, path: name } of entries) {
-      const applied = noteEntry(segment, name);
-      entry.onLogged?.();
-      entry.resolve(applied);
-    }
+    for (const { waiting: entry, path: name } of entries) entry.request.onLogged(noteEntry(segment, name));
   }
 
   /** @returns the segment that has it, durably */
@@ -241,11 +249,23 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
     });
   }
 
+  function enter(request: LogRequest): void {
+    waiting.push({ request });
+    start();
+  }
+
   return {
+    enter,
     append: (entry, onLogged) =>
       new Promise((resolve, reject) => {
-        waiting.push({ entry, onLogged, resolve, reject });
-        start();
+        enter({
+          entry,
+          onLogged(applied) {
+            onLogged?.();
+            resolve(applied);
+          },
+          onRefused: reject,
+        });
       }),
     names: (name) => open?.segment.paths.has(name) ?? false,
     seal,
@@ -253,3 +273,5 @@ export function createWriteAheadLog(deps: WriteAheadLogDeps, options: WriteAhead
 }
 
 const make = (entry: LogEntry) => ({ path: entry.path, line: toLine(entry) });
+
+const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
