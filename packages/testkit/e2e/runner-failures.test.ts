@@ -81,9 +81,10 @@ describe('a runner that looks alive and does nothing', () => {
   }, 60_000);
 
   test('when its job is done and its worker does not end, GitHub is asked, and then all of it is ended', async () => {
+    // As the runner does: the line, and then the worker (JobDispatcher.cs).
     await setUp(`first && {
-  "\${0%/*}/Runner.Worker" &
   say 'Running job: build'
+  "\${0%/*}/Runner.Worker" &
   sh -e "$ACTIONS_RUNNER_HOOK_JOB_COMPLETED"
 }`);
     vm.start();
