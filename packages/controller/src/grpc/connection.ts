@@ -19,6 +19,7 @@ export class Connection {
   readonly #ticks: Ticks;
   #heardAt: number;
   #askedAt: number | undefined;
+  #peer: string | undefined;
 
   constructor(session: ServerHttp2Session, ticks: Ticks) {
     this.session = session;
@@ -33,7 +34,13 @@ export class Connection {
 
   /** `10.0.0.7:4711` or `[2001:db8::7]:4711`; `unknown` when it is gone. */
   get peer(): string {
-    return peerOf(this.session.socket ?? {});
+    // To ask a session for its socket is slow, and every call does.
+    if (this.#peer === undefined) {
+      const { remoteAddress, remotePort } = this.session.socket ?? {};
+      if (remoteAddress === undefined) return peerOf({});
+      this.#peer = peerOf({ remoteAddress, remotePort });
+    }
+    return this.#peer;
   }
 
   /** Called once in each tick. @param ask, patience in ticks */
