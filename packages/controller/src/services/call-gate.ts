@@ -54,7 +54,10 @@ export function createCallGate(
       // Agents of tasks show theirs in a header of their own.
       const bearer = bearerOf(call.header('authorization')) ?? call.header('agent_token');
       const known = bearer === undefined ? undefined : sessionTokens.recall(bearer);
-      if (known !== undefined) return unlessTooMuch(call, () => countCall(call, known.vmId), served);
+      if (known !== undefined) {
+        const inTurn = (): CallListener => waiting(call, door.turn(), () => served(call));
+        return unlessTooMuch(call, () => countCall(call, known.vmId), inTurn);
+      }
       // Before it is looked at: that takes the processor. Who is let in gets it back.
       return unlessTooMuch(
         call,
