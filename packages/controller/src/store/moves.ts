@@ -3,7 +3,11 @@
  * before it writes.
  */
 import { IllegalTransitionError } from '@mig/common/errors';
-import { assertCommandTransition, type CommandState } from '@mig/common/domain/command-state';
+import {
+  COMMAND_TRANSITIONS,
+  assertCommandTransition,
+  type CommandState,
+} from '@mig/common/domain/command-state';
 import type { CommandRecord } from '@mig/common/domain/command';
 import { assertDrainVmTransition, type DrainRecord } from '@mig/common/domain/drain';
 import { assertVmTransition } from '@mig/common/domain/vm-state';
@@ -70,9 +74,8 @@ export function createMoves(before: {
     command(record) {
       const states = commandsOf(record.vmId);
       const known = states.get(record.id);
-      // That it was sent was not stored by itself, where it was stored before that it would be.
-      const from = known === 'queued' && record.attempts > 0 ? 'sent' : known;
-      if (from !== undefined) assertCommandTransition(record.id, from, record.state);
+      if (known !== undefined && !wasSentBetween(known, record))
+        assertCommandTransition(record.id, known, record.state);
       states.set(record.id, record.state);
       return () => {
         if (known === undefined && states.get(record.id) === record.state) states.delete(record.id);
@@ -116,6 +119,10 @@ export function createMoves(before: {
     forgetWorkflowJob: (job) => void workflowJobs.delete(workflowJobKey(job)),
   };
 }
+
+/** That it was sent is not stored by itself, where it was stored before that it would be. */
+const wasSentBetween = (known: CommandState, { attempts, state }: CommandRecord): boolean =>
+  known === 'queued' && attempts > 0 && COMMAND_TRANSITIONS.sent.includes(state);
 
 function assertDrainMoves(from: DrainRecord, to: DrainRecord): void {
   if (from.state !== 'active' && from.state !== to.state) {

@@ -256,5 +256,15 @@ export function recordContract(test: StoreUnderTest): void {
       );
       expect(test.store.loadedCommands().map((command) => command.state)).toEqual(['cancelled']);
     });
+
+    it('a command that went out need not have been stored as sent; one that came back to the queue moves as one that waits', async () => {
+      await test.store.saveCommand(commandRecord({ state: 'queued' }));
+      await expect(test.store.saveCommand(commandRecord({ state: 'received' }))).rejects.toThrow(
+        IllegalTransitionError,
+      );
+      await test.store.saveCommand(commandRecord({ state: 'received', attempts: 1 }));
+      await test.store.saveCommand(commandRecord({ id: 'cmd-2', state: 'queued', attempts: 1 }));
+      await test.store.saveCommand(commandRecord({ id: 'cmd-2', state: 'superseded', attempts: 1 }));
+    });
   });
 }
