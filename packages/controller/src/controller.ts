@@ -1,5 +1,5 @@
 /** The composition root: opens the store, makes the parts, opens the ports, and ends everything in its order. */
-import { neverBusy, type IsBusy } from '@mig/common/event-loop-load';
+import { neverBusy, type IsBusy } from '@mig/common/process-load';
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
@@ -81,7 +81,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await store.close();
     throw error;
   });
-  const gates = await openGates({ config, parts, work, clock, logger, random: deps.random, isBusy }).catch(
+  const gates = await openGates({ config, parts, work, clock, logger, random: deps.random }).catch(
     async (error: unknown) => {
       await work.stop();
       await work.close();

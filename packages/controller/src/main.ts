@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The controller as a process: reads its configuration, runs until a signal, says how it ended by its exit code. */
-import { createIsBusy } from '@mig/common/event-loop-load';
+import { createIsBusy } from '@mig/common/process-load';
 import { systemClock } from '@mig/common/clock';
 import { readCommandLine } from '@mig/common/config/command-line';
 import { MigError, errorMessage } from '@mig/common/errors';

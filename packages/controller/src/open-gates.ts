@@ -1,5 +1,4 @@
 /** Who gets in, and by which wire: opens authentication and the files of TLS for the parts of this controller. */
-import type { IsBusy } from '@mig/common/event-loop-load';
 import { systemClock, type Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
 import { exposures, hasTls, requiresAuth } from './auth/auth-config.js';
@@ -36,22 +35,13 @@ export interface GatesDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
-  readonly isBusy: IsBusy;
 }
 
 /** A connection that waits costs an open file and a few KB: ten thousand may, by default. */
 const WAITING_FACTOR = 5;
 
 /** @throws the system's error, or the error of a certificate, if a file cannot be used */
-export async function openGates({
-  config,
-  parts,
-  work,
-  clock,
-  logger,
-  random,
-  isBusy,
-}: GatesDeps): Promise<Gates> {
+export async function openGates({ config, parts, work, clock, logger, random }: GatesDeps): Promise<Gates> {
   const { fleet, queue, drains, links, controllerEvents } = parts;
   const reach = createReach({ fleet, queue, drains, work });
   const door = createDoor(
@@ -93,7 +83,6 @@ export async function openGates({
     pools: config.pools,
     clock,
     logger: logger.child({ part: 'auth' }),
-    isBusy,
     vm: reach.knownVm,
     reach,
     limits: config.limits,

@@ -1,5 +1,5 @@
 /** What the controller has for tasks and jobs: their store, their parts, and what serves them. Joined to the rest in controller.ts. */
-import type { IsBusy } from '@mig/common/event-loop-load';
+import type { IsBusy } from '@mig/common/process-load';
 import type { Clock } from '@mig/common/clock';
 import { fromJobRecordResource, jobRecordSchema, toJobRecordResource } from '@mig/common/api/job-resource';
 import {

@@ -3,7 +3,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { neverBusy } from '@mig/common/event-loop-load';
 import { silentLogger } from '@mig/common/logger';
 import { createManualClock } from '../../../common/src/manual-clock.contract.js';
 import { controllerConfigSchema } from '../config.js';
@@ -33,7 +32,6 @@ beforeAll(async () => {
     limits: config.limits,
     door: { charge: () => 0, turn: () => undefined, vouch: () => undefined, refuse: () => undefined },
     countVms: () => 0,
-    isBusy: neverBusy,
     clock,
     logger: silentLogger,
     vm: (vmId) => known.get(vmId),

@@ -18,6 +18,7 @@ import type { Logger } from '@mig/common/logger';
 import { auditFile, listAuditFiles, readAuditLines, type AuditFile } from './audit-files.js';
 import { ofLog, recoverAuditLog } from './audit-recovery.js';
 import { openSeal, readSeal } from './audit-seal.js';
+import { createGathering } from './gathering.js';
 import { syncDirectory } from './private-file.js';
 
 /** What parts that have something to tell need of it. */
@@ -66,8 +67,6 @@ export interface AuditLogOptions {
   readonly maxFiles?: number;
 }
 
-/** So long facts that nobody waits for wait for others. */
-const GATHER_MS = 20;
 /** Facts that wait to be written (I12). Beyond it they are counted, and the count is an entry. */
 const MAX_WAITING = 10_000;
 /** Characters of one value of an entry … */
@@ -106,8 +105,7 @@ export async function openAuditLog(
   let failure: string | undefined;
   let writing: Promise<void> | undefined;
   let mustLook = false;
-  /** Ends the waiting of facts for each other. */
-  let hurry: (() => void) | undefined;
+  const gathering = createGathering();
   const faults: string[] = [];
   /** Paths of files that were found missing. */
   const missing = new Set<string>();
@@ -220,18 +218,9 @@ export async function openAuditLog(
 
   const isAwaited = (): boolean => mustLook || waiting.some(({ settle }) => settle !== undefined);
 
-  async function gather(): Promise<void> {
-    if (isAwaited()) return;
-    await new Promise<void>((resolve) => {
-      hurry = resolve;
-      setTimeout(resolve, GATHER_MS);
-    });
-    hurry = undefined;
-  }
-
   async function writeAll(): Promise<void> {
     while (waiting.length > 0 || lostCount > 0 || mustLook) {
-      await gather();
+      if (!isAwaited()) await gathering.wait();
       const canWrite = await lookAtFiles().then(
         () => true,
         (error: unknown) => {
@@ -258,7 +247,7 @@ export async function openAuditLog(
   }
 
   function kick(): void {
-    if (hurry !== undefined && isAwaited()) hurry();
+    if (isAwaited()) gathering.end();
     writing ??= writeAll().finally(() => {
       writing = undefined;
       if (waiting.length > 0 || mustLook) kick();
@@ -321,7 +310,7 @@ export async function openAuditLog(
       while (writing !== undefined) await writing;
     },
     async close() {
-      hurry?.();
+      gathering.end();
       while (writing !== undefined) await writing;
       await current?.handle.close();
       current = undefined;

@@ -3,7 +3,6 @@ import { appendFile, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { neverBusy } from '@mig/common/event-loop-load';
 import { silentLogger } from '@mig/common/logger';
 import { openNameBook, type Joined, type NameBook, type Released } from './name-book.js';
 
@@ -16,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
 const open = (maxNames?: number): Promise<NameBook> =>
-  openNameBook(file, { logger: silentLogger, isBusy: neverBusy }, maxNames === undefined ? {} : { maxNames });
+  openNameBook(file, { logger: silentLogger }, maxNames === undefined ? {} : { maxNames });
 const joined = (vmId: string, bootId = 'boot-1'): Joined => ({
   vmId,
   poolId: 'linux',

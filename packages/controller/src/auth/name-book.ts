@@ -7,12 +7,11 @@
  * what still counts, when it is opened, when most of it is of the past, and after a failure to append to it.
  */
 import { open } from 'node:fs/promises';
-import { setTimeout as pause } from 'node:timers/promises';
 import * as z from 'zod';
 import { MigError, errorMessage } from '@mig/common/errors';
-import type { IsBusy } from '@mig/common/event-loop-load';
 import type { Logger } from '@mig/common/logger';
 import { StoreUnavailableError } from '../store/store.js';
+import { createGathering } from './gathering.js';
 import { readPrivateFile, writePrivateFile } from './private-file.js';
 
 const lifeSchema = z.object({ bootId: z.string(), poolId: z.string() });
@@ -85,8 +84,6 @@ const lineSchema = z.union([
 ]);
 type Line = { join: Joined } | { release: Released } | { gone: string; of: 'join' | 'release' };
 
-/** So long those who joined wait for others while the process is busy. */
-const GATHER_MS = 20;
 /** Names that are kept of each kind (I12): more than a fleet has. Of joins the oldest go; their VMs' records still count. */
 const MAX_NAMES = 100_000;
 /** Lines beyond those that count, after which the file is written anew. */
@@ -97,7 +94,7 @@ const MAX_WAITING = 10_000;
 /** @throws NameFileError, or the file system's error */
 export async function openNameBook(
   file: string,
-  { logger, isBusy }: { readonly logger: Logger; readonly isBusy: IsBusy },
+  { logger }: { readonly logger: Logger },
   options: { readonly maxNames?: number } = {},
 ): Promise<NameBook> {
   const maxNames = options.maxNames ?? MAX_NAMES;
@@ -106,6 +103,7 @@ export async function openNameBook(
   let waiting: Line[] = [];
   let lineCount = 0;
   let rewrite = false;
+  const gathering = createGathering();
   let writing: Promise<void> | undefined;
 
   function apply(line: Line): void {
@@ -159,7 +157,7 @@ export async function openNameBook(
     writing ??= (async () => {
       try {
         while (waiting.length > 0 || rewrite) {
-          if (!waiting.some((line) => 'release' in line) && isBusy()) await pause(GATHER_MS);
+          if (!waiting.some((line) => 'release' in line)) await gathering.wait();
           await writeOnce();
         }
       } catch (error) {
@@ -200,6 +198,7 @@ export async function openNameBook(
     async release(released) {
       if (!releases.has(released.vmId) && releases.size >= maxNames) throw new TooManyReleasesError(maxNames);
       tell({ release: released });
+      gathering.end();
       await flush().catch((error: unknown) => {
         throw new StoreUnavailableError(`the release of VM ${released.vmId}`, error);
       });
@@ -212,7 +211,10 @@ export async function openNameBook(
         if (!keep.joined(joined)) tellSoon({ gone: joined.vmId, of: 'join' });
     },
 
-    close: () => flush().catch(() => undefined),
+    close() {
+      gathering.end();
+      return flush().catch(() => undefined);
+    },
   };
 }
 

@@ -1,5 +1,4 @@
 /** Makes the parts of auth/ and joins them: what HTTP, the streams and the composition root need of it. */
-import type { IsBusy } from '@mig/common/event-loop-load';
 import path from 'node:path';
 import type { JWTVerifyGetKey } from 'jose';
 import type { Clock } from '@mig/common/clock';
@@ -65,7 +64,6 @@ export interface AuthDeps {
   readonly onClaimRefused: (vmId: string, bootId: string, address: string) => void;
   /** Ends the VM's stream. */
   readonly cut: (vmId: string, reason: string) => void;
-  readonly isBusy: IsBusy;
   /** Google's public keys; default: fetched. */
   readonly googleKeys?: JWTVerifyGetKey | undefined;
   /** How an identity provider is asked; default: that of Node. */
@@ -107,7 +105,7 @@ export async function openAuth(deps: AuthDeps): Promise<Auth> {
     { lifetimeMs: config.session.lifetime },
   );
   const limits = createLimits({ clock, countVms: deps.countVms }, deps.limits);
-  const names = await openNameBook(file('names.jsonl'), { logger, isBusy: deps.isBusy });
+  const names = await openNameBook(file('names.jsonl'), { logger });
   const claims = createClaims(
     { clock, known: deps.vm, names },
     { sessionLifetimeMs: config.session.lifetime, bindsPools: deps.required },

@@ -5,7 +5,7 @@
  *                                     ^                                                        |
  *                          replay.ts -+-- at opening: what the log has and the files have not -+
  */
-import type { IsBusy } from '@mig/common/event-loop-load';
+import type { IsBusy } from '@mig/common/process-load';
 import path from 'node:path';
 import type { Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';

@@ -15,7 +15,7 @@
  */
 import path from 'node:path';
 import type { Clock } from '@mig/common/clock';
-import { neverBusy, type IsBusy } from '@mig/common/event-loop-load';
+import { neverBusy, type IsBusy } from '@mig/common/process-load';
 import { lockDirectory } from '@mig/common/directory-lock';
 import type { Logger } from '@mig/common/logger';
 import { toCommandRecordResource } from '@mig/common/api/command-resource';

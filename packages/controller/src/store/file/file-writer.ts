@@ -14,7 +14,7 @@
 import path from 'node:path';
 import pLimit from 'p-limit';
 import type { Clock } from '@mig/common/clock';
-import type { IsBusy } from '@mig/common/event-loop-load';
+import type { IsBusy } from '@mig/common/process-load';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { errorCode, EXHAUSTED, type FileOperations } from './file-operations.js';

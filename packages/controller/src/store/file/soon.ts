@@ -3,7 +3,7 @@
  * A few at a time, and few in a second while the process is busy: others need its threads and its core more.
  */
 import type { Clock } from '@mig/common/clock';
-import type { IsBusy } from '@mig/common/event-loop-load';
+import type { IsBusy } from '@mig/common/process-load';
 
 export interface Soon {
   /** @param when `now`: as soon as its turn comes; `later`: `afterMs` later at the earliest */

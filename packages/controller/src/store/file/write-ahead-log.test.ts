@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { neverBusy } from '@mig/common/event-loop-load';
+import { neverBusy } from '@mig/common/process-load';
 import { until } from '@mig/testkit/github/until';
 import { createManualClock, type ManualClock } from '../../../../common/src/manual-clock.contract.js';
 import { parseLine, toLine } from './log-entry.js';

@@ -13,7 +13,7 @@
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '@mig/common/clock';
-import type { IsBusy } from '@mig/common/event-loop-load';
+import type { IsBusy } from '@mig/common/process-load';
 import { testPoint } from '@mig/common/test-points';
 import type { FileOperations, LogFile } from './file-operations.js';
 import { toLine, type LogEntry } from './log-entry.js';

@@ -10,7 +10,7 @@
  */
 import path from 'node:path';
 import type { Clock } from '@mig/common/clock';
-import type { IsBusy } from '@mig/common/event-loop-load';
+import type { IsBusy } from '@mig/common/process-load';
 import type { Logger } from '@mig/common/logger';
 import type * as z from 'zod';
 import { openDurableFiles } from '../file/durable-files.js';

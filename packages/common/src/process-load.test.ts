@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
-import { createIsBusy } from './event-loop-load.js';
+import { createIsBusy } from './process-load.js';
 
 /** Keeps the event loop from anything else. */
 function work(ms: number): void {
