@@ -7,7 +7,7 @@ export type IsBusy = () => boolean;
 /** What is looked at lies between one and two of these back. */
 const WINDOW_MS = 25;
 /** For so long what was seen is taken for so. */
-const LOOK_MS = 2;
+const LOOK_MS = 5;
 /** Of the time; more is busy. */
 const BUSY_SHARE = 0.6;
 

@@ -81,7 +81,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     await store.close();
     throw error;
   });
-  const gates = await openGates({ config, parts, work, clock, logger, random: deps.random }).catch(
+  const gates = await openGates({ config, parts, work, clock, logger, random: deps.random, isBusy }).catch(
     async (error: unknown) => {
       await work.stop();
       await work.close();

@@ -10,6 +10,7 @@ import { hasTls } from './auth/auth-config.js';
 import { controllerConfigSchema } from './config.js';
 import { startController } from './controller.js';
 import { createProxiedFetch, proxySettingsOf } from './github/client/fetch.js';
+import { setUpV8 } from './v8-settings.js';
 
 const HELP = `Usage: controller [--config FILE] [--data-dir DIR] [--http-port PORT] [--grpc-port PORT] [--log-level LEVEL]
 
@@ -98,6 +99,7 @@ function startFailure(error: unknown, config: { http: { port: number }; data_dir
   return `could not start: ${message}`;
 }
 
+setUpV8();
 process.exitCode = await main();
 // Nothing is left to do; a library's idle socket must not hold the process.
 process.exit();

@@ -1,6 +1,7 @@
 /** Who gets in, and by which wire: opens authentication and the files of TLS for the parts of this controller. */
 import { systemClock, type Clock } from '@mig/common/clock';
 import type { Logger } from '@mig/common/logger';
+import type { IsBusy } from '@mig/common/process-load';
 import { exposures, hasTls, requiresAuth } from './auth/auth-config.js';
 import { joinWarnings } from './auth/join-warnings.js';
 import { openAuth, type Auth } from './auth/open-auth.js';
@@ -35,18 +36,20 @@ export interface GatesDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly random: () => number;
+  readonly isBusy: IsBusy;
 }
 
 /** A connection that waits costs an open file and a few KB: ten thousand may, by default. */
 const WAITING_FACTOR = 5;
 
 /** @throws the system's error, or the error of a certificate, if a file cannot be used */
-export async function openGates({ config, parts, work, clock, logger, random }: GatesDeps): Promise<Gates> {
+export async function openGates(deps: GatesDeps): Promise<Gates> {
+  const { config, parts, work, clock, logger } = deps;
   const { fleet, queue, drains, links, controllerEvents } = parts;
   const reach = createReach({ fleet, queue, drains, work });
   const door = createDoor(
     // Its pace is that of the process, whatever time it is.
-    { clock: systemClock, random },
+    { clock: systemClock, random: deps.random, isBusy: deps.isBusy },
     {
       perSecond: config.limits.strangers_per_second,
       chargeCalls: requiresAuth(config),

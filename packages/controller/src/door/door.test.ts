@@ -3,9 +3,11 @@ import net, { type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '@mig/common/clock';
+import { neverBusy } from '@mig/common/process-load';
 import { until } from '@mig/testkit/github/until';
+import { createManualClock } from '../../../common/src/manual-clock.contract.js';
 import { peerOf } from '../auth/peer-address.js';
-import { createDoor, type Door, type DoorOptions } from './door.js';
+import { createDoor, type Door, type DoorDeps, type DoorOptions } from './door.js';
 
 const sockets: Socket[] = [];
 let server: Server;
@@ -13,10 +15,10 @@ let door: Door;
 /** Those that have come in, in their order. */
 let inside: string[];
 
-async function open(options: Partial<DoorOptions>): Promise<void> {
+async function open(options: Partial<DoorOptions>, deps: Partial<DoorDeps> = {}): Promise<void> {
   inside = [];
   door = createDoor(
-    { clock: systemClock, random: () => 0 },
+    { clock: systemClock, random: () => 0, isBusy: neverBusy, ...deps },
     { perSecond: 1, chargeCalls: true, maxStrangers: 100, maxWaiting: 100, ...options },
   );
   server = net.createServer((socket) => {
@@ -119,5 +121,41 @@ describe('a connection', () => {
     await until('it waits', () => door.counts().connections_delayed === 1);
     door.close();
     await until('it is closed', () => waiting.closed);
+  });
+});
+
+describe('a connection', () => {
+  it('that comes while the process is busy waits for the next look, and enters with the others', async () => {
+    const clock = createManualClock();
+    await open({ perSecond: 100 }, { clock, isBusy: () => true });
+    await come();
+    await come();
+    await until('both wait', () => door.counts().connections_delayed === 2);
+    expect(inside).toEqual([]);
+    await until('both are in', () => {
+      clock.advance(10);
+      return inside.length === 2;
+    });
+  });
+
+  it('that has just come in has had its turn by that; its next call waits for one, as those of others do', async () => {
+    const clock = createManualClock();
+    await open({ perSecond: 100 }, { clock });
+    const [first, second] = [await come(), await come()];
+    await until('both are in', () => inside.length === 2);
+    expect(door.turn(peer(first))).toBeUndefined();
+    while (door.turn(peer(first)) === undefined);
+    expect(door.turn(peer(second))).toBeUndefined();
+    expect(door.turn(peer(second))).toBeInstanceOf(Promise);
+  });
+
+  it('that has come in long ago has to wait for its turn', async () => {
+    const clock = createManualClock();
+    await open({ perSecond: 100 }, { clock });
+    const [first, second] = [await come(), await come()];
+    await until('both are in', () => inside.length === 2);
+    clock.advance(100);
+    while (door.turn(peer(first)) === undefined);
+    expect(door.turn(peer(second))).toBeInstanceOf(Promise);
   });
 });

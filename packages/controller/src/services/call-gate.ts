@@ -53,9 +53,10 @@ export function createCallGate(
     open(call, served) {
       // Agents of tasks show theirs in a header of their own.
       const bearer = bearerOf(call.header('authorization')) ?? call.header('agent_token');
+      const { peer } = call.connection;
       const known = bearer === undefined ? undefined : sessionTokens.recall(bearer);
       if (known !== undefined) {
-        const inTurn = (): CallListener => waiting(call, door.turn(), () => served(call));
+        const inTurn = (): CallListener => waiting(call, door.turn(peer), () => served(call));
         return unlessTooMuch(call, () => countCall(call, known.vmId), inTurn);
       }
       // Before it is looked at: that takes the processor. Who is let in gets it back.
@@ -63,7 +64,7 @@ export function createCallGate(
         call,
         () => chargeStranger(call),
         () =>
-          waiting(call, door.turn(), () => {
+          waiting(call, door.turn(peer), () => {
             const verdict = bearer === undefined || !isJwt(bearer) ? undefined : sessionTokens.verify(bearer);
             return verdict?.kind === 'ok'
               ? unlessTooMuch(call, () => countCall(call, verdict.claims.vmId), served)

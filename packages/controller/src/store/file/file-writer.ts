@@ -109,7 +109,12 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
     isBusy: () => deps.isBusy() || deps.clock.monotonicMs() - loggedMs < QUIET_MS,
   });
 
-  const nameOf = (file: string): string => path.relative(root, file).replaceAll(path.sep, '/');
+  const inRoot = root + path.sep;
+  const nameOf = (file: string): string =>
+    (file.startsWith(inRoot) ? file.slice(inRoot.length) : path.relative(root, file)).replaceAll(
+      path.sep,
+      '/',
+    );
 
   const recording = createRecording({
     log,
