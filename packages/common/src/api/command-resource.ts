@@ -56,8 +56,9 @@ export type CommandRecordResource = z.infer<typeof commandRecordSchema>;
 export type SubmitCommandBody = z.infer<typeof submitCommandSchema>;
 
 export function toCommandResource(command: CommandRecord): CommandResource {
-  const { sentAt, receivedAt, finishedAt, supersededBy, message, result } = command;
-  return {
+  const { forBoot, sentAt, receivedAt, finishedAt, supersededBy, message, result } = command;
+  // Field by field: it is made at every move of every command, and a copy for each field that may be missing costs twice as much.
+  const resource: CommandResource = {
     id: command.id,
     vm_id: command.vmId,
     type: command.type,
@@ -66,25 +67,24 @@ export function toCommandResource(command: CommandRecord): CommandResource {
     attempts: command.attempts,
     created_at: toTime(command.createdAt),
     created_by: command.createdBy,
-    ...(command.forBoot === undefined ? {} : { boot_id: command.forBoot }),
     delivery_deadline_at: toTime(command.deliveryDeadlineAt),
     execution_deadline_at: toTime(command.executionDeadlineAt),
-    ...(sentAt === undefined ? {} : { sent_at: toTime(sentAt) }),
-    ...(receivedAt === undefined ? {} : { received_at: toTime(receivedAt) }),
-    ...(finishedAt === undefined ? {} : { finished_at: toTime(finishedAt) }),
-    ...(supersededBy === undefined ? {} : { superseded_by: supersededBy }),
-    ...(message === undefined ? {} : { message }),
-    ...(result === undefined ? {} : { result }),
   };
+  if (forBoot !== undefined) resource.boot_id = forBoot;
+  if (sentAt !== undefined) resource.sent_at = toTime(sentAt);
+  if (receivedAt !== undefined) resource.received_at = toTime(receivedAt);
+  if (finishedAt !== undefined) resource.finished_at = toTime(finishedAt);
+  if (supersededBy !== undefined) resource.superseded_by = supersededBy;
+  if (message !== undefined) resource.message = message;
+  if (result !== undefined) resource.result = result;
+  return resource;
 }
 
 export function toCommandRecordResource(command: CommandRecord): CommandRecordResource {
-  return {
-    ...toCommandResource(command),
-    sequence: command.sequence,
-    ...(command.idempotencyKey === undefined ? {} : { idempotency_key: command.idempotencyKey }),
-    ...(command.sentToBoot === undefined ? {} : { sent_to_boot: command.sentToBoot }),
-  };
+  const resource: CommandRecordResource = { ...toCommandResource(command), sequence: command.sequence };
+  if (command.idempotencyKey !== undefined) resource.idempotency_key = command.idempotencyKey;
+  if (command.sentToBoot !== undefined) resource.sent_to_boot = command.sentToBoot;
+  return resource;
 }
 
 export function fromCommandRecordResource(resource: CommandRecordResource): CommandRecord {

@@ -66,6 +66,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
   function kick(vmId: string): void {
     const link = links.get(vmId);
     if (stopped || link === undefined || !attached.has(link)) return;
+    if (!pumps.has(vmId) && sendForetold(link)) return;
     const pump = pumpOf(vmId);
     if (pump.running) {
       pump.again = true;
@@ -83,6 +84,28 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
           pumps.delete(vmId);
         }
       });
+  }
+
+  /**
+   * What is stored as going to this boot needs nothing more before it goes out.
+   * @returns false if something is left that does
+   */
+  function sendForetold(link: VmLink): boolean {
+    for (const command of queue.deliverable(link.vmId)) {
+      if (command.state !== 'queued') continue;
+      if (!queue.isForetold(command, link.bootId) || isForAnotherBoot(command, link.bootId)) return false;
+      const { delivery, execution } = queue.remainingMs(command);
+      if (Math.min(delivery, execution) <= 0) return false;
+      markForetold(command, link);
+      if (!post(link, command, command.parameters, execution)) return true; // the next stream begins anew
+    }
+    return true;
+  }
+
+  /** A failure is logged, and stored again, by the queue. */
+  function markForetold(command: CommandRecord, link: VmLink): void {
+    queue.markSent(command.id, link.bootId).catch(() => undefined);
+    testPoint('commands.sentStored');
   }
 
   function pumpOf(vmId: string): Pump {
@@ -162,11 +185,7 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
     startWithinMs: number,
   ): Promise<boolean> {
     try {
-      const isForetold = queue.isForetold(command, link.bootId);
-      const marked = queue.markSent(command.id, link.bootId);
-      // A failure is logged, and stored again, by the queue.
-      if (isForetold) marked.catch(() => undefined);
-      else await marked;
+      await queue.markSent(command.id, link.bootId);
       testPoint('commands.sentStored');
     } catch (error) {
       logger.warn(
@@ -178,6 +197,16 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       return false;
     }
     if (links.get(link.vmId) !== link) return false;
+    return post(link, command, parameters, startWithinMs);
+  }
+
+  /** False if it did not go out; then it waits for the next stream. */
+  function post(
+    link: VmLink,
+    command: CommandRecord,
+    parameters: Parameters,
+    startWithinMs: number,
+  ): boolean {
     const sent = link.send({
       kind: 'command',
       command: {

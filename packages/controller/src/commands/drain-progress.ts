@@ -12,6 +12,7 @@ import {
   type DrainRecord,
   type DrainVm,
 } from '@mig/common/domain/drain';
+import { isFinal } from '@mig/common/domain/command-state';
 import { hasEnded } from '@mig/common/domain/vm-state';
 import type { Fleet, VmView } from '../fleet/fleet.js';
 import type { CommandQueue } from './command-queue.js';
@@ -287,7 +288,8 @@ export function createDrainProgress(
           book.changeVm(drain, vmId, {
             [type === 'drain' ? 'commandId' : 'shutdownCommandId']: command.id,
           });
-          look(vmId);
+          // It was submitted before.
+          if (isFinal(command.state)) look(vmId);
         },
         // The sweep tries again.
         (error: unknown) =>

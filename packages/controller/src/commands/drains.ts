@@ -19,6 +19,7 @@ import {
   type DrainThen,
   type DrainVm,
 } from '@mig/common/domain/drain';
+import { isFinal } from '@mig/common/domain/command-state';
 import { newId } from '@mig/common/domain/ids';
 import type { Change } from '../fleet/feed.js';
 import type { Fleet } from '../fleet/fleet.js';
@@ -170,7 +171,8 @@ export function createDrains(deps: DrainsDeps): Drains {
           return;
         case 'command':
           if (change.command.state === 'queued') progress.leave(change.command);
-          progress.look(change.command.vmId);
+          // A drain follows how a command ends; that it goes on moves nothing.
+          if (isFinal(change.command.state)) progress.look(change.command.vmId);
           return;
         case 'event':
         case 'workflowJob':

@@ -108,8 +108,8 @@ export async function openStoreOn(
   const workflowJobFile = (job: WorkflowJobKey): string =>
     path.join(directory, WORKFLOW_JOB_FOLDER, `${workflowJobKey(job)}.json`);
 
-  const save = (what: string, file: string, content: () => string): Promise<void> =>
-    guard.run(what, () => durable.record(file, content, 'later'));
+  const save = (what: () => string, file: string, content: () => string, undo?: () => void): Promise<void> =>
+    guard.record(what, () => durable.record(file, content, 'later'), undo);
 
   async function close(): Promise<void> {
     guard.close();
@@ -129,7 +129,8 @@ export async function openStoreOn(
       moves.vm(record); // I6
       histories.begin(record.vmId);
       const file = path.join(directory, record.vmId, 'vm.json');
-      await save(`the record of VM ${record.vmId}`, file, () => toJson(toVmRecordResource(record)));
+      const content = () => toJson(toVmRecordResource(record));
+      await save(() => `the record of VM ${record.vmId}`, file, content);
     },
 
     async deleteVm(vmId) {
@@ -144,7 +145,7 @@ export async function openStoreOn(
       const forget = moves.command(record); // I6
       histories.begin(record.vmId);
       const content = () => toJson(toCommandRecordResource(record));
-      await orElse(save(`command ${record.id}`, commandFile(record.vmId, record.id), content), forget);
+      await save(() => `command ${record.id}`, commandFile(record.vmId, record.id), content, forget);
     },
 
     async deleteCommand({ vmId, id }) {
@@ -155,7 +156,7 @@ export async function openStoreOn(
     async saveDrain(record) {
       const forget = moves.drain(record); // I6
       const content = () => toJson(toDrainRecordResource(record));
-      await orElse(save(`drain ${record.id}`, drainFile(record.id), content), forget);
+      await save(() => `drain ${record.id}`, drainFile(record.id), content, forget);
     },
 
     async deleteDrain(drainId) {
@@ -166,7 +167,7 @@ export async function openStoreOn(
     async saveWorkflowJob(job) {
       const takeBack = moves.workflowJob(job); // I6
       const content = () => toJson(toWorkflowJobRecordResource(job));
-      await orElse(save(`workflow job ${workflowJobKey(job)}`, workflowJobFile(job), content), takeBack);
+      await save(() => `workflow job ${workflowJobKey(job)}`, workflowJobFile(job), content, takeBack);
     },
 
     async deleteWorkflowJob(job) {
@@ -180,7 +181,12 @@ export async function openStoreOn(
     async saveDocument(name, value) {
       assertId('the name of a document', name);
       const content = toJson({ value });
-      await save(`document ${name}`, path.join(directory, DOCUMENT_FOLDER, `${name}.json`), () => content);
+      const file = path.join(directory, DOCUMENT_FOLDER, `${name}.json`);
+      await save(
+        () => `document ${name}`,
+        file,
+        () => content,
+      );
       loaded.documents.set(name, (JSON.parse(content) as { value: unknown }).value);
     },
 
