@@ -5,7 +5,8 @@
 import { ServerError, Status } from 'nice-grpc';
 import { errorMessage } from '@mig/common/errors';
 import { newId } from '@mig/common/domain/ids';
-import type { ConnectRequest, ControllerMessage } from '@mig/common/domain/messages';
+import type { CommandAck } from '@mig/common/domain/command';
+import type { ConnectRequest, ControllerMessage, MigletMessage } from '@mig/common/domain/messages';
 import { encodeControllerMessage } from '@mig/common/wire/controller-message';
 import { decodeMigletMessage } from '@mig/common/wire/miglet-message';
 import type { Admitted } from '../auth/vm-gate.js';
@@ -44,6 +45,8 @@ export class CommandStream implements CallListener, VmLink {
   #pause: NodeJS.Timeout | undefined;
   /** By what it was admitted; for the audit log. */
   #via: Admitted['via'] = 'none';
+  /** Said in this read, and not yet taken. */
+  #received: CommandAck | undefined;
   /** What waits for the peer to read; undefined = nothing does. */
   #waiting: Buffer[] | undefined;
   /** How the call ends when that has gone out; undefined = it goes on. */
@@ -205,7 +208,7 @@ export class CommandStream implements CallListener, VmLink {
       // The latest counts: there is no backlog of heartbeats, and who sends many is cut.
       if (message.kind === 'heartbeat') this.#meter?.heartbeat();
       else this.#wait(this.#meter?.pace() ?? 0);
-      takeMessage(message, this, isLink, this.#shared);
+      this.#takeDecoded(message, isLink);
       return;
     }
     this.#meter?.heartbeat();
@@ -217,6 +220,34 @@ export class CommandStream implements CallListener, VmLink {
     message.orgId = this.orgId;
     message.bootId = this.bootId;
     if (!fleet.heartbeat(message)) fleet.heard(this.vmId);
+  }
+
+  /** That a command was received says nothing more where its result comes in the same read: then that is all that is recorded. */
+  #takeDecoded(message: MigletMessage, isLink: boolean): void {
+    const isOutdone =
+      message.kind === 'ack' &&
+      message.ack.phase !== 'received' &&
+      message.ack.commandId === this.#received?.commandId;
+    if (isOutdone) this.#received = undefined;
+    this.#takeReceived();
+    if (message.kind !== 'ack' || message.ack.phase !== 'received') {
+      takeMessage(message, this, isLink, this.#shared);
+      return;
+    }
+    this.#received = message.ack;
+    queueMicrotask(() => {
+      try {
+        this.#takeReceived();
+      } catch (error) {
+        this.#fail(error);
+      }
+    });
+  }
+
+  #takeReceived(): void {
+    const ack = this.#received;
+    this.#received = undefined;
+    if (ack !== undefined) takeMessage({ kind: 'ack', ack }, this, false, this.#shared);
   }
 
   /** Nothing more is read for so long: a backlog is taken at a pace that leaves room for the others. */

@@ -34,7 +34,6 @@ import { DOCUMENT_FOLDER, DRAIN_FOLDER, loadRecords, WORKFLOW_JOB_FOLDER } from 
 import { nodeFiles } from './node-files.js';
 import { createRecordReader } from './read-records.js';
 import { createSetAside } from './set-aside.js';
-import { toJson } from './to-json.js';
 import { createWriteGuard } from './write-guard.js';
 
 export interface FileStoreOptions {
@@ -102,14 +101,18 @@ export async function openStoreOn(
   const guard = createWriteGuard({ probe: durable.probe, clock, logger });
   let closing: Promise<void> | undefined;
 
+  /** The folder as `path.join` writes it: names of ids are put behind it as they are. */
+  const below = path.join(directory, '.x').slice(0, -2);
   const commandFile = (vmId: string, commandId: string): string =>
-    path.join(directory, vmId, 'commands', `${commandId}.json`);
+    `${below}${vmId}${path.sep}commands${path.sep}${commandId}.json`;
   const drainFile = (drainId: string): string => path.join(directory, DRAIN_FOLDER, `${drainId}.json`);
   const workflowJobFile = (job: WorkflowJobKey): string =>
     path.join(directory, WORKFLOW_JOB_FOLDER, `${workflowJobKey(job)}.json`);
 
-  const save = (what: () => string, file: string, content: () => string, undo?: () => void): Promise<void> =>
-    guard.record(what, () => durable.record(file, content, 'later'), undo);
+  function save(what: () => string, file: string, resource: () => unknown, undo?: () => void): Promise<void> {
+    const content = () => ({ json: JSON.stringify(resource()) });
+    return guard.record(what, () => durable.record(file, content, 'later'), undo);
+  }
 
   async function close(): Promise<void> {
     guard.close();
@@ -128,9 +131,9 @@ export async function openStoreOn(
     async saveVm(record) {
       moves.vm(record); // I6
       histories.begin(record.vmId);
-      const file = path.join(directory, record.vmId, 'vm.json');
-      const content = () => toJson(toVmRecordResource(record));
-      await save(() => `the record of VM ${record.vmId}`, file, content);
+      const file = `${below}${record.vmId}${path.sep}vm.json`;
+      const resource = () => toVmRecordResource(record);
+      await save(() => `the record of VM ${record.vmId}`, file, resource);
     },
 
     async deleteVm(vmId) {
@@ -144,8 +147,8 @@ export async function openStoreOn(
     async saveCommand(record) {
       const forget = moves.command(record); // I6
       histories.begin(record.vmId);
-      const content = () => toJson(toCommandRecordResource(record));
-      await save(() => `command ${record.id}`, commandFile(record.vmId, record.id), content, forget);
+      const resource = () => toCommandRecordResource(record);
+      await save(() => `command ${record.id}`, commandFile(record.vmId, record.id), resource, forget);
     },
 
     async deleteCommand({ vmId, id }) {
@@ -155,8 +158,8 @@ export async function openStoreOn(
 
     async saveDrain(record) {
       const forget = moves.drain(record); // I6
-      const content = () => toJson(toDrainRecordResource(record));
-      await save(() => `drain ${record.id}`, drainFile(record.id), content, forget);
+      const resource = () => toDrainRecordResource(record);
+      await save(() => `drain ${record.id}`, drainFile(record.id), resource, forget);
     },
 
     async deleteDrain(drainId) {
@@ -166,8 +169,8 @@ export async function openStoreOn(
 
     async saveWorkflowJob(job) {
       const takeBack = moves.workflowJob(job); // I6
-      const content = () => toJson(toWorkflowJobRecordResource(job));
-      await save(() => `workflow job ${workflowJobKey(job)}`, workflowJobFile(job), content, takeBack);
+      const resource = () => toWorkflowJobRecordResource(job);
+      await save(() => `workflow job ${workflowJobKey(job)}`, workflowJobFile(job), resource, takeBack);
     },
 
     async deleteWorkflowJob(job) {
@@ -180,14 +183,15 @@ export async function openStoreOn(
 
     async saveDocument(name, value) {
       assertId('the name of a document', name);
-      const content = toJson({ value });
+      // As it is now, whatever its owner does with it.
+      const document = JSON.parse(JSON.stringify({ value })) as { value: unknown };
       const file = path.join(directory, DOCUMENT_FOLDER, `${name}.json`);
       await save(
         () => `document ${name}`,
         file,
-        () => content,
+        () => document,
       );
-      loaded.documents.set(name, (JSON.parse(content) as { value: unknown }).value);
+      loaded.documents.set(name, document.value);
     },
 
     appendEvent: (event, via) =>

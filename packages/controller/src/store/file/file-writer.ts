@@ -25,6 +25,7 @@ import type { SetAside } from './set-aside.js';
 import { createRecording, type Place } from './recording.js';
 import { createSoon } from './soon.js';
 import { createUnplaced } from './unplaced.js';
+import { textOf, type FileContent } from './log-entry.js';
 import type { WriteAheadLog } from './write-ahead-log.js';
 
 /** Writes that have begun; more wait, and can still take newer content. */
@@ -60,7 +61,7 @@ export interface FileWriter {
    *
    * @param content called once at most: not if newer content comes before it is written
    */
-  record(file: string, content: () => string, place: Place): Promise<void>;
+  record(file: string, content: () => FileContent, place: Place): Promise<void>;
   /** Moves what was recorded in this folder right below the root into its place, as far as that can be done. */
   placeAll(directory: string): Promise<void>;
   /** Removes the file after what is being written to it. A file that is not there is no error. */
@@ -109,7 +110,8 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
     isBusy: () => deps.isBusy() || deps.clock.monotonicMs() - loggedMs < QUIET_MS,
   });
 
-  const inRoot = root + path.sep;
+  /** As `path.join` writes it. */
+  const inRoot = path.join(root, '.x').slice(0, -2);
   const nameOf = (file: string): string =>
     (file.startsWith(inRoot) ? file.slice(inRoot.length) : path.relative(root, file)).replaceAll(
       path.sep,
@@ -159,7 +161,7 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
         await removedTrees.clear(file);
         const content = unplaced.get(file);
         if (content === undefined) return;
-        await put(file, content);
+        await put(file, textOf(content));
         // It may have been recorded anew meanwhile.
         if (unplaced.get(file) === content) unplaced.delete(file);
       })
@@ -176,7 +178,7 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
 
   /** In the log first: one that cannot be logged is not done, and one that is done does not come back. */
   async function removeNow(file: string): Promise<void> {
-    let content: string | undefined;
+    let content: FileContent | undefined;
     const applied = await log.append(
       () => ({ path: nameOf(file), removed: 'file' }),
       () => {
@@ -230,7 +232,7 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
     const content = unplaced.get(file) ?? (await readIfThere(file));
     if (content === undefined) return;
     try {
-      await place(await writeTemporary(file, content, true), file);
+      await place(await writeTemporary(file, textOf(content), true), file);
       unplaced.delete(file);
       unsynced.delete(file);
     } catch (error) {

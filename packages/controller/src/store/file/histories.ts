@@ -210,7 +210,7 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
       const folder = folderOf(event.vmId);
       const stored: StoredEvent = { ...event, id: folder.nextStamp(), receivedAt: clock.now(), via };
       const file = path.join(folder.path, eventFileName(via, event.type, stored.id));
-      await durable.record(file, () => toJson(toEventResource(stored)), 'now');
+      await durable.record(file, () => ({ json: JSON.stringify(toEventResource(stored)) }), 'now');
       const { bootId, sequence } = event.sequence > 0 ? event : folder.position;
       folder.position = { lastEventId: stored.id, bootId, sequence };
       folder.eventCount += 1;

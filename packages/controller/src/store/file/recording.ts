@@ -2,6 +2,7 @@
  * Records on their way into the log. What is not in it yet takes the newest content: of what comes to one file within a batch only
  * the last is made into text and written.
  */
+import type { FileContent } from './log-entry.js';
 import type { WriteAheadLog } from './write-ahead-log.js';
 
 /** When its file is to be as it says: `now` if no more will follow, so that there is nothing to wait for. */
@@ -9,7 +10,7 @@ export type Place = 'now' | 'later';
 
 export interface Recording {
   /** Resolves when this content, or a newer one of the file, is in the log. Rejects with the system's error. */
-  add(file: string, content: () => string, place: Place): Promise<void>;
+  add(file: string, content: () => FileContent, place: Place): Promise<void>;
   has(file: string): boolean;
   /** Files that have something on its way. */
   readonly size: number;
@@ -18,7 +19,7 @@ export interface Recording {
 }
 
 interface Pending {
-  content: () => string;
+  content: () => FileContent;
   place: Place;
   readonly done: Promise<void>;
 }
@@ -28,7 +29,7 @@ export function createRecording(deps: {
   /** The name of a file in the log. */
   readonly nameOf: (file: string) => string;
   /** Called in the order of the log, before `add` resolves. */
-  readonly onLogged: (file: string, content: string, place: Place) => void;
+  readonly onLogged: (file: string, content: FileContent, place: Place) => void;
 }): Recording {
   /** What can still take newer content. */
   const open = new Map<string, Pending>();
@@ -46,18 +47,18 @@ export function createRecording(deps: {
     for (const resolve of done) resolve();
   }
 
-  function begin(file: string, firstContent: () => string, firstPlace: Place): Pending {
+  function begin(file: string, firstContent: () => FileContent, firstPlace: Place): Pending {
     counts.set(file, (counts.get(file) ?? 0) + 1);
-    let text = '';
+    let made: FileContent = '';
     const done = new Promise<void>((resolve, reject) => {
       deps.log.enter({
         entry() {
           if (open.get(file) === pending) open.delete(file);
-          text = pending.content();
-          return { path: deps.nameOf(file), content: text };
+          made = pending.content();
+          return { path: deps.nameOf(file), content: made };
         },
         onLogged(applied) {
-          deps.onLogged(file, text, pending.place);
+          deps.onLogged(file, made, pending.place);
           end(file);
           applied();
           resolve();

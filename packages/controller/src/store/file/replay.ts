@@ -15,7 +15,7 @@ import type { Logger } from '@mig/common/logger';
 import { errorCode, EXHAUSTED, type FileOperations } from './file-operations.js';
 import { TEMPORARY_SUFFIX } from './placing.js';
 import { forEach } from './for-each.js';
-import { parseLine, type LogEntry } from './log-entry.js';
+import { parseLine, textOf, type LogEntry } from './log-entry.js';
 import {
   createSegment,
   LOG_FOLDER,
@@ -111,7 +111,7 @@ async function replaySegment(deps: ReplayDeps, root: string, file: string): Prom
   await forEach(pLimit(PARALLEL_FILES), entries, async (entry) => {
     const target = path.join(root, entry.path);
     if (entry.removed === 'file') await files.remove(target);
-    else if (entry.removed === undefined) await bringUp(deps, root, entry.path, entry.content);
+    else if (entry.removed === undefined) await bringUp(deps, root, entry.path, textOf(entry.content));
   });
   logger.info({ segment: file, files: entries.length }, 'the log was replayed');
   return segment;

@@ -1,10 +1,11 @@
 /** What the log has and its file has not yet, by file; found by folder as well. */
 import path from 'node:path';
+import type { FileContent } from './log-entry.js';
 
 export interface Unplaced {
-  get(file: string): string | undefined;
+  get(file: string): FileContent | undefined;
   has(file: string): boolean;
-  set(file: string, content: string): void;
+  set(file: string, content: FileContent): void;
   delete(file: string): void;
   /** The files in the folder right below the root, and in those below it. */
   within(directory: string): Iterable<string>;
@@ -12,7 +13,7 @@ export interface Unplaced {
 
 /** @param root every file is below it */
 export function createUnplaced(root: string): Unplaced {
-  const contents = new Map<string, string>();
+  const contents = new Map<string, FileContent>();
   const folders = new Map<string, Set<string>>();
   const rootLength = path.join(root, path.sep).length;
   const folderOf = (file: string): string => {

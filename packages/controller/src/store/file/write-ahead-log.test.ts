@@ -46,18 +46,22 @@ const durable = (number = '0000000007') =>
 describe('a line of the log', () => {
   const entry = { path: 'vm-1/vm.json', content: '{"grün": "\\n"}\n' };
   const line = toLine(entry).trimEnd();
+  const record = { path: 'vm-1/"json":.json', content: { json: '{"grün":"\\n","json":[1]}' } };
 
-  it('gives back the entry, also one that removes', () => {
+  it('gives back the entry, also one of a record, and one that removes', () => {
     expect(parseLine(line)).toEqual(entry);
+    expect(parseLine(toLine(record).trimEnd())).toEqual(record);
     for (const removed of ['file', 'tree'] as const) {
       expect(parseLine(toLine({ path: 'vm-1', removed }).trimEnd())).toEqual({ path: 'vm-1', removed });
     }
   });
 
   it('is nothing if any part of it is missing or different', () => {
-    for (let end = 0; end < line.length; end += 1) {
-      expect(parseLine(line.slice(0, end))).toBeUndefined();
-      expect(parseLine(`${line.slice(0, end)}\u0000${line.slice(end + 1)}`)).toBeUndefined();
+    for (const whole of [line, toLine(record).trimEnd()]) {
+      for (let end = 0; end < whole.length; end += 1) {
+        expect(parseLine(whole.slice(0, end))).toBeUndefined();
+        expect(parseLine(`${whole.slice(0, end)}\u0000${whole.slice(end + 1)}`)).toBeUndefined();
+      }
     }
   });
 
