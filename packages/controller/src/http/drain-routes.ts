@@ -15,6 +15,7 @@ import { callerName } from '../auth/http-guard.js';
 import type { Drains } from '../commands/drains.js';
 import type { App } from './app.js';
 import { cursorSchema, limitSchema, page } from './paging.js';
+import { plainJson } from './plain-json.js';
 import { query } from './query.js';
 
 export interface DrainRoutesDeps {
@@ -32,6 +33,7 @@ export function drainRoutes(app: App, { drains, maySeeDrain }: DrainRoutesDeps):
   app.post(
     '/api/v1/drains',
     {
+      serializerCompiler: plainJson,
       schema: {
         summary: 'Drain VMs; the drain is durable when this answers, and goes on by itself',
         headers: z.object({
@@ -65,6 +67,7 @@ export function drainRoutes(app: App, { drains, maySeeDrain }: DrainRoutesDeps):
   app.get(
     '/api/v1/drains',
     {
+      serializerCompiler: plainJson,
       schema: {
         summary: 'List drains, in the order in which they were made',
         querystring: query({
@@ -91,6 +94,7 @@ export function drainRoutes(app: App, { drains, maySeeDrain }: DrainRoutesDeps):
   app.get(
     '/api/v1/drains/:id',
     {
+      serializerCompiler: plainJson,
       schema: {
         summary: 'One drain, with its progress',
         params: drainParams,
@@ -103,6 +107,7 @@ export function drainRoutes(app: App, { drains, maySeeDrain }: DrainRoutesDeps):
   app.delete(
     '/api/v1/drains/:id',
     {
+      serializerCompiler: plainJson,
       schema: {
         summary: 'Undrain: take back what has not yet ended',
         description:
