@@ -1,6 +1,5 @@
 /** All runs: each takes every server with every fleet, so that what drifts in the machine drifts for all of them. */
 import { mkdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { measureCell } from './cell.js';
 import { SERVER_SPECS, type ServerName } from './servers.js';
@@ -12,7 +11,10 @@ import { prepareSecurity } from './security.js';
 import type { Measured } from './results.js';
 
 export interface BenchDeps {
-  /** Empty; everything that the servers leave is there, and goes with them. */
+  /**
+   * Empty; everything that the servers leave is there. It stays until all is measured: where many files were just removed, some file
+   * systems are slow to make new ones.
+   */
   readonly folder: string;
   readonly pinning: Pinning;
   readonly progress: Progress;
@@ -57,8 +59,6 @@ export async function runBench(options: BenchOptions, deps: BenchDeps): Promise<
       });
       done += 1;
       deps.onMeasured({ ...cell, server, vms, run });
-      // Not at once: a disk that is slow must not hold up Ctrl-C.
-      await rm(cellFolder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     }
   } catch (error) {
     signal.throwIfAborted();
