@@ -10,7 +10,25 @@ import { fromWireParameters, toWireParameters } from './parameters.js';
 import { fromSeconds, toSeconds } from './report.js';
 
 export function encodeControllerMessage(message: ControllerMessage): Uint8Array {
+  if (message.kind === 'resultAck' && PLAIN_ID.test(message.commandId))
+    return encodeResultAck(message.commandId);
   return Wire.encode({ message: toWire(message) }).finish();
+}
+
+/** Its bytes are its characters, and every length takes one byte. */
+const PLAIN_ID = /^[ -~]{1,125}$/;
+
+/** By hand: one is said for every command. `result_ack` (field 22) with `command_id` (field 1). */
+function encodeResultAck(commandId: string): Uint8Array {
+  const { length } = commandId;
+  const bytes = Buffer.allocUnsafe(5 + length);
+  bytes[0] = 0xb2;
+  bytes[1] = 0x01;
+  bytes[2] = 2 + length;
+  bytes[3] = 0x0a;
+  bytes[4] = length;
+  bytes.write(commandId, 5, 'latin1');
+  return bytes;
 }
 
 /** Never throws: bytes that cannot be decoded are a message of kind `malformed`. */

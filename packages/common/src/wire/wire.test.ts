@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import type { ControllerMessage, MigletMessage } from '../domain/messages.js';
+import { ControllerMessage as Wire } from '../gen/commands.js';
 import { controllerMessage, migletMessage } from './arbitraries.contract.js';
 import { MAX_MESSAGE_BYTES, commandServiceDefinition, descriptorSet } from './command-service.js';
 import { decodeControllerMessage, encodeControllerMessage } from './controller-message.js';
@@ -32,6 +33,18 @@ describe('round trips', () => {
         expect(decodeControllerMessage(encodeControllerMessage(message))).toEqual(arrived(message));
       }),
       { seed: 7, numRuns: 500 },
+    );
+  });
+
+  it('that a result is recorded is said in the bytes of the codec, whatever the id of its command', () => {
+    const id = fc.oneof(fc.string({ maxLength: 300 }), fc.string({ unit: 'binary', maxLength: 40 }));
+    fc.assert(
+      fc.property(id, (commandId) => {
+        const coded = Wire.encode({ message: { $case: 'resultAck', value: { commandId } } }).finish();
+        const bytes = encodeControllerMessage({ kind: 'resultAck', commandId });
+        expect(Buffer.from(bytes).toString('hex')).toBe(Buffer.from(coded).toString('hex'));
+      }),
+      { seed: 8, numRuns: 1_000 },
     );
   });
 

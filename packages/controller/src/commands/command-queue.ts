@@ -73,6 +73,8 @@ export interface CommandQueue {
    * @throws StoreUnavailableError
    */
   markSent(commandId: string, bootId: string): Promise<void>;
+  /** As `markSent`, of a command that is foretold: there is nothing to wait for. */
+  markForetold(commandId: string, bootId: string): void;
   /** Is it on disk already that it may have gone to this boot? Then it need not be stored once more before it goes. */
   isForetold(command: CommandRecord, bootId: string): boolean;
   /** Says on the record why the command has not gone out. */
@@ -205,6 +207,14 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
   const isForetold = (command: CommandRecord, bootId: string): boolean =>
     command.state === 'queued' && command.attempts === 0 && command.sentToBoot === bootId && bootId !== '';
 
+  const sentTo = (bootId: string, { attempts }: CommandRecord): Partial<CommandRecord> => ({
+    state: 'sent',
+    attempts: attempts + 1,
+    sentAt: clock.now(),
+    sentToBoot: bootId,
+    message: undefined,
+  });
+
   const openRecords = (vmId: string): CommandRecord[] =>
     book.open(vmId).filter((record) => book.isDurable(record.id));
 
@@ -292,19 +302,17 @@ export function createCommandQueue(deps: CommandQueueDeps, options: CommandQueue
       if (record.state === 'received') return;
       const wasForetold = isForetold(record, bootId);
       try {
-        const fields = {
-          state: 'sent',
-          attempts: record.attempts + 1,
-          sentAt: clock.now(),
-          sentToBoot: bootId,
-          message: undefined,
-        } as const;
-        await change(record, fields, { isStored: wasForetold });
+        await change(record, sentTo(bootId, record), { isStored: wasForetold });
       } catch (error) {
         const now = book.get(commandId);
         if (now?.state === 'sent' && !wasForetold) change(now, { state: 'queued' }).catch(() => undefined);
         throw error;
       }
+    },
+
+    markForetold(commandId, bootId) {
+      const record = required(commandId);
+      void change(record, sentTo(bootId, record), { isStored: true });
     },
 
     isForetold,

@@ -96,16 +96,11 @@ export function createDelivery(deps: DeliveryDeps): Delivery {
       if (!queue.isForetold(command, link.bootId) || isForAnotherBoot(command, link.bootId)) return false;
       const { delivery, execution } = queue.remainingMs(command);
       if (Math.min(delivery, execution) <= 0) return false;
-      markForetold(command, link);
+      queue.markForetold(command.id, link.bootId);
+      testPoint('commands.sentStored');
       if (!post(link, command, command.parameters, execution)) return true; // the next stream begins anew
     }
     return true;
-  }
-
-  /** A failure is logged, and stored again, by the queue. */
-  function markForetold(command: CommandRecord, link: VmLink): void {
-    queue.markSent(command.id, link.bootId).catch(() => undefined);
-    testPoint('commands.sentStored');
   }
 
   function pumpOf(vmId: string): Pump {

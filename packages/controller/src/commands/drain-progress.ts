@@ -280,22 +280,23 @@ export function createDrainProgress(
             ...(record.force ? { force: true } : {}),
           }
         : reasonParameter(record);
-    submitFor(drain, vmId, type, parameters)
-      .then(
-        (command) => {
-          const vm = drain.vms.get(vmId);
-          if (vm === undefined || isDrainVmFinal(vm.state)) return;
-          book.changeVm(drain, vmId, {
-            [type === 'drain' ? 'commandId' : 'shutdownCommandId']: command.id,
-          });
-          // It was submitted before.
-          if (isFinal(command.state)) look(vmId);
-        },
+    submitFor(drain, vmId, type, parameters).then(
+      (command) => {
+        submitting.delete(slot);
+        const vm = drain.vms.get(vmId);
+        if (vm === undefined || isDrainVmFinal(vm.state)) return;
+        book.changeVm(drain, vmId, {
+          [type === 'drain' ? 'commandId' : 'shutdownCommandId']: command.id,
+        });
+        // It was submitted before.
+        if (isFinal(command.state)) look(vmId);
+      },
+      (error: unknown) => {
+        submitting.delete(slot);
         // The sweep tries again.
-        (error: unknown) =>
-          logger.warn({ drainId: record.id, vmId, reason: errorMessage(error) }, `a ${type} has to wait`),
-      )
-      .finally(() => submitting.delete(slot));
+        logger.warn({ drainId: record.id, vmId, reason: errorMessage(error) }, `a ${type} has to wait`);
+      },
+    );
   }
 
   /** Once for this drain and VM, however often it is asked for, also over a restart. */

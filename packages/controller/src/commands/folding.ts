@@ -30,6 +30,7 @@ export function foldedParameters(
   parameters: Parameters,
   folded: readonly CommandRecord[],
 ): Parameters {
+  if (folded.length === 0) return parameters;
   if (type === 'drain')
     return foldedDrain(
       parameters,

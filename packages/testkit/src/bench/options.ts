@@ -54,7 +54,7 @@ temporary folder, which is removed, also after Ctrl-C.
   --auth on|off      whether VMs and operators need credentials (default on); bare servers never ask
   --tls on|off       TLS on every connection, to the bare servers too (default off)
 
-With ${DEFAULT_VMS} and 5 runs it takes about an hour and 2 GB of memory. Exit codes: 0 measured, 1 could not measure, 2 wrong
+With ${DEFAULT_VMS} and 5 runs it takes about an hour, 2 GB of memory and 4 GB of disk. Exit codes: 0 measured, 1 could not measure, 2 wrong
 flags, 130 ended by Ctrl-C.
 
 Example:
