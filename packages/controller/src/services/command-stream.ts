@@ -45,7 +45,7 @@ export class CommandStream implements CallListener, VmLink {
   #pause: NodeJS.Timeout | undefined;
   /** By what it was admitted; for the audit log. */
   #via: Admitted['via'] = 'none';
-  /** Said in this read, and not yet taken. */
+  /** Said in this turn of the event loop, and not yet taken. */
   #received: CommandAck | undefined;
   /** What waits for the peer to read; undefined = nothing does. */
   #waiting: Buffer[] | undefined;
@@ -222,7 +222,7 @@ export class CommandStream implements CallListener, VmLink {
     if (!fleet.heartbeat(message)) fleet.heard(this.vmId);
   }
 
-  /** That a command was received says nothing more where its result comes in the same read: then that is all that is recorded. */
+  /** That a command was received says nothing more where its result comes right behind it: then that is all that is recorded. */
   #takeDecoded(message: MigletMessage, isLink: boolean): void {
     const isOutdone =
       message.kind === 'ack' &&
@@ -235,7 +235,7 @@ export class CommandStream implements CallListener, VmLink {
       return;
     }
     this.#received = message.ack;
-    queueMicrotask(() => {
+    setImmediate(() => {
       try {
         this.#takeReceived();
       } catch (error) {

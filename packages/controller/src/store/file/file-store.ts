@@ -82,14 +82,14 @@ export async function openStoreOn(
   options: FileStoreOptions,
   release: () => void,
 ): Promise<Store> {
-  const { directory, retention, clock, logger } = options;
+  const { directory, retention, clock, logger, isBusy = neverBusy } = options;
   const setAside = createSetAside(files, logger);
   const durable = await openDurableFiles(
-    { files, clock, logger, setAside, isBusy: options.isBusy ?? neverBusy },
+    { files, clock, logger, setAside, isBusy },
     { root: directory, segmentBytes: options.logSegmentBytes },
   );
   const reader = createRecordReader(files, setAside);
-  const histories = createHistories({ files, durable, reader, clock, logger }, directory, retention);
+  const histories = createHistories({ files, durable, reader, clock, isBusy, logger }, directory, retention);
   const loaded = await loadRecords({ files, reader, histories, logger }, directory).catch(
     async (error: unknown) => {
       await histories.close();

@@ -36,7 +36,7 @@ const MAX_PATHS = 100_000;
 const PLACE_AFTER_MS = 500;
 const PLACE_PARALLEL = 2;
 /** While records go into the log, or the process is busy otherwise, few of their files are written: answers come first. */
-const PLACE_PER_SECOND = 100;
+const PLACE_PER_SECOND = 25;
 /** So long after a record there is time. */
 const QUIET_MS = 20;
 

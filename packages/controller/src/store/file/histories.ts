@@ -6,6 +6,7 @@
 import path from 'node:path';
 import pLimit from 'p-limit';
 import type { Clock } from '@mig/common/clock';
+import type { IsBusy } from '@mig/common/process-load';
 import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import {
@@ -59,6 +60,7 @@ export interface HistoriesDeps {
   readonly durable: Pick<DurableFiles, 'write' | 'record' | 'placeAll'>;
   readonly reader: RecordReader;
   readonly clock: Clock;
+  readonly isBusy: IsBusy;
   readonly logger: Logger;
 }
 
@@ -112,7 +114,7 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
     return page;
   }
 
-  const samples = createHeartbeatSamples(clock, (folder, vm, report) => {
+  const samples = createHeartbeatSamples(deps, (folder, vm, report) => {
     const stamp = folder.nextStamp();
     const content = toHeartbeatResource(stamp, vm, report, clock.now());
     folder.heartbeatCount += 1;

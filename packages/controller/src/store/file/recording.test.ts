@@ -1,5 +1,6 @@
 /** What gets into the log of several contents of one file, and when. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { textOf } from './log-entry.js';
 import { createRecording, type Recording } from './recording.js';
 import type { LogRequest } from './write-ahead-log.js';
 
@@ -17,7 +18,7 @@ beforeEach(() => {
   recording = createRecording({
     log: { enter: (request) => void waiting.push(request) },
     nameOf: (file) => file,
-    onLogged: (file, content, place) => told.push(`${file}=${content} ${place}`),
+    onLogged: (file, content, place) => told.push(`${file}=${textOf(content)} ${place}`),
   });
 });
 
@@ -26,7 +27,7 @@ const take = () => {
   waiting = [];
   for (const { entry } of batch) {
     const { path, ...rest } = entry();
-    logged.push(`${path}=${'content' in rest ? rest.content : ''}`);
+    logged.push(`${path}=${'content' in rest ? textOf(rest.content) : ''}`);
   }
   return batch;
 };
