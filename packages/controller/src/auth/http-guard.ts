@@ -160,10 +160,9 @@ export function guardRoutes(app: FastifyInstance, deps: HttpGuardDeps): void {
 
   /** Resolves when it is the request's turn. @throws TooMuchError */
   async function chargeStranger(request: FastifyRequest, cost?: number): Promise<void> {
-    const peer = peerOf(request.raw.socket);
-    const waitMs = deps.door.charge(peer, cost);
+    const waitMs = deps.door.charge(peerOf(request.raw.socket), cost);
     if (waitMs > 0) throw new TooMuchError('this address', 'it may without a valid credential', waitMs);
-    await deps.door.turn(peer);
+    await deps.door.turn();
   }
 
   /** @throws TooMuchError, BodyTooLargeError */

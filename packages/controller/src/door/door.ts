@@ -28,11 +28,12 @@ export interface Door {
   charge(peer: string, cost?: number): number;
   /**
    * What such a call asks takes the processor: calls of strangers come one after the other, as many at once as the event loop can
-   * bear. The first call of a connection that has just come in has had its turn by that.
+   * bear. The first call of a connection that has just come in has had its turn by that, if a known session makes it.
    *
+   * @param knownPeer the connection, as `peerOf` says it, if the call shows a session that is known to be good
    * @returns resolves when it is the turn of one more; undefined = it is now
    */
-  turn(peer: string): Promise<void> | undefined;
+  turn(knownPeer?: string): Promise<void> | undefined;
   /** This VM, or an operator (undefined), was let in on this connection. */
   vouch(peer: string, vmId?: string): void;
   /**
@@ -288,8 +289,8 @@ export function createDoor({ clock, random, isBusy }: DoorDeps, options: DoorOpt
       counts.strangers += 1;
       return Math.max(1, calls.waitMs(guest.address));
     },
-    turn(peer) {
-      const guest = guests.get(peer);
+    turn(knownPeer) {
+      const guest = knownPeer === undefined ? undefined : guests.get(knownPeer);
       const isFirst = guest?.isFirst === true && clock.monotonicMs() - guest.cameMs < FRESH_MS;
       if (guest !== undefined) guest.isFirst = false;
       return isFirst ? undefined : turn();

@@ -64,7 +64,7 @@ export function createCallGate(
         call,
         () => chargeStranger(call),
         () =>
-          waiting(call, door.turn(peer), () => {
+          waiting(call, door.turn(), () => {
             const verdict = bearer === undefined || !isJwt(bearer) ? undefined : sessionTokens.verify(bearer);
             return verdict?.kind === 'ok'
               ? unlessTooMuch(call, () => countCall(call, verdict.claims.vmId), served)
