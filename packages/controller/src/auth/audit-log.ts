@@ -5,10 +5,11 @@
  *
  * What is recorded is written and synced: at once if somebody waits for it, and otherwise with what else comes in a moment. A file that has grown large is
  * closed and the next begun; the oldest go when there are too many. Its key and its newest entry are noted apart from it
- * (audit-seal). Before each write, and once a second, its files are looked at: one that was removed or cut is told by
- * `faults` and by an entry `audit.broken`, and the log goes on in a new file, without giving a number twice. A log that
+ * (audit-seal). The file that is written is looked at before each write, and all of them once a second: one that was removed or cut is
+ * told by `faults` and by an entry `audit.broken`, and the log goes on in a new file, without giving a number twice. A log that
  * cannot be written is told by `problem`, and what could not be kept is counted in the next entry.
  */
+import { constants, type Stats } from 'node:fs';
 import { mkdir, open, rename, rm, stat, truncate, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { toRfc3339, type Clock } from '@mig/common/clock';
@@ -76,6 +77,18 @@ const MAX_LIST = 65_536;
 /** Faults that are kept for people. */
 const MAX_FAULTS = 20;
 
+/** A write that resolves is on the disk: one way there instead of two. */
+const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_DSYNC;
+
+/** The file that is written. */
+interface OpenFile {
+  readonly file: AuditFile;
+  readonly handle: FileHandle;
+  readonly ino: number;
+  readonly dev: number;
+  bytes: number;
+}
+
 interface Waiting {
   readonly fact: AuditFact;
   readonly settle?: (isKept: boolean) => void;
@@ -95,10 +108,10 @@ export async function openAuditLog(
   /** Of what is on disk. */
   let written = recovered.head;
   const seal = await openSeal(sealDirectory, stored.key, { first, head: written });
-  let current: { file: AuditFile; handle: FileHandle; bytes: number } | undefined;
+  let current: OpenFile | undefined;
   if (recovered.current !== undefined) {
     const { file, bytes } = recovered.current;
-    current = { file, handle: await open(file.path, 'a', 0o600), bytes };
+    current = await openFile(file, APPEND, bytes);
   }
   let waiting: Waiting[] = [];
   let lostCount = 0;
@@ -121,44 +134,48 @@ export async function openAuditLog(
 
   /** @throws the file system's error */
   async function lookAtFiles(): Promise<void> {
-    // Each write would wait for it; after a loss of power the note may be a second old, which is no fault.
-    const mustSync = mustLook;
-    mustLook = false;
-    if (mustSync) await seal.sync();
-    const there = new Set((await listAuditFiles(directory)).map((file) => file.path));
-    for (const { path: file } of files) {
-      if (there.has(file) || missing.has(file)) continue;
-      missing.add(file);
-      tell(`${path.basename(file)} was removed while the controller ran`);
-    }
+    if (mustLook) await lookAtAll();
     if (current === undefined) return;
-    const { file, handle, bytes } = current;
-    const was = await handle.stat();
-    const is = there.has(file.path) ? await stat(file.path).catch(() => undefined) : undefined;
-    if (is?.ino === was.ino && is.dev === was.dev && is.size === bytes) return;
-    if (is !== undefined)
-      tell(
-        is.ino !== was.ino
-          ? `${path.basename(file.path)} was replaced while the controller ran`
-          : `${path.basename(file.path)} has ${is.size} bytes, and ${bytes} were written`,
-      );
+    const { file, handle, ino, dev, bytes } = current;
+    const is = await statIfThere(file.path);
+    if (is?.ino === ino && is.dev === dev && is.size === bytes) return;
+    const name = path.basename(file.path);
+    if (is === undefined) tellMissing(file);
+    else if (is.ino !== ino) tell(`${name} was replaced while the controller ran`);
+    else tell(`${name} has ${is.size} bytes, and ${bytes} were written`);
     current = undefined;
     await handle.close();
+  }
+
+  async function lookAtAll(): Promise<void> {
+    mustLook = false;
+    // Not for each write, which would wait for it: after a loss of power the note may be a second old, which is no fault.
+    await seal.sync();
+    const there = new Set((await listAuditFiles(directory)).map((file) => file.path));
+    for (const file of files) if (!there.has(file.path)) tellMissing(file);
+  }
+
+  function tellMissing(file: AuditFile): void {
+    if (missing.has(file.path)) return;
+    missing.add(file.path);
+    tell(`${path.basename(file.path)} was removed while the controller ran`);
   }
 
   async function rotate(): Promise<void> {
     if (current !== undefined && current.bytes < maxFileBytes) return;
     const file = auditFile(directory, written.seq + 1);
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const handle = await open(file.path, 'ax', 0o600).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-      // Left by a write that failed, or somebody else's: it is kept, and nothing of ours is added to it.
-      await rename(file.path, `${file.path}.foreign`);
-      return open(file.path, 'ax', 0o600);
-    });
+    const begun = await openFile(file, APPEND | constants.O_EXCL).catch(
+      async (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+        // Left by a write that failed, or somebody else's: it is kept, and nothing of ours is added to it.
+        await rename(file.path, `${file.path}.foreign`);
+        return openFile(file, APPEND | constants.O_EXCL);
+      },
+    );
     await syncDirectory(directory);
     await current?.handle.close();
-    current = { file, handle, bytes: 0 };
+    current = begun;
     missing.delete(file.path);
     if (files.at(-1)?.path !== file.path) files.push(file);
     while (files.length > maxFiles) {
@@ -185,7 +202,6 @@ export async function openAuditLog(
       const bytes = Buffer.from(lines.join(''));
       try {
         await current.handle.appendFile(bytes);
-        await current.handle.datasync();
       } catch (error) {
         // Part of it may be there: what follows must begin on a line of its own, after the last good one.
         const { file, handle, bytes: good } = current;
@@ -317,6 +333,21 @@ export async function openAuditLog(
       await seal.close();
     },
   };
+}
+
+/** @throws the file system's error */
+async function openFile(file: AuditFile, flags: number, bytes = 0): Promise<OpenFile> {
+  const handle = await open(file.path, flags, 0o600);
+  const { ino, dev } = await handle.stat();
+  return { file, handle, ino, dev, bytes };
+}
+
+/** Undefined = it is not there. @throws any other error of the file system */
+async function statIfThere(file: string): Promise<Stats | undefined> {
+  return stat(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw error;
+  });
 }
 
 /** The entry after these lines; undefined = they end with none. */

@@ -1,4 +1,5 @@
 /** What an operator asks of VMs: submit, follow and cancel commands. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import * as z from 'zod';
 import {
   commandListSchema,
@@ -62,6 +63,8 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
         idempotencyKey: request.headers['idempotency-key'],
       });
       delivery.kick(vmId);
+      // What is written in one turn of the event loop leaves at its end: the VM does not wait for this answer, and its entry in the audit log.
+      await nextTurn();
       return reply
         .code(202)
         .header('location', `/api/v1/commands/${command.id}`)

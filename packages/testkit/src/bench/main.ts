@@ -44,7 +44,7 @@ async function measure(options: BenchOptions): Promise<number> {
     if (cpuMs(process.pid) === undefined) throw new Error('there is no /proc here: run it on Linux');
     assertBuilt();
     const pinning = findPinning();
-    machine = describeMachine(folder, pinning);
+    machine = await describeMachine(folder, pinning);
     progress.say(machineLine(machine));
     await runBench(options, {
       folder,
