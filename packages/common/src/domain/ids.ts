@@ -10,6 +10,9 @@ export function assertId(field: string, value: string): void {
   if (!isValidId(value)) throw new InvalidIdError(field, value);
 }
 
+/** Of base 32, as `Number.toString` has them. */
+const DIGITS = '0123456789abcdefghijklmnopqrstuv';
+
 /**
  * A new id that sorts by the time of its making: `prefix-` and 10 + 10 characters of base 32.
  *
@@ -17,6 +20,7 @@ export function assertId(field: string, value: string): void {
  */
 export function newId(prefix: string, nowMs: number, random: () => number = Math.random): string {
   const time = nowMs.toString(32).padStart(10, '0');
-  const noise = Array.from({ length: 10 }, () => Math.floor(random() * 32).toString(32)).join('');
+  let noise = '';
+  for (let index = 0; index < 10; index += 1) noise += DIGITS.charAt(Math.floor(random() * 32));
   return `${prefix}-${time}${noise}`;
 }

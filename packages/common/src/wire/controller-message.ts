@@ -7,28 +7,15 @@ import {
 import { errorMessage } from '../errors.js';
 import type { CommandMessage, ControllerMessage, DeregisterOutcome } from '../domain/messages.js';
 import { fromWireParameters, toWireParameters } from './parameters.js';
+import { encodePlainCommand, encodePlainResultAck } from './per-command.js';
 import { fromSeconds, toSeconds } from './report.js';
 
-export function encodeControllerMessage(message: ControllerMessage): Uint8Array {
-  if (message.kind === 'resultAck' && PLAIN_ID.test(message.commandId))
-    return encodeResultAck(message.commandId);
-  return Wire.encode({ message: toWire(message) }).finish();
-}
+export const encodeControllerMessage = (message: ControllerMessage): Uint8Array =>
+  encodePlain(message) ?? Wire.encode({ message: toWire(message) }).finish();
 
-/** Its bytes are its characters, and every length takes one byte. */
-const PLAIN_ID = /^[ -~]{1,125}$/;
-
-/** By hand: one is said for every command. `result_ack` (field 22) with `command_id` (field 1). */
-function encodeResultAck(commandId: string): Uint8Array {
-  const { length } = commandId;
-  const bytes = Buffer.allocUnsafe(5 + length);
-  bytes[0] = 0xb2;
-  bytes[1] = 0x01;
-  bytes[2] = 2 + length;
-  bytes[3] = 0x0a;
-  bytes[4] = length;
-  bytes.write(commandId, 5, 'latin1');
-  return bytes;
+function encodePlain(message: ControllerMessage): Uint8Array | undefined {
+  if (message.kind === 'command') return encodePlainCommand(message.command);
+  return message.kind === 'resultAck' ? encodePlainResultAck(message.commandId) : undefined;
 }
 
 /** Never throws: bytes that cannot be decoded are a message of kind `malformed`. */
@@ -101,7 +88,7 @@ function fromWire(wire: Wire, byteCount: number): ControllerMessage {
   }
 }
 
-const toWireCommand = (command: CommandMessage): WireCommand => ({
+export const toWireCommand = (command: CommandMessage): WireCommand => ({
   id: command.id,
   type: command.type,
   ...toWireParameters(command.parameters),

@@ -5,7 +5,7 @@ import type { ControllerMessage, MigletMessage } from '../domain/messages.js';
 import { ControllerMessage as Wire } from '../gen/commands.js';
 import { controllerMessage, migletMessage } from './arbitraries.contract.js';
 import { MAX_MESSAGE_BYTES, commandServiceDefinition, descriptorSet } from './command-service.js';
-import { decodeControllerMessage, encodeControllerMessage } from './controller-message.js';
+import { decodeControllerMessage, encodeControllerMessage, toWireCommand } from './controller-message.js';
 import { decodeMigletMessage, encodeMigletMessage } from './miglet-message.js';
 
 const decoders = [
@@ -45,6 +45,34 @@ describe('round trips', () => {
         expect(Buffer.from(bytes).toString('hex')).toBe(Buffer.from(coded).toString('hex'));
       }),
       { seed: 8, numRuns: 1_000 },
+    );
+  });
+
+  it('a command is said in the bytes of the codec, plain or not, up to the longest', () => {
+    const short = fc.string({ minLength: 1, maxLength: 20 });
+    const long = fc.string({ minLength: 90, maxLength: 130, size: 'max' });
+    const text = fc.oneof(short, fc.string({ maxLength: 300 }), fc.string({ unit: 'binary', maxLength: 9 }));
+    const number = fc.oneof(fc.nat(300), fc.maxSafeInteger());
+    const value = fc.oneof(text, number, fc.boolean(), fc.array(text, { maxLength: 3 }));
+    const command = fc.record({
+      id: fc.oneof({ weight: 9, arbitrary: short }, text),
+      type: fc.oneof({ weight: 9, arbitrary: short }, text),
+      parameters: fc.oneof(
+        fc.dictionary(short, fc.oneof(short, fc.nat()), { maxKeys: 12 }),
+        fc.dictionary(short, long, { minKeys: 1, maxKeys: 20 }),
+        fc.dictionary(text, value, { maxKeys: 30 }),
+      ),
+      createdAt: number,
+      startWithinMs: fc.oneof(number, fc.constantFrom(0, -1, 0.4)),
+      attempt: fc.nat(0x7fff_ffff),
+    });
+    fc.assert(
+      fc.property(command, (said) => {
+        const bytes = encodeControllerMessage({ kind: 'command', command: said });
+        const coded = Wire.encode({ message: { $case: 'command', value: toWireCommand(said) } }).finish();
+        expect(Buffer.from(bytes).toString('hex')).toBe(Buffer.from(coded).toString('hex'));
+      }),
+      { seed: 9, numRuns: 3_000 },
     );
   });
 

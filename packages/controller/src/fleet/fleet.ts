@@ -22,6 +22,7 @@ import { livenessOf, type LivenessOptions } from './liveness.js';
 import { createVmBook, type VmBookDeps } from './vm-book.js';
 
 /** A VM as an operator sees it. */
+/** Its record as it was when it was asked for, and the rest as it is when that is read: not to be kept. */
 export interface VmView {
   readonly record: VmRecord;
   readonly link: Link;
@@ -153,19 +154,33 @@ export function createFleet(deps: FleetDeps): Fleet {
     book.update(next, report);
   }
 
-  function view(record: VmRecord): VmView {
-    const { heardAtMs, silentMs, streamDead, saidIntervalMs } = hearing.of(record.vmId);
-    // A legacy MIGlet cannot be asked for anything.
-    const askedIntervalMs = record.bootId === '' ? 0 : (deps.askedIntervalMs?.() ?? 0);
-    const signs = { silentMs, streamDead, saidIntervalMs, askedIntervalMs, ended: hasEnded(record) };
-    return {
-      record,
-      link: links.get(record.vmId) === undefined ? 'disconnected' : 'connected',
-      liveness: livenessOf(signs, deps.liveness),
-      heardAtMs,
-      silentMs,
-    };
+  /** Made for every look at a VM, mostly for its record alone: the rest is found out when it is asked for. */
+  class LiveView implements VmView {
+    constructor(readonly record: VmRecord) {}
+
+    get link(): Link {
+      return links.get(this.record.vmId) === undefined ? 'disconnected' : 'connected';
+    }
+
+    get liveness(): Liveness {
+      const { record } = this;
+      const { silentMs, streamDead, saidIntervalMs } = hearing.of(record.vmId);
+      // A legacy MIGlet cannot be asked for anything.
+      const askedIntervalMs = record.bootId === '' ? 0 : (deps.askedIntervalMs?.() ?? 0);
+      const signs = { silentMs, streamDead, saidIntervalMs, askedIntervalMs, ended: hasEnded(record) };
+      return livenessOf(signs, deps.liveness);
+    }
+
+    get heardAtMs(): number | undefined {
+      return hearing.of(this.record.vmId).heardAtMs;
+    }
+
+    get silentMs(): number {
+      return hearing.of(this.record.vmId).silentMs;
+    }
   }
+
+  const view = (record: VmRecord): VmView => new LiveView(record);
 
   return {
     get(vmId) {
