@@ -59,7 +59,7 @@ describe('round trips', () => {
       type: fc.oneof({ weight: 9, arbitrary: short }, text),
       parameters: fc.oneof(
         fc.dictionary(short, fc.oneof(short, fc.nat()), { maxKeys: 12 }),
-        fc.dictionary(short, long, { minKeys: 1, maxKeys: 20 }),
+        fc.dictionary(short, long, { minKeys: 1, maxKeys: 20, size: 'max' }),
         fc.dictionary(text, value, { maxKeys: 30 }),
       ),
       createdAt: number,
