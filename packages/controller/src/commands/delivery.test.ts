@@ -78,6 +78,17 @@ describe('delivering', () => {
     expect(sentIds(link)).toEqual([id]);
   });
 
+  it('a command that is stored for the boot that is connected goes out at once, and nothing is stored once more for that (I2)', async () => {
+    const parts = createParts();
+    const link = await attach(parts);
+    const { id } = await parts.submit();
+    const release = parts.store.hold();
+    parts.delivery.kick('vm-1');
+    expect(sentIds(link)).toEqual([id]);
+    expect(parts.queue.get(id)).toMatchObject({ state: 'sent', attempts: 1, sentToBoot: 'boot-1' });
+    release();
+  });
+
   it('what was sent and not acknowledged goes out again on the next stream, as another attempt; what ended does not', async () => {
     const parts = createParts();
     const [lost, done] = [
