@@ -122,9 +122,7 @@ describe('a connection', () => {
     door.close();
     await until('it is closed', () => waiting.closed);
   });
-});
 
-describe('a connection', () => {
   it('that comes while the process is busy waits for the next look, and enters with the others', async () => {
     const clock = createManualClock();
     await open({ perSecond: 100 }, { clock, isBusy: () => true });

@@ -32,6 +32,7 @@ import { createHistories } from './histories.js';
 import type { Retention } from './history.js';
 import { DOCUMENT_FOLDER, DRAIN_FOLDER, loadRecords, WORKFLOW_JOB_FOLDER } from './load-records.js';
 import { nodeFiles } from './node-files.js';
+import { prefixOf } from './path-prefix.js';
 import { createRecordReader } from './read-records.js';
 import { createSetAside } from './set-aside.js';
 import { createWriteGuard } from './write-guard.js';
@@ -101,8 +102,7 @@ export async function openStoreOn(
   const guard = createWriteGuard({ probe: durable.probe, clock, logger });
   let closing: Promise<void> | undefined;
 
-  /** The folder as `path.join` writes it: names of ids are put behind it as they are. */
-  const below = path.join(directory, '.x').slice(0, -2);
+  const below = prefixOf(directory);
   const commandFile = (vmId: string, commandId: string): string =>
     `${below}${vmId}${path.sep}commands${path.sep}${commandId}.json`;
   const drainFile = (drainId: string): string => path.join(directory, DRAIN_FOLDER, `${drainId}.json`);
@@ -111,7 +111,7 @@ export async function openStoreOn(
 
   function save(what: () => string, file: string, resource: () => unknown, undo?: () => void): Promise<void> {
     const content = () => ({ json: JSON.stringify(resource()) });
-    return guard.record(what, () => durable.record(file, content, 'later'), undo);
+    return guard.run(what, () => durable.record(file, content, 'later'), undo);
   }
 
   async function close(): Promise<void> {
@@ -138,10 +138,9 @@ export async function openStoreOn(
 
     async deleteVm(vmId) {
       const takeBack = moves.forgetVm(vmId);
-      const removed = histories.remove(vmId, () =>
-        guard.run(`the removal of VM ${vmId}`, () => durable.removeTree(path.join(directory, vmId))),
-      );
-      await orElse(removed, takeBack);
+      const what = () => `the removal of VM ${vmId}`;
+      const removal = () => durable.removeTree(path.join(directory, vmId));
+      await histories.remove(vmId, () => guard.run(what, removal, takeBack));
     },
 
     async saveCommand(record) {
@@ -153,7 +152,8 @@ export async function openStoreOn(
 
     async deleteCommand({ vmId, id }) {
       moves.forgetCommand(vmId, id);
-      await guard.run(`the removal of command ${id}`, () => durable.remove(commandFile(vmId, id)));
+      const what = () => `the removal of command ${id}`;
+      await guard.run(what, () => durable.remove(commandFile(vmId, id)));
     },
 
     async saveDrain(record) {
@@ -164,7 +164,8 @@ export async function openStoreOn(
 
     async deleteDrain(drainId) {
       moves.forgetDrain(drainId);
-      await guard.run(`the removal of drain ${drainId}`, () => durable.remove(drainFile(drainId)));
+      const what = () => `the removal of drain ${drainId}`;
+      await guard.run(what, () => durable.remove(drainFile(drainId)));
     },
 
     async saveWorkflowJob(job) {
@@ -175,7 +176,7 @@ export async function openStoreOn(
 
     async deleteWorkflowJob(job) {
       moves.forgetWorkflowJob(job);
-      const what = `the removal of workflow job ${workflowJobKey(job)}`;
+      const what = () => `the removal of workflow job ${workflowJobKey(job)}`;
       await guard.run(what, () => durable.remove(workflowJobFile(job)));
     },
 
@@ -195,7 +196,10 @@ export async function openStoreOn(
     },
 
     appendEvent: (event, via) =>
-      guard.run(`an event of VM ${event.vmId}`, () => histories.append(event, via)),
+      guard.run(
+        () => `an event of VM ${event.vmId}`,
+        () => histories.append(event, via),
+      ),
     events: histories.events,
     eventPosition: histories.eventPosition,
     keepHeartbeat: histories.keepHeartbeat,
@@ -204,14 +208,4 @@ export async function openStoreOn(
     problem: guard.problem,
     close: () => (closing ??= close()),
   };
-}
-
-/** Calls `undo` if the operation fails, and fails with it. */
-async function orElse(operation: Promise<void>, undo: () => void): Promise<void> {
-  try {
-    await operation;
-  } catch (error) {
-    undo();
-    throw error;
-  }
 }

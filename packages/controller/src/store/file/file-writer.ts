@@ -19,6 +19,7 @@ import { errorMessage } from '@mig/common/errors';
 import type { Logger } from '@mig/common/logger';
 import { errorCode, EXHAUSTED, type FileOperations } from './file-operations.js';
 import { createPathOrder } from './path-order.js';
+import { prefixOf } from './path-prefix.js';
 import { createPlacing } from './placing.js';
 import { createRemovedTrees } from './removed-trees.js';
 import type { SetAside } from './set-aside.js';
@@ -110,8 +111,7 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
     isBusy: () => deps.isBusy() || deps.clock.monotonicMs() - loggedMs < QUIET_MS,
   });
 
-  /** As `path.join` writes it. */
-  const inRoot = path.join(root, '.x').slice(0, -2);
+  const inRoot = prefixOf(root);
   const nameOf = (file: string): string =>
     (file.startsWith(inRoot) ? file.slice(inRoot.length) : path.relative(root, file)).replaceAll(
       path.sep,

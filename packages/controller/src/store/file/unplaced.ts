@@ -1,6 +1,7 @@
 /** What the log has and its file has not yet, by file; found by folder as well. */
 import path from 'node:path';
 import type { FileContent } from './log-entry.js';
+import { prefixOf } from './path-prefix.js';
 
 export interface Unplaced {
   get(file: string): FileContent | undefined;
@@ -15,7 +16,7 @@ export interface Unplaced {
 export function createUnplaced(root: string): Unplaced {
   const contents = new Map<string, FileContent>();
   const folders = new Map<string, Set<string>>();
-  const rootLength = path.join(root, path.sep).length;
+  const rootLength = prefixOf(root).length;
   const folderOf = (file: string): string => {
     const end = file.indexOf(path.sep, rootLength);
     return file.slice(0, end < 0 ? rootLength : end);

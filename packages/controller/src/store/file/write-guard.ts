@@ -11,14 +11,13 @@ import { StoreUnavailableError } from '../store.js';
 const PROBE_MS = 2_000;
 
 export interface WriteGuard {
-  /** @throws StoreUnavailableError if the operation fails, or after `close` */
-  run<T>(what: string, operation: () => Promise<T>): Promise<T>;
   /**
-   * As `run`, for what is done thousands of times a second: with one promise, and no name for what does not fail.
+   * Rejects with StoreUnavailableError if the operation fails, and after `close`.
    *
+   * @param what names it, if it fails: of what is done thousands of times a second most does not
    * @param undo called if it fails, before that is told
    */
-  record(what: () => string, operation: () => Promise<void>, undo?: () => void): Promise<void>;
+  run<T>(what: () => string, operation: () => Promise<T>, undo?: () => void): Promise<T>;
   problem(): string | undefined;
   /** From now on nothing is written. */
   close(): void;
@@ -73,26 +72,21 @@ export function createWriteGuard({ probe, clock, logger }: WriteGuardDeps): Writ
     new StoreUnavailableError(what, new Error('the store is closed'));
 
   return {
-    async run(what, operation) {
-      if (closed) throw closedError(what);
-      try {
-        const result = await operation();
-        succeeded();
-        return result;
-      } catch (error) {
-        throw toUnavailable(what, error);
-      }
-    },
-
-    record(what, operation, undo) {
+    run(what, operation, undo) {
       if (closed) {
         undo?.();
         return Promise.reject(closedError(what()));
       }
-      return operation().then(succeeded, (error: unknown) => {
-        undo?.();
-        throw toUnavailable(what(), error);
-      });
+      return operation().then(
+        (result) => {
+          succeeded();
+          return result;
+        },
+        (error: unknown) => {
+          undo?.();
+          throw toUnavailable(what(), error);
+        },
+      );
     },
 
     problem: () => problem,

@@ -91,10 +91,15 @@ export async function openWorkStore(
       return {
         loaded: () => loaded,
         save: (record) =>
-          guard.run(`${name} ${record.id}`, () =>
-            durable.write(fileOf(record.id), () => toJson(toResource(record)), true),
+          guard.run(
+            () => `${name} ${record.id}`,
+            () => durable.write(fileOf(record.id), () => toJson(toResource(record)), true),
           ),
-        remove: (id) => guard.run(`the removal of ${name} ${id}`, () => durable.remove(fileOf(id))),
+        remove: (id) =>
+          guard.run(
+            () => `the removal of ${name} ${id}`,
+            () => durable.remove(fileOf(id)),
+          ),
       };
     },
 
