@@ -92,16 +92,9 @@ function putParameter(name: string, value: ParameterValue | undefined): number |
 }
 
 function fieldOf(value: ParameterValue | undefined): number | undefined {
-  switch (typeof value) {
-    case 'string':
-      return value === '' || PLAIN.test(value) ? FIELD.stringParam : undefined;
-    case 'number':
-      return isPlainNumber(value) ? FIELD.intParam : undefined;
-    case 'boolean':
-      return FIELD.boolParam;
-    default:
-      return undefined;
-  }
+  if (typeof value === 'string') return value === '' || PLAIN.test(value) ? FIELD.stringParam : undefined;
+  if (typeof value === 'number') return isPlainNumber(value) ? FIELD.intParam : undefined;
+  return typeof value === 'boolean' ? FIELD.boolParam : undefined;
 }
 
 /** A tag, or a number as a varint. */

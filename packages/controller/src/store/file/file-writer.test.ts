@@ -20,6 +20,13 @@ describe('writing whole files', () => {
   let directory: string;
   let writer: DurableFiles;
   const at = (name: string) => path.join(directory, name);
+  /** Records it, and waits until it is in its place. */
+  async function record(name: string, content: string): Promise<void> {
+    await writer.record(at(name), always(content), 'now');
+    await until(`${name} is in its place`, () => isThere(name, content));
+  }
+  const isThere = async (name: string, content: string) =>
+    (await readFile(at(name), 'utf8').catch(() => undefined)) === content;
   const names = async () => (await readdir(directory)).filter((name) => name !== '.wal').sort();
 
   beforeEach(async () => {
@@ -41,25 +48,28 @@ describe('writing whole files', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  it('a reader sees the old content or the new, never a part, while it is written again and again', async () => {
-    const contents = Array.from({ length: 30 }, (_, n) => String(n % 10).repeat(100_000 + n));
-    await writer.write(at('a'), always(contents[0] ?? ''), false);
-    let writing = true;
-    const writes = (async () => {
-      for (const [n, content] of contents.entries())
-        await writer.write(at('a'), always(content), n % 2 === 0);
-      writing = false;
-    })();
-    while (writing) expect(contents).toContain(await readFile(at('a'), 'utf8'));
-    await writes;
-    expect(await readFile(at('a'), 'utf8')).toBe(contents.at(-1));
-  });
+  it.each<[string, (name: string, content: string) => Promise<void>]>([
+    ['written', (name, content) => writer.write(at(name), always(content))],
+    ['recorded', (name, content) => record(name, content)],
+  ])(
+    'a reader sees the old content or the new, never a part, while it is %s again and again',
+    async (_, put) => {
+      const contents = Array.from({ length: 30 }, (_content, n) => String(n % 10).repeat(100_000 + n));
+      await put('a', contents[0] ?? '');
+      let writing = true;
+      const writes = (async () => {
+        for (const content of contents) await put('a', content);
+        writing = false;
+      })();
+      while (writing) expect(contents).toContain(await readFile(at('a'), 'utf8'));
+      await writes;
+      expect(await readFile(at('a'), 'utf8')).toBe(contents.at(-1));
+    },
+  );
 
   it('writes to one file that wait become one: the newest wins, is made once, and each caller hears of it', async () => {
     let made = 0;
-    const writes = Array.from({ length: 100 }, (_, n) =>
-      writer.write(at('a'), () => `${n} ${(made += 1)}`, n % 2 === 0),
-    );
+    const writes = Array.from({ length: 100 }, (_, n) => writer.write(at('a'), () => `${n} ${(made += 1)}`));
     await Promise.all(writes);
     expect(await readFile(at('a'), 'utf8')).toMatch(/^99 /);
     expect(new Set(writes).size).toBeLessThan(4);
@@ -67,29 +77,29 @@ describe('writing whole files', () => {
   });
 
   it('writes to many files go side by side, more than are opened at a time', async () => {
-    await Promise.all(Array.from({ length: 200 }, (_, n) => writer.write(at(`f${n}`), always(`${n}`), true)));
+    await Promise.all(Array.from({ length: 200 }, (_, n) => writer.write(at(`f${n}`), always(`${n}`))));
     expect(await names()).toHaveLength(200);
   });
 
   it('a removal comes after the write that was asked for before it, and before the one after it', async () => {
-    const first = writer.write(at('a'), always('1'), false);
+    const first = writer.write(at('a'), always('1'));
     const removed = writer.remove(at('a'));
-    const second = writer.write(at('a'), always('2'), true);
+    const second = writer.write(at('a'), always('2'));
     const removedTree = writer.removeTree(at('vm'));
     await Promise.all([first, removed, second, removedTree]);
     expect(await readFile(at('a'), 'utf8')).toBe('2');
     await writer.remove(at('never'));
-    await Promise.all([writer.write(at('b'), always('1'), false), writer.remove(at('b'))]);
+    await Promise.all([writer.write(at('b'), always('1')), writer.remove(at('b'))]);
     expect(await names()).toEqual(['a']);
   });
 
   it('the removal of a folder takes what was asked for before it, and nothing of what comes after it', async () => {
     await Promise.all([
-      writer.write(at('vm/commands/a'), always('1'), true),
-      writer.write(at('vm/b'), always('1'), false),
+      writer.write(at('vm/commands/a'), always('1')),
+      writer.write(at('vm/b'), always('1')),
       writer.removeTree(at('vm')),
-      writer.write(at('vm/b'), always('2'), true),
-      writer.write(at('vmx/b'), always('1'), true),
+      writer.write(at('vm/b'), always('2')),
+      writer.write(at('vmx/b'), always('1')),
       writer.remove(at('vmx/c')),
     ]);
     expect(await readdir(at('vm'))).toEqual(['b']);
@@ -98,31 +108,29 @@ describe('writing whole files', () => {
   });
 
   it('a folder that vanished is made anew', async () => {
-    await writer.write(at('vm/a'), always('1'), true);
+    await record('vm/a', '1');
     await rm(directory, { recursive: true });
-    await writer.write(at('vm/b'), always('2'), true);
-    expect(await readFile(at('vm/b'), 'utf8')).toBe('2');
+    await record('vm/b', '2');
     expect((await readdir(at('.wal'))).length).toBe(1);
   });
 
   it('a write that fails is told to its caller, leaves nothing behind, and does not stop the next', async () => {
-    await writer.write(at('file'), always('x'), true);
-    await expect(writer.write(at('file/a'), always('x'), true)).rejects.toThrow(/ENOTDIR/);
+    await writer.write(at('file'), always('x'));
+    await expect(writer.write(at('file/a'), always('x'))).rejects.toThrow(/ENOTDIR/);
     await rm(at('file'));
-    await writer.write(at('file/a'), always('x'), true);
+    await writer.write(at('file/a'), always('x'));
     expect(await readFile(at('file/a'), 'utf8')).toBe('x');
   });
 
   it('a folder that stands where a file should be is put aside', async () => {
     await mkdir(at('a/b'), { recursive: true });
-    await writer.write(at('a'), always('x'), true);
+    await record('a', 'x');
     expect(await names()).toEqual(['a', 'a.bad']);
-    expect(await readFile(at('a'), 'utf8')).toBe('x');
   });
 
   it('is done, synced and no longer in the log when it is closed', async () => {
-    void writer.write(at('a'), always('1'), true);
-    void writer.write(at('b'), always('2'), false);
+    void writer.record(at('a'), always('1'), 'later');
+    void writer.write(at('b'), always('2'));
     await writer.close();
     expect(await names()).toEqual(['a', 'b']);
     expect(await readdir(at('.wal'))).toEqual([]);
@@ -179,12 +187,17 @@ describe('what is in the log, and could not be put in its place', () => {
       '/data',
     );
   });
+  /** Records it; it is in its place then, if it can be. */
+  async function save(file: string, content: () => string): Promise<void> {
+    await writer.record(file, content, 'now');
+    await writer.idle();
+  }
   const contents = () => disk.contents();
   const durable = () => disk.afterPowerCut().contents();
 
   it('counts as written, and is put there, durably, when it is settled', async () => {
     faults = { rename: ['EIO'] };
-    await writer.write('/data/a', always('1'), true);
+    await save('/data/a', always('1'));
     expect(contents()).toEqual({});
     expect(log.text()).toContain('could not be put in its place; it is tried again');
     await writer.settle('/data/a');
@@ -195,7 +208,7 @@ describe('what is in the log, and could not be put in its place', () => {
 
   it('goes on in the log if it cannot be settled either', async () => {
     faults = { rename: ['EIO', 'EIO'] };
-    await writer.write('/data/a', always('1'), true);
+    await save('/data/a', always('1'));
     await writer.settle('/data/a');
     expect(entries).toEqual([
       { path: 'a', content: '1' },
@@ -208,14 +221,14 @@ describe('what is in the log, and could not be put in its place', () => {
 
   it('gives way to what was written after it', async () => {
     faults = { rename: ['EIO'] };
-    await writer.write('/data/a', always('1'), true);
-    await writer.write('/data/a', always('2'), true);
+    await save('/data/a', always('1'));
+    await save('/data/a', always('2'));
     await writer.settle('/data/a');
     expect(contents()).toEqual({ '/data/a': '2' });
   });
 
   it('is written anew after a sync that failed, however often the sync then succeeds', async () => {
-    await writer.write('/data/a', always('1'), true);
+    await save('/data/a', always('1'));
     faults = { sync: ['EIO'], read: ['EIO'] };
     await expect(writer.settle('/data/a')).rejects.toThrow('EIO');
     await writer.settle('/data/a');
@@ -226,31 +239,32 @@ describe('what is in the log, and could not be put in its place', () => {
 
   it('is not waited for while it is being written again', async () => {
     faults = { rename: ['EIO'] };
-    await writer.write('/data/a', always('1'), true);
-    const write = writer.write('/data/a', always('2'), true);
+    await save('/data/a', always('1'));
+    const write = save('/data/a', always('2'));
     await expect(writer.settle('/data/a')).rejects.toThrow('/data/a is being written');
     await write;
   });
 
   it('is nothing to settle once the file is gone, or somebody put a link in its place', async () => {
     await writer.settle('/data/never');
-    await writer.write('/data/a', always('1'), true);
+    await save('/data/a', always('1'));
     await writer.remove('/data/a');
     await writer.settle('/data/a');
     expect(contents()).toEqual({});
-    await writer.write('/data/b', always('1'), true);
+    await save('/data/b', always('1'));
     faults = { open: ['EACCES'] };
     await writer.settle('/data/b');
     expect(log.text()).toContain('a stored file is gone');
   });
 
   it('a removed folder that cannot be moved away goes before anything is written there, and at the latest when it is settled', async () => {
-    await writer.write('/data/vm/a', always('1'), true);
+    await save('/data/vm/a', always('1'));
     faults = { rename: ['EIO', 'EIO'] };
     await writer.removeTree('/data/vm');
     expect(Object.keys(contents())).toEqual(['/data/vm/a']);
-    await expect(writer.write('/data/vm/b', always('2'), true)).rejects.toThrow('EIO');
-    await Promise.all(['b', 'c'].map((name) => writer.write(`/data/vm/${name}`, always('3'), true)));
+    await save('/data/vm/b', always('2'));
+    expect(Object.keys(contents())).toEqual(['/data/vm/a']);
+    await Promise.all(['b', 'c'].map((name) => save(`/data/vm/${name}`, always('3'))));
     expect(contents()).toEqual({ '/data/vm/b': '3', '/data/vm/c': '3' });
 
     faults = { rename: ['EIO', 'EIO'] };
@@ -261,7 +275,7 @@ describe('what is in the log, and could not be put in its place', () => {
   });
 
   it('a file of a removed folder does not come back because its sync had failed', async () => {
-    await writer.write('/data/vm/a', always('1'), true);
+    await save('/data/vm/a', always('1'));
     faults = { sync: ['EIO'], read: ['EIO'], rename: ['EIO'] };
     await expect(writer.settle('/data/vm/a')).rejects.toThrow('EIO');
     await writer.removeTree('/data/vm');
@@ -338,7 +352,7 @@ describe('what is in the log, and could not be put in its place', () => {
   });
 
   it('what cannot be removed from the log is not removed', async () => {
-    await writer.write('/data/a', always('1'), true);
+    await save('/data/a', always('1'));
     const failing = createFileWriter(
       {
         files: disk.files,
@@ -357,16 +371,17 @@ describe('what is in the log, and could not be put in its place', () => {
     );
     await expect(failing.remove('/data/a')).rejects.toThrow('full');
     await expect(failing.removeTree('/data')).rejects.toThrow('full');
-    await expect(failing.write('/data/b', always('1'), true)).rejects.toThrow('full');
+    await expect(failing.record('/data/b', always('1'), 'now')).rejects.toThrow('full');
     expect(contents()).toEqual({ '/data/a': '1' });
   });
 
-  it('that waits in more than 100,000 files is refused (I12)', async () => {
-    const writes = Array.from({ length: 100_000 }, (_, n) => writer.write(`/data/f${n}`, always(''), true));
+  it.each<[string, (file: string) => Promise<void>]>([
+    ['files', (file) => writer.write(file, always(''))],
+    ['records', (file) => writer.record(file, always(''), 'later')],
+  ])('of more than 100,000 %s that wait the next is refused (I12)', async (what, put) => {
+    const puts = Array.from({ length: 100_000 }, (_, n) => put(`/data/f${n}`));
     disk.killAfter(0);
-    await expect(writer.write('/data/x', always(''), true)).rejects.toThrow(
-      'more than 100000 files wait to be written',
-    );
-    expect(writes).toHaveLength(100_000);
+    await expect(put('/data/x')).rejects.toThrow(`more than 100000 ${what} wait to be written`);
+    expect(puts).toHaveLength(100_000);
   });
 });

@@ -1,12 +1,12 @@
 /**
  * Writes whole files so that a reader, also one after a crash, sees the old content or the new, never a part.
  *
- *   temporary file -> the log, durably (write-ahead-log.ts) -> rename       what is read from its file
- *   the log, durably -> a moment later: temporary file -> rename            what is in memory too (`record`)
+ *   the log, durably (write-ahead-log.ts) -> a moment later: temporary file -> rename       what must survive a power cut (`record`)
+ *   temporary file -> rename                                                                what need not (`write`)
  *
- * The file is moved into its place only when the log has its content: a power cut may empty a file that was renamed and
+ * A file is moved into its place only when the log has its content: a power cut may empty a file that was renamed and
  * not synced, and then the log repairs it. What is in the log counts as written; if its file cannot be moved into its
- * place then, it is moved later (`settle`). What need not survive a power cut goes without the log.
+ * place then, it is moved later (`settle`).
  *
  * Writes to one path go one after the other, and those that wait become one: the newest content wins, and all who waited
  * are told when it is there.
@@ -44,18 +44,17 @@ const QUIET_MS = 20;
 /** A write that has not begun: it can still take newer content. */
 interface PendingWrite {
   content: () => string;
-  durable: boolean;
   done: Promise<void>;
 }
 
 export interface FileWriter {
   /**
-   * Resolves when the content is in its place; with `durable`, when it survives a power cut as well. Directories are made
-   * as needed. Rejects with the system's error: then the file is as it was.
+   * Resolves when the content is in its place, which a power cut may empty. Directories are made as needed. Rejects with the system's
+   * error: then the file is as it was.
    *
    * @param content called once, when the write begins
    */
-  write(file: string, content: () => string, durable: boolean): Promise<void>;
+  write(file: string, content: () => string): Promise<void>;
   /**
    * Resolves when the content survives a power cut: it is in the log, and in its place a moment later. Of what follows within that
    * moment only the newest gets there. Rejects with the system's error: then the file is as it was.
@@ -92,7 +91,7 @@ export interface FileWriterDeps {
 export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter {
   const { files, log, room, setAside, logger } = deps;
   const underWay = pLimit(MAX_UNDER_WAY);
-  const { writeTemporary, place, placeOrAgain, put } = createPlacing(files, setAside);
+  const { writeTemporary, place, put } = createPlacing(files, setAside);
   const order = createPathOrder();
   const removedTrees = createRemovedTrees(files, logger, root);
   const waiting = new Map<string, PendingWrite>();
@@ -128,28 +127,10 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
     },
   });
 
-  async function writeNow(file: string, content: string, durable: boolean): Promise<void> {
-    if (durable) await room();
+  async function writeNow(file: string, content: string): Promise<void> {
     // What the log has removed must be out of the way, or this would be removed with it.
     await removedTrees.clear(file);
-    const temporary = await writeTemporary(file, content, false);
-    if (!durable) return place(temporary, file);
-    let applied: () => void;
-    try {
-      applied = await log.append(() => ({ path: nameOf(file), content }));
-    } catch (error) {
-      await files.remove(temporary).catch(() => undefined);
-      throw error;
-    }
-    try {
-      await placeOrAgain(temporary, file, content);
-      unplaced.delete(file);
-      unsynced.delete(file);
-    } catch (error) {
-      unplaced.set(file, content);
-      warnUnplaced(file, error);
-    }
-    applied();
+    await place(await writeTemporary(file, content, false), file);
   }
 
   /** What was recorded is moved into its place, unless it is there already, or gone. */
@@ -257,21 +238,20 @@ export function createFileWriter(deps: FileWriterDeps, root: string): FileWriter
   }
 
   return {
-    write(file, content, durable) {
+    write(file, content) {
       const pending = waiting.get(file);
       if (pending !== undefined) {
         pending.content = content;
-        pending.durable ||= durable;
         return pending.done;
       }
       if (order.size >= MAX_PATHS) {
         return Promise.reject(new Error(`more than ${MAX_PATHS} files wait to be written`));
       }
-      const next: PendingWrite = { content, durable, done: Promise.resolve() };
+      const next: PendingWrite = { content, done: Promise.resolve() };
       next.done = order.enqueue(file, () =>
         underWay(() => {
           if (waiting.get(file) === next) waiting.delete(file);
-          return writeNow(file, next.content(), next.durable);
+          return writeNow(file, next.content());
         }),
       );
       waiting.set(file, next);

@@ -119,7 +119,7 @@ export function createHistories(deps: HistoriesDeps, root: string, retention: Re
     const content = toHeartbeatResource(stamp, vm, report, clock.now());
     folder.heartbeatCount += 1;
     durable
-      .write(path.join(folder.path, heartbeatFileName(stamp)), () => toJson(content), false)
+      .write(path.join(folder.path, heartbeatFileName(stamp)), () => toJson(content))
       .then(
         () => (heartbeatsFail = false),
         (error: unknown) => {

@@ -15,9 +15,7 @@ export interface Placing {
   writeTemporary(file: string, content: string, sync: boolean): Promise<string>;
   /** Moves it into its place. Rejects with the system's error; then the file is as it was. */
   place(temporary: string, file: string): Promise<void>;
-  /** As `place`; what stands in the way is set aside, and what is gone from under us is made anew. */
-  placeOrAgain(temporary: string, file: string, content: string): Promise<void>;
-  /** Writes it into its place, as `placeOrAgain`; a file that stands where its folder should be is set aside. */
+  /** Writes it into its place; what stands there or where its folder should be is set aside, what is gone from under us made anew. */
   put(file: string, content: string): Promise<void>;
 }
 
@@ -75,8 +73,6 @@ export function createPlacing(files: FileOperations, setAside: Pick<SetAside, 'm
       });
       await placeOrAgain(temporary, file, content);
     },
-
-    placeOrAgain,
   };
 
   /** The folder may have been removed under us, or something else put where the file should be. */

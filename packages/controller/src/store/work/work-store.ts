@@ -17,7 +17,6 @@ import { openDurableFiles } from '../file/durable-files.js';
 import { nodeFiles } from '../file/node-files.js';
 import { createRecordReader } from '../file/read-records.js';
 import { createSetAside } from '../file/set-aside.js';
-import { toJson } from '../file/to-json.js';
 import { listDirectory } from '../file/unreadable.js';
 import { createWriteGuard } from '../file/write-guard.js';
 
@@ -93,7 +92,12 @@ export async function openWorkStore(
         save: (record) =>
           guard.run(
             () => `${name} ${record.id}`,
-            () => durable.write(fileOf(record.id), () => toJson(toResource(record)), true),
+            () =>
+              durable.record(
+                fileOf(record.id),
+                () => ({ json: JSON.stringify(toResource(record)) }),
+                'later',
+              ),
           ),
         remove: (id) =>
           guard.run(
