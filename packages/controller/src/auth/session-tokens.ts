@@ -40,7 +40,7 @@ export type SessionVerdict =
 
 export interface SessionTokens {
   /** @param sessionId the session goes on; default: a new one begins */
-  issue(claims: Omit<SessionClaims, 'sessionId'>, sessionId?: string): Promise<IssuedToken>;
+  issue(claims: Omit<SessionClaims, 'sessionId'>, sessionId?: string): IssuedToken;
   verify(token: string): SessionVerdict;
   /** Of a token that was made or verified here lately, at once; undefined = it takes `verify`. */
   recall(token: string): SessionClaims | undefined;
@@ -153,7 +153,7 @@ export async function openSessionTokens(
 
   return {
     recall: (token) => find(token)?.claims,
-    async issue(claims, sessionId = randomUUID()) {
+    issue(claims, sessionId = randomUUID()) {
       const nowS = Math.floor(clock.now() / 1_000);
       const expiresAtS = nowS + Math.ceil(options.lifetimeMs / 1_000);
       const payload = encode({

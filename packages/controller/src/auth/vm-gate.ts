@@ -238,7 +238,7 @@ export function createVmGate(
       epoch: claims.epochOf(vmId),
       joinTokenId,
     };
-    const issued = await sessions.issue(session);
+    const issued = sessions.issue(session);
     tellDone(issued.sessionId);
     return { ...principal, session: { ...issued, claims: { ...session, sessionId: issued.sessionId } } };
   }

@@ -1,7 +1,7 @@
 /**
  * Files that survive crashes and power cuts: the writer, the log and the checkpoint, joined.
  *
- *   write -> file-writer.ts -> write-ahead-log.ts --(segment ended)--> checkpoint.ts -> files synced, segment dropped
+ *   record -> file-writer.ts -> write-ahead-log.ts --(segment ended)--> checkpoint.ts -> files synced, segment dropped
  *                                     ^                                                        |
  *                          replay.ts -+-- at opening: what the log has and the files have not -+
  */
