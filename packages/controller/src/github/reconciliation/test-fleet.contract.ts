@@ -1,4 +1,5 @@
 /** A reconciler with a fleet in memory and the stand-in GitHub, by one manual clock that stands still between two rounds. */
+import { expect } from '@jest/globals';
 import { createStandInGitHub, type StandInGitHub } from '@mig/testkit/github/stand-in-github';
 import {
   SUCCESS,
@@ -157,6 +158,8 @@ export async function createTestFleet() {
     },
     /** A runner at GitHub that has not connected. */
     mint: (name: string) => api.mint(ACME, name),
+    /** A runner of ours at GitHub that has not connected, of a VM that need not be there. */
+    ghost: (vmId = 'gone-1', life = 1) => fleet.mint(nameOf(vmId, life)),
     /** A runner at GitHub that is online. */
     async runner(name: string): Promise<TestRunnerAtGitHub> {
       const { id, encodedJitConfig } = await api.mint(ACME, name);
@@ -193,6 +196,12 @@ export async function createTestFleet() {
     async dispose(): Promise<void> {
       await reconciler.stop();
       await github.close();
+    },
+    /** `dispose`, after GitHub has had nothing to complain of, and no job was killed. */
+    async disposeUnharmed(): Promise<void> {
+      expect(github.violations()).toEqual([]);
+      expect(github.jobsKilled()).toEqual([]);
+      await fleet.dispose();
     },
   };
   return fleet;
