@@ -186,6 +186,7 @@ export function createControllerParts(deps: ControllerPartsDeps) {
     if (change.kind === 'link' && !stopping.aborted) heartbeatPolicy.onChange();
     const vmId = vmToRegister(change);
     if (vmId !== undefined) logRegistration(vmId, autoRegistration.onChange(vmId));
+    if (isRegistered(change)) autoRegistration.onCompleted(change.command.vmId);
     if (change.kind === 'command' && change.command.state === 'queued') delivery.kick(change.command.vmId);
     // The VM has what was minted for it, or will never get it.
     if (change.kind === 'command' && !isUndelivered(change.command.state)) minting.forget(change.command.id);
@@ -234,6 +235,11 @@ function vmToRegister(change: Change): string | undefined {
   if (change.kind !== 'command') return undefined;
   const { type, state, vmId } = change.command;
   return type === 'register_runner' && isFinal(state) && state !== 'completed' ? vmId : undefined;
+}
+
+function isRegistered(change: Change): change is Extract<Change, { kind: 'command' }> {
+  if (change.kind !== 'command') return false;
+  return change.command.type === 'register_runner' && change.command.state === 'completed';
 }
 
 const isUndelivered = (state: CommandState): boolean => state === 'queued' || state === 'sent';

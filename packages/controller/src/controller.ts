@@ -69,7 +69,8 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
   // Each stream that has not said yet whose it is listens.
   setMaxListeners(0, stopping.signal);
   const parts = createControllerParts({ ...deps, controllerId, store, stopping: stopping.signal });
-  const { fleet, links, feed, queue, drains, delivery, losses, fence, heartbeatPolicy } = parts;
+  const { fleet, links, feed, queue, drains, delivery, losses, fence, heartbeatPolicy, autoRegistration } =
+    parts;
   const work = await openWork({
     config,
     clock,
@@ -175,6 +176,7 @@ export async function startController(deps: ControllerDeps): Promise<Controller>
     drains.sweep();
     losses.sweep();
     fence.sweep();
+    autoRegistration.sweep();
     controllerEvents.sweep();
     work.sweep();
     auth.sweep();

@@ -58,6 +58,71 @@ describe('a MIGlet of ours gets its registration by its state', () => {
   });
 });
 
+describe('a registration that ended well, of a VM that said before that it awaits one', () => {
+  const beat = (parts: Parts, state: string) =>
+    parts.fleet.heartbeat({
+      ...{ vmId: 'vm-1', poolId: 'pool-a', orgId: 'acme', bootId: 'boot-1', at: 0, intervalMs: 0 },
+      report: vmReport({ state }),
+    });
+
+  /** The VM has taken its registration, comes back, awaits one, and only then says what became of the first. */
+  async function returned(): Promise<Parts> {
+    const parts = createParts();
+    const before = parts.connect({ state: AWAITING });
+    await parts.registration.onConnect('vm-1');
+    const commandId = registrations(parts)[0]?.id ?? '';
+    await parts.queue.markSent(commandId, 'boot-1');
+    parts.disconnect(before);
+    parts.connect({ state: 'registering.connecting' });
+    await parts.registration.onConnect('vm-1');
+    parts.clock.advance(10);
+    beat(parts, AWAITING);
+    await parts.registration.onChange('vm-1');
+    const ack = { commandId, phase: 'completed', success: true, message: '', result: {} } as const;
+    await parts.queue.acknowledge('vm-1', ack);
+    parts.registration.onCompleted('vm-1');
+    parts.registration.sweep();
+    await settled();
+    expect(states(parts)).toEqual(['completed']);
+    return parts;
+  }
+  async function sweepAfter(parts: Parts, ms: number): Promise<void> {
+    parts.clock.advance(ms);
+    parts.registration.sweep();
+    await settled();
+  }
+
+  it('is followed by another when its next heartbeat still says so: its runner came and went while nobody heard of it', async () => {
+    const parts = await returned();
+    await sweepAfter(parts, 60_000);
+    expect(states(parts)).toEqual(['completed']);
+    beat(parts, AWAITING);
+    await sweepAfter(parts, 1_000);
+    await sweepAfter(parts, 1_000);
+    expect(states(parts)).toEqual(['completed', 'queued']);
+  });
+
+  it('also where the clock was set back meanwhile', async () => {
+    const parts = await returned();
+    parts.clock.setNow(parts.clock.now() - 3_600_000);
+    await sweepAfter(parts, 1_000);
+    parts.clock.advance(1);
+    beat(parts, AWAITING);
+    await sweepAfter(parts, 1_000);
+    expect(states(parts)).toEqual(['completed', 'queued']);
+  });
+
+  it('is the last when its next heartbeat says that it is ready', async () => {
+    const parts = await returned();
+    parts.clock.advance(1_000);
+    beat(parts, 'ready.idle');
+    await sweepAfter(parts, 1_000);
+    beat(parts, 'ready.idle');
+    await sweepAfter(parts, 1_000);
+    expect(states(parts)).toEqual(['completed']);
+  });
+});
+
 describe('one registration at a time', () => {
   it('however many occasions come at once, and while the first is being stored', async () => {
     const parts = createParts();

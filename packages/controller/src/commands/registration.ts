@@ -7,6 +7,9 @@
  *
  * A registration that failed is repeated at once; when that fails too, after a pause that grows from 1 s to 1 min. What
  * fails at once (no organization, labels that the VM refuses) would go round without end otherwise (I12).
+ *
+ * Where a registration ends well, and the VM said before that it awaits one, either word may be the older: the VM may not have said yet
+ * that it is ready; or it has had its runner, and its job, while nobody heard of it, and awaits the next. Its next heartbeat says which.
  */
 import type { Clock } from '@mig/common/clock';
 import { errorMessage } from '@mig/common/errors';
@@ -36,10 +39,14 @@ interface Tries {
 export interface AutoRegistration {
   /** The VM has connected. Resolves when its registration, if it gets one, is queued. */
   onConnect(vmId: string): Promise<void>;
-  /** The VM's record changed, or its registration ended. */
+  /** The VM's record changed, or its registration ended, and not well. */
   onChange(vmId: string): Promise<void>;
+  /** A registration of the VM ended well. */
+  onCompleted(vmId: string): void;
   /** The VM may have jobs again: one that got no registration for its cordon gets it now. */
   onUncordoned(vmId: string): Promise<void>;
+  /** Looks whether VMs whose registration ended well await another all the same. Called every second. */
+  sweep(): void;
 }
 
 export function createAutoRegistration(deps: {
@@ -53,6 +60,8 @@ export function createAutoRegistration(deps: {
   const tries = new Map<string, Tries>();
   /** Being submitted: the queue does not list them before they are durable. */
   const submitting = new Set<string>();
+  /** VMs that await a registration by what they said last, and when the last that they were given ended well. */
+  const doubtful = new Map<string, number>();
 
   async function register(vmId: string): Promise<void> {
     if (submitting.has(vmId)) return;
@@ -95,11 +104,15 @@ export function createAutoRegistration(deps: {
     const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (last.failures - 2));
     last.pause = clock.setTimer(() => {
       last.pause = undefined;
-      onChange(vmId).catch((error: unknown) =>
-        logger.error({ vmId, reason: errorMessage(error) }, 'a registration could not be queued'),
-      );
+      look(vmId);
     }, pauseMs);
     return true;
+  }
+
+  function look(vmId: string): void {
+    onChange(vmId).catch((error: unknown) =>
+      logger.error({ vmId, reason: errorMessage(error) }, 'a registration could not be queued'),
+    );
   }
 
   async function onChange(vmId: string): Promise<void> {
@@ -138,11 +151,29 @@ export function createAutoRegistration(deps: {
 
     onChange,
 
+    onCompleted(vmId) {
+      if (fleet.get(vmId)?.record.state === AWAITING) doubtful.set(vmId, clock.now());
+    },
+
     async onUncordoned(vmId) {
       if (links.get(vmId)?.legacy !== true) return onChange(vmId);
       const vm = fleet.get(vmId)?.record;
       const hasRunner = vm?.runner?.configured === true || vm?.currentJob !== undefined;
       if (phaseOf(vm?.state ?? '') === 'registering' && !hasRunner && !underWay(vmId)) await register(vmId);
+    },
+
+    sweep() {
+      const now = clock.now();
+      for (const [vmId, completedAt] of doubtful) {
+        const vm = fleet.get(vmId)?.record;
+        if (vm?.state !== AWAITING) doubtful.delete(vmId);
+        // The clock was set back: what comes from now on is later.
+        else if (completedAt > now) doubtful.set(vmId, now);
+        else if ((vm.lastHeartbeatAt ?? 0) > completedAt) {
+          doubtful.delete(vmId);
+          look(vmId);
+        }
+      }
     },
   };
 }

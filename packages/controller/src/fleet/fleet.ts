@@ -21,8 +21,7 @@ import type { Links } from './links.js';
 import { livenessOf, type LivenessOptions } from './liveness.js';
 import { createVmBook, type VmBookDeps } from './vm-book.js';
 
-/** A VM as an operator sees it. */
-/** Its record as it was when it was asked for, and the rest as it is when that is read: not to be kept. */
+/** A VM as an operator sees it: its record as it was when it was asked for, the rest as it is when that is read. Not to be kept. */
 export interface VmView {
   readonly record: VmRecord;
   readonly link: Link;

@@ -155,6 +155,38 @@ describe('a stream', () => {
     );
   });
 
+  it('of a VM that had its runner and its job while the controller was away gets it another registration', async () => {
+    const before = await test.miglet(WAITING);
+    await until('it is told to register', () => before.commands().length === 1);
+    const commandId = before.commands()[0]?.id ?? '';
+    await test.restart();
+    const miglet = await test.miglet(WAITING);
+    const awaits = () =>
+      miglet.send({
+        kind: 'heartbeat',
+        heartbeat: {
+          ...IDENTITY,
+          bootId: 'boot-1',
+          at: 0,
+          intervalMs: 0,
+          report: vmReport({ state: 'registering.awaitingCommand' }),
+        },
+      });
+    awaits();
+    await until('it is asked what became of the first', () => miglet.commands().length === 1);
+    expect(miglet.commands()[0]).toMatchObject({ id: commandId });
+    miglet.send({
+      kind: 'ack',
+      ack: { commandId, phase: 'completed', success: true, message: 'registered', result: {} },
+    });
+    await miglet.next('resultAck');
+    expect(miglet.commands()).toHaveLength(1);
+    awaits();
+    const another = await until('it is told to register again', () => miglet.commands()[1]);
+    expect(another).toMatchObject({ type: 'register_runner' });
+    expect(another.id).not.toBe(commandId);
+  });
+
   it('a message from the future, and an error of the VM, end nothing', async () => {
     const miglet = await test.miglet();
     miglet.sendBytes(Uint8Array.from([0xa2, 0x06, 0x00])); // field 100
