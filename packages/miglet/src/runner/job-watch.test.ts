@@ -21,6 +21,8 @@ let told: RunnerNews[];
 let nameless: string[];
 let watch: JobWatch;
 let processId: string;
+/** What the listener has written since its output was read. */
+let unread: RunnerLine[];
 
 beforeEach(() => {
   clock = createManualClock();
@@ -28,6 +30,7 @@ beforeEach(() => {
   told = [];
   nameless = [];
   processId = 'p1';
+  unread = [];
   watch = watching();
 });
 
@@ -37,6 +40,7 @@ const watching = (state?: WatchState): JobWatch =>
       runnerName: 'vm-1',
       processId,
       look: () => worker,
+      readOutput: () => unread.splice(0).forEach((each) => watch.onLine(each)),
       clock,
       acknowledgeTimeoutMs: ACKNOWLEDGE_MS,
       workerTimeoutMs: WORKER_MS,
@@ -76,6 +80,27 @@ const types = (): string[] => told.map(({ type }) => type);
 const written = (): WatchState => JSON.parse(JSON.stringify(watch.state)) as WatchState;
 
 describe('a job', () => {
+  it('whose line came between the readings of the output and of the hooks is described by them', () => {
+    unread = [line.started()];
+    watch.onHint(hint('completed'));
+    expect(types()).toEqual(['job.started', 'job.described']);
+    worker = WORKS;
+    watch.look();
+    wait(WORKER_MS + 1_000);
+    expect(told.at(-1)).toMatchObject({ type: 'runner.hung' });
+  });
+
+  it('whose line and worker came between the reading and the look has its name', () => {
+    unread = [line.started()];
+    worker = WORKS;
+    watch.look();
+    expect(told).toMatchObject([{ type: 'job.started', job: { name: 'build' } }]);
+    expect(nameless).toEqual([]);
+    worker = NONE;
+    watch.onLine(line.completed());
+    expect(types()).toEqual(['job.started', 'job.finished']);
+  });
+
   it('begins at its line and ends when its line has come and its worker has gone', () => {
     watch.onLine(line.started());
     worker = WORKS;

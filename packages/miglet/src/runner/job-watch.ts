@@ -103,6 +103,8 @@ export interface JobWatchDeps {
   /** Of the listener's process, and of no other one with this name of a runner: a part of the ids of its jobs. */
   readonly processId: string;
   readonly look: () => WorkerSighting;
+  /** Reads what the listener has written until now: each line comes by `onLine`. */
+  readonly readOutput: () => void;
   readonly clock: Clock;
   readonly acknowledgeTimeoutMs: number;
   readonly workerTimeoutMs: number;
@@ -271,6 +273,8 @@ export function createJobWatch(deps: JobWatchDeps, initial: WatchState = NEW_WAT
     },
 
     onHint({ hook, at, facts, runnerName: name }) {
+      // A hook runs after its job's line: it is there now, if it was not when the output was read.
+      if (state.current === undefined) deps.readOutput();
       const { current } = state;
       if (current === undefined || (name !== '' && name !== runnerName)) return;
       if (at !== 0 && at < current.job.startedAt - HINT_SLACK_MS) return;
@@ -283,7 +287,12 @@ export function createJobWatch(deps: JobWatchDeps, initial: WatchState = NEW_WAT
     },
 
     look() {
-      const sighting = deps.look();
+      let sighting = deps.look();
+      if (sighting.kind === 'works' && state.current === undefined) {
+        // The line comes before its worker (JobDispatcher.cs): it is there now, if it was not when the output was read.
+        deps.readOutput();
+        sighting = deps.look();
+      }
       const { current } = state;
       if (sighting.kind === 'works') {
         missingMs = undefined;

@@ -48,9 +48,20 @@ export function tailFile(
   let position = fstatSync(descriptor).size < from ? 0 : from;
   let lineEnd = position;
   let stopped = false;
+  let reading = false;
 
+  /** Not while a line is being taken: what comes meanwhile is read the next time. */
   function read(): void {
-    if (stopped) return;
+    if (stopped || reading) return;
+    reading = true;
+    try {
+      readOn();
+    } finally {
+      reading = false;
+    }
+  }
+
+  function readOn(): void {
     const { size } = fstatSync(descriptor);
     if (size < position) begin();
     // What comes while this is read is read the next time: a writer that is faster must not keep it here.

@@ -139,6 +139,7 @@ export function watchListener(watched: {
       runnerName: note.runner.name,
       processId: createHash('sha256').update(nameOf(note)).digest('hex').slice(0, 8),
       look: createWorkerWitness(note.pid).look,
+      readOutput: () => tail.read(),
       clock: options.clock,
       acknowledgeTimeoutMs: options.acknowledgeTimeoutMs,
       workerTimeoutMs: options.workerTimeoutMs,
