@@ -14,11 +14,12 @@ const MAX_PART = 127;
 const MAX_BYTES = 1_024;
 /** More than the largest part that is written before the room for the next is looked at. */
 const PART_ROOM = 2 * MAX_PART + 32;
-/** The tag, and a length of two bytes. */
-const HEADER_BYTES = 3;
+/** A tag, and a length, of two bytes each at most. */
+const HEADER_BYTES = 4;
 
 /** Tags: the number of the field, and its kind (0 a number, 2 with a length). */
 const COMMAND = (2 << 3) | 2;
+const RESULT_ACK = { field: (22 << 3) | 2, commandId: (1 << 3) | 2 } as const;
 const FIELD = {
   id: (1 << 3) | 2,
   type: (2 << 3) | 2,
@@ -56,21 +57,15 @@ export function encodePlainCommand(command: CommandMessage): Uint8Array | undefi
   putNumber(FIELD.createdAt, createdAt);
   putNumber(FIELD.startWithinMs, startWithinMs);
   putNumber(FIELD.attempt, command.attempt);
-  return withHeader();
+  return withHeader(COMMAND);
 }
 
 /** `ControllerMessage.result_ack` (field 22) with its `command_id` (field 1); undefined if the id is not plain. */
 export function encodePlainResultAck(commandId: string): Uint8Array | undefined {
   if (!PLAIN.test(commandId)) return undefined;
-  const { length } = commandId;
-  const ack = Buffer.allocUnsafe(5 + length);
-  ack[0] = 0xb2;
-  ack[1] = 0x01;
-  ack[2] = 2 + length;
-  ack[3] = 0x0a;
-  ack[4] = length;
-  ack.write(commandId, 5, 'latin1');
-  return ack;
+  at = HEADER_BYTES;
+  putText(RESULT_ACK.commandId, commandId);
+  return withHeader(RESULT_ACK.field);
 }
 
 const isPlainNumber = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
@@ -124,13 +119,16 @@ function putText(field: number, text: string): void {
   at += bytes.write(text, at, 'latin1');
 }
 
-function withHeader(): Uint8Array {
-  const length = at - HEADER_BYTES;
-  const start = length > MAX_PART ? 0 : 1;
-  bytes[start] = COMMAND;
-  if (length > MAX_PART) {
-    bytes[1] = (length % 128) | 128;
-    bytes[2] = length >> 7;
-  } else bytes[2] = length;
-  return Buffer.from(bytes.subarray(start, at));
+/** What was written, with its field and its length before it. */
+function withHeader(field: number): Uint8Array {
+  const end = at;
+  const length = end - HEADER_BYTES;
+  const start = HEADER_BYTES - byteCount(field) - byteCount(length);
+  at = start;
+  put(field);
+  put(length);
+  return Buffer.from(bytes.subarray(start, end));
 }
+
+/** Of a varint below 16,384. */
+const byteCount = (value: number): number => (value > MAX_PART ? 2 : 1);

@@ -63,7 +63,8 @@ export function commandRoutes(app: App, { fleet, queue, delivery }: CommandRoute
         idempotencyKey: request.headers['idempotency-key'],
       });
       delivery.kick(vmId);
-      // What is written in one turn of the event loop leaves at its end: the VM does not wait for this answer, and its entry in the audit log.
+      // What is written in one turn of the event loop leaves at its end: the VM waits neither for this answer nor for its entry in
+      // the audit log.
       await nextTurn();
       return reply
         .code(202)

@@ -8,6 +8,11 @@ import { startTestController, type TestController } from '../test-controller.con
 const WAITING = { state: 'registering.connecting' };
 const LOG_LEVEL = { type: 'set_log_level', parameters: { level: 'debug' } };
 const IDENTITY = { vmId: 'vm-1', poolId: 'pool-a', orgId: 'acme' };
+const heartbeatOf = (state: string) => ({
+  kind: 'heartbeat' as const,
+  heartbeat: { ...IDENTITY, bootId: 'boot-1', at: 0, intervalMs: 0, report: vmReport({ state }) },
+});
+const AWAITS = heartbeatOf('registering.awaitingCommand');
 
 let test: TestController;
 const vm = async () => (await test.call('GET', '/api/v1/vms/vm-1')).json;
@@ -75,16 +80,7 @@ describe('a stream', () => {
 
   it('carries heartbeats: state, load and job are known, and kept', async () => {
     const miglet = await test.miglet();
-    miglet.send({
-      kind: 'heartbeat',
-      heartbeat: {
-        ...IDENTITY,
-        bootId: 'boot-1',
-        at: 0,
-        intervalMs: 0,
-        report: vmReport({ state: 'ready.busy' }),
-      },
-    });
+    miglet.send(heartbeatOf('ready.busy'));
     const path = '/api/v1/vms/vm-1';
     expect(await test.eventually('it is busy', path, ({ state }) => state === 'ready.busy')).toMatchObject({
       link: 'connected',
@@ -161,18 +157,7 @@ describe('a stream', () => {
     const commandId = before.commands()[0]?.id ?? '';
     await test.restart();
     const miglet = await test.miglet(WAITING);
-    const awaits = () =>
-      miglet.send({
-        kind: 'heartbeat',
-        heartbeat: {
-          ...IDENTITY,
-          bootId: 'boot-1',
-          at: 0,
-          intervalMs: 0,
-          report: vmReport({ state: 'registering.awaitingCommand' }),
-        },
-      });
-    awaits();
+    miglet.send(AWAITS);
     await until('it is asked what became of the first', () => miglet.commands().length === 1);
     expect(miglet.commands()[0]).toMatchObject({ id: commandId });
     miglet.send({
@@ -181,7 +166,7 @@ describe('a stream', () => {
     });
     await miglet.next('resultAck');
     expect(miglet.commands()).toHaveLength(1);
-    awaits();
+    miglet.send(AWAITS);
     const another = await until('it is told to register again', () => miglet.commands()[1]);
     expect(another).toMatchObject({ type: 'register_runner' });
     expect(another.id).not.toBe(commandId);

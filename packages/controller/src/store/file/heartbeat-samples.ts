@@ -1,6 +1,7 @@
 /**
  * Which heartbeats are kept: of one VM's within a second the newest, and of all VMs together no more than `MAX_PER_SECOND`, or
- * `MAX_PER_SECOND_IF_BUSY` while the process is busy: answers come first. A fleet that sends more is sampled less often, each VM in its turn. One timer for all, and nothing made for a heartbeat.
+ * `MAX_PER_SECOND_IF_BUSY` while the process is busy: answers come first. A fleet that sends more is sampled less often, each VM in its
+ * turn. One timer for all, and nothing made for a heartbeat.
  */
 import type { Clock } from '@mig/common/clock';
 import type { IsBusy } from '@mig/common/process-load';
